@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/merkle"
+)
+
+// Backend is what the HTTP layer needs of a node. *node.Node is the real one.
+type Backend interface {
+	Reader
+	// Write proposes cmd and returns once it is durable on a quorum and applied. Errors: *ledger.NotFoundError,
+	// *ledger.PreconditionError, ledger.ErrIdempotencyMismatch, *vfs.CorruptError (nothing appended for any of these),
+	// and *Unavailable.
+	Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error)
+	// Barrier returns once a read of the local state is linearizable: it reflects every write acknowledged before the
+	// call. Errors: *Unavailable.
+	Barrier(ctx context.Context) error
+	// Seal makes everything committed before the call part of durable, recorded segments.
+	Seal(ctx context.Context) (SealResult, error)
+	// Status is a snapshot of the node's view of itself and the cluster; it never blocks.
+	Status() Status
+}
+
+// Reader reads this node's applied state. *ledger.Ledger has these methods. Errors are those of package ledger and
+// *vfs.CorruptError.
+type Reader interface {
+	// NextSeq is the seq the next entry will get: the ledger's size.
+	NextSeq() uint64
+	// Get returns a live version with its value. *NotFoundError, ErrVersionNotFound.
+	Get(key []byte, sel ledger.Selector) (*ledger.Entry, error)
+	// History walks the versions of a key with seq < before, newest first, tombstones included. The iterator is empty
+	// when there are none; Exists tells a key never written from one whose versions are all at or after before.
+	History(key []byte, before uint64, values bool) (ledger.Iterator, error)
+	// Exists says whether the key was ever written.
+	Exists(key []byte) (bool, error)
+	// Scan walks newest live versions in key order.
+	Scan(opts ledger.ScanOptions) (ledger.Iterator, error)
+	// Entries walks the ledger in seq order from a seq up to its present end.
+	Entries(from uint64, keysOnly bool) (ledger.Iterator, error)
+	// SeqAtTime returns how many entries have a time at or before t (microseconds): as_of_time t means seqs below that.
+	SeqAtTime(t int64) (uint64, error)
+	// Prove proves the newest version of a key (a tombstone too), or with BySeq that version. *NotFoundError when the
+	// key was never written, ErrVersionNotFound.
+	Prove(key []byte, sel ledger.Selector) (*ledger.Proof, error)
+	// Consistency returns the roots at two sizes, from <= to <= NextSeq, and the RFC 6962 proof between them.
+	Consistency(from, to uint64) (fromRoot, toRoot merkle.Hash, proof []merkle.Hash, err error)
+	// Manifest is the recorded state: version, applied index, segments.
+	Manifest() ledger.ManifestInfo
+}
+
+// SealResult says what a seal did.
+type SealResult struct {
+	Segments      []string // ids of the segments made, in seq order
+	SealedThrough uint64   // last sealed seq; valid when Any
+	Any           bool     // false when the ledger is empty
+}
+
+// Unavailable says that the node cannot do a thing now, and what became of it.
+type Unavailable struct {
+	Reason Reason
+	Detail string // for the client
+}
+
+func (e *Unavailable) Error() string { return string(e.Reason) + ": " + e.Detail }
+
+// Reason is the error code of the contract.
+type Reason string
+
+const (
+	Overloaded     Reason = "overloaded"      // 503, not applied
+	NoLeader       Reason = "no_leader"       // 503, not applied
+	NotReady       Reason = "not_ready"       // 503, not applied
+	OutcomeUnknown Reason = "outcome_unknown" // 504
+	DiskFull       Reason = "disk_full"       // 507, not applied
+)
+
+// Status is a node's view of itself and the cluster.
+type Status struct {
+	NodeID       uint64
+	ClusterID    string
+	Role         string // "leader", "follower", "candidate", "learner"
+	Leader       uint64 // 0 when unknown
+	Term         uint64
+	CommitIndex  uint64
+	AppliedIndex uint64
+	FirstIndex   uint64
+	LastIndex    uint64
+	TreeSize     uint64
+	Root         merkle.Hash
+	Ready        bool   // has a leader and has caught up
+	Fault        string // why this node cannot serve; empty when it can
+	WritesFault  string // why writes are refused though reads work (full disk); empty when they are not
+	Members      []Member
+}
+
+// Member is one member of the cluster as this node sees it.
+type Member struct {
+	NodeID     uint64
+	RaftAddr   string
+	HTTPAddr   string
+	Role       string
+	Voter      bool
+	Healthy    bool
+	MatchIndex uint64
+	Lag        uint64
+}
