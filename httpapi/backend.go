@@ -5,6 +5,7 @@ import (
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/node"
 )
 
 // Backend is what the HTTP layer needs of a node. *node.Node is the real one.
@@ -12,15 +13,15 @@ type Backend interface {
 	Reader
 	// Write proposes cmd and returns once it is durable on a quorum and applied. Errors: *ledger.NotFoundError,
 	// *ledger.PreconditionError, ledger.ErrIdempotencyMismatch, *vfs.CorruptError (nothing appended for any of these),
-	// and *Unavailable.
+	// and *node.Unavailable.
 	Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error)
 	// Barrier returns once a read of the local state is linearizable: it reflects every write acknowledged before the
-	// call. Errors: *Unavailable.
+	// call. Errors: *node.Unavailable.
 	Barrier(ctx context.Context) error
 	// Seal makes everything committed before the call part of durable, recorded segments.
-	Seal(ctx context.Context) (SealResult, error)
+	Seal(ctx context.Context) (node.SealResult, error)
 	// Status is a snapshot of the node's view of itself and the cluster; it never blocks.
-	Status() Status
+	Status() node.Status
 }
 
 // Reader reads this node's applied state. *ledger.Ledger has these methods. Errors are those of package ledger and
@@ -48,61 +49,4 @@ type Reader interface {
 	Consistency(from, to uint64) (fromRoot, toRoot merkle.Hash, proof []merkle.Hash, err error)
 	// Manifest is the recorded state: version, applied index, segments.
 	Manifest() ledger.ManifestInfo
-}
-
-// SealResult says what a seal did.
-type SealResult struct {
-	Segments      []string // ids of the segments made, in seq order
-	SealedThrough uint64   // last sealed seq; valid when Any
-	Any           bool     // false when the ledger is empty
-}
-
-// Unavailable says that the node cannot do a thing now, and what became of it.
-type Unavailable struct {
-	Reason Reason
-	Detail string // for the client
-}
-
-func (e *Unavailable) Error() string { return string(e.Reason) + ": " + e.Detail }
-
-// Reason is the error code of the contract.
-type Reason string
-
-const (
-	Overloaded     Reason = "overloaded"      // 503, not applied
-	NoLeader       Reason = "no_leader"       // 503, not applied
-	NotReady       Reason = "not_ready"       // 503, not applied
-	OutcomeUnknown Reason = "outcome_unknown" // 504
-	DiskFull       Reason = "disk_full"       // 507, not applied
-)
-
-// Status is a node's view of itself and the cluster.
-type Status struct {
-	NodeID       uint64
-	ClusterID    string
-	Role         string // "leader", "follower", "candidate", "learner"
-	Leader       uint64 // 0 when unknown
-	Term         uint64
-	CommitIndex  uint64
-	AppliedIndex uint64
-	FirstIndex   uint64
-	LastIndex    uint64
-	TreeSize     uint64
-	Root         merkle.Hash
-	Ready        bool   // has a leader and has caught up
-	Fault        string // why this node cannot serve; empty when it can
-	WritesFault  string // why writes are refused though reads work (full disk); empty when they are not
-	Members      []Member
-}
-
-// Member is one member of the cluster as this node sees it.
-type Member struct {
-	NodeID     uint64
-	RaftAddr   string
-	HTTPAddr   string
-	Role       string
-	Voter      bool
-	Healthy    bool
-	MatchIndex uint64
-	Lag        uint64
 }
