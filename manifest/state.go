@@ -1,0 +1,50 @@
+package manifest
+
+import "github.com/scribe-ledger/scribe/merkle"
+
+// State is the replicated state as of one seal point: everything the ledger needs beside the segments it names. A
+// State that was handed out is never changed; edits return a new one.
+type State struct {
+	Version   uint64 // counts edits
+	ClusterID string
+	SealPoint
+	TreeSize uint64    // entries in Segments
+	Segments []Segment // contiguous from seq 0, sorted
+	Settings []Setting // sorted by name, no name twice
+}
+
+// SealPoint is what apply knew when the last recorded segment was sealed. Replay begins after AppliedIndex.
+type SealPoint struct {
+	AppliedIndex uint64 // raft index of the seal command
+	AppliedTerm  uint64
+	LastTime     int64  // microseconds since the epoch; the next entry's time is not below it
+	Frontier     []byte // tlog frontier of TreeSize leaves, marshalled
+	Members      []byte // raft membership, opaque
+	Idempotency  []byte // idempotency window, opaque
+}
+
+// Segment names one sealed segment and where its bytes are to be had.
+type Segment struct {
+	FirstSeq, LastSeq   uint64
+	Entries, Bytes      uint64
+	Root                merkle.Hash
+	MinKey, MaxKey      []byte // nil when it holds ledger records only
+	FirstTime, LastTime int64
+	Tier                Tier
+	Object              string // name in the object store; empty when there is none
+}
+
+// Tier says where a segment is known to be.
+type Tier uint8
+
+const (
+	// Local: on the members' disks only.
+	Local Tier = 0
+	// Both: a verified object exists, and members may hold it too.
+	Both Tier = 1
+	// Cold: a verified object exists, and members need not hold it.
+	Cold Tier = 2
+)
+
+// Setting is one replicated setting.
+type Setting struct{ Name, Value string }

@@ -1,0 +1,90 @@
+package segfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// Source is where a Reader gets bytes from: a mapped file, an open file, or range reads over a cold object. All
+// methods are safe for concurrent use. ReadAt follows io.ReaderAt.
+type Source interface {
+	ReadAt(p []byte, off int64) (int, error)
+	Size() int64
+	// Name is the path or object name that errors carry.
+	Name() string
+}
+
+// Slicer is a Source whose bytes can be looked at without a copy. The slice is valid until the source is closed; the
+// Reader never hands it out.
+type Slicer interface {
+	Slice(off, n int64) ([]byte, error)
+}
+
+// BytesSource is a Source over memory.
+type BytesSource struct {
+	name string
+	data []byte
+}
+
+// NewBytesSource returns a source over data, which must not change any more.
+func NewBytesSource(name string, data []byte) *BytesSource { return &BytesSource{name, data} }
+
+// NewMappedSource returns a source over the mapping of a whole file. The mapping stays the caller's: it must not be
+// closed before the last read has returned.
+func NewMappedSource(name string, m vfs.Mapping) *BytesSource { return NewBytesSource(name, m.Bytes()) }
+
+// Size is the number of bytes.
+func (s *BytesSource) Size() int64 { return int64(len(s.data)) }
+
+// Name is the name given at construction.
+func (s *BytesSource) Name() string { return s.name }
+
+// ReadAt copies bytes out.
+func (s *BytesSource) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, errors.New("segfile: negative offset")
+	}
+	if off >= int64(len(s.data)) {
+		return 0, io.EOF
+	}
+	n := copy(p, s.data[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// Slice returns the bytes [off, off+n) in place.
+func (s *BytesSource) Slice(off, n int64) ([]byte, error) {
+	if off < 0 || n < 0 || off > int64(len(s.data)) || n > int64(len(s.data))-off {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return s.data[off : off+n : off+n], nil
+}
+
+// FileSource is a Source over an open file.
+type FileSource struct {
+	file vfs.File
+	size int64
+}
+
+// NewFileSource returns a source over file, whose size is taken now. The file stays the caller's.
+func NewFileSource(file vfs.File) (*FileSource, error) {
+	size, err := file.Size()
+	if err != nil {
+		return nil, fmt.Errorf("segfile: size of %s: %w", file.Name(), err)
+	}
+	return &FileSource{file, size}, nil
+}
+
+// ReadAt reads from the file.
+func (s *FileSource) ReadAt(p []byte, off int64) (int, error) { return s.file.ReadAt(p, off) }
+
+// Size is the file's size when the source was made.
+func (s *FileSource) Size() int64 { return s.size }
+
+// Name is the file's name.
+func (s *FileSource) Name() string { return s.file.Name() }
