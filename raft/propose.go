@@ -1,0 +1,58 @@
+package raft
+
+// Propose appends commands as entries of this term and returns the position of the first; the others follow it without
+// a gap. All are taken or none. The core owns the commands' bytes from then on. Whether they commit is told by
+// Ready.Committed: an entry of another term at that index means that the command is lost.
+// Errors: *NotLeaderError, ErrOverloaded.
+func (c *Core) Propose(cmds [][]byte) (Position, error) {
+	switch {
+	case c.fault != nil:
+		return Position{}, c.fault
+	case c.role != Leader:
+		return Position{}, &NotLeaderError{Leader: c.leader}
+	case len(cmds) == 0:
+		return Position{}, errNothing
+	}
+	size := uint64(len(cmds)) * entryOverhead
+	for _, cmd := range cmds {
+		size += uint64(len(cmd))
+	}
+	if c.log.bytes > 0 && c.log.bytes+size > c.cfg.MaxUncommittedBytes {
+		return Position{}, ErrOverloaded
+	}
+	first := Position{Index: c.log.last() + 1, Term: c.term}
+	if first.Index+uint64(len(cmds)) > MaxIndex {
+		return Position{}, ErrOverloaded
+	}
+	for i, cmd := range cmds {
+		c.log.append(Entry{Index: first.Index + uint64(i), Term: c.term, Kind: EntryNormal, Data: cmd})
+	}
+	return first, nil
+}
+
+// advanceCommit counts copies. Only an entry of the own term commits by counting; those before it commit with it
+// (Raft §5.4.2, figure 8). The own copy counts as far as it is durable.
+func (c *Core) advanceCommit() error {
+	quorum := c.members.QuorumIndex(c.matchOf)
+	if quorum <= c.log.commit {
+		return nil
+	}
+	t, err := c.log.term(quorum)
+	if err != nil {
+		return err
+	}
+	if t != c.term {
+		return nil
+	}
+	c.log.commitTo(quorum)
+	c.releaseReads()
+	return nil
+}
+
+// matchOf is the last entry known to be durable on a node.
+func (c *Core) matchOf(id uint64) uint64 {
+	if id == c.cfg.ID {
+		return c.log.durable
+	}
+	return 0
+}
