@@ -1,0 +1,175 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Config is everything a node is told at its start. Load is the only way to make a valid one; Default is a valid one
+// too.
+type Config struct {
+	Node    Node
+	Network Network
+	Cluster Cluster
+	Log     Log
+	Limits  Limits
+	Storage Storage
+	Raft    Raft
+	Tier    Tier
+	HTTP    HTTP
+
+	// Mode is what the command line asks for. For ShowHelp and ShowVersion nothing else was read or validated.
+	Mode Mode
+	// File is the path of the TOML file that was read; empty for none. SIGHUP reads it again.
+	File string
+}
+
+// Mode is what the process shall do.
+type Mode uint8
+
+const (
+	Run         Mode = iota // run a node
+	CheckConfig             // --check-config: say that the configuration is good, and exit
+	ShowVersion             // --version
+	ShowHelp                // --help
+)
+
+// Node says who this node is.
+type Node struct {
+	ID      uint64 // at least 1
+	DataDir string
+}
+
+// Network says where the node listens. Addresses are host:port; an empty host is every interface, port 0 any free port.
+type Network struct {
+	ListenAddr string // HTTP
+	RaftAddr   string
+}
+
+// Cluster says how the node finds its cluster. At most one of Initial, Bootstrap and Join is set; none of them is a
+// one-node ledger.
+type Cluster struct {
+	Initial   []Peer // founding members, this node among them, in ascending order of ID
+	Bootstrap bool   // found a one-node cluster that others join
+	Join      string // HTTP address of any member: host:port, or a URL
+	Learner   bool   // stay a learner after joining
+}
+
+// Peer is one founding member.
+type Peer struct {
+	ID       uint64
+	RaftAddr string
+}
+
+// Log says what is logged and where to.
+type Log struct {
+	Level      string // "trace", "debug", "info", "warn" or "error"
+	Format     string // "text" or "json"
+	File       string // empty for standard error
+	MaxSizeMB  int    // a log file is rotated at this size, in units of 1,000,000 bytes
+	MaxAgeDays int    // rotated files older than this are deleted; 0 keeps them
+	MaxBackups int    // this many rotated files are kept; 0 keeps all
+	Compress   bool   // gzip rotated files
+}
+
+// LevelTrace is the slog level of "trace", below slog.LevelDebug.
+const LevelTrace = slog.LevelDebug - 4
+
+// SlogLevel is Level as slog counts it.
+func (l Log) SlogLevel() slog.Level {
+	switch l.Level {
+	case "trace":
+		return LevelTrace
+	case "debug":
+		return slog.LevelDebug
+	case "warn":
+		return slog.LevelWarn
+	case "error":
+		return slog.LevelError
+	default:
+		return slog.LevelInfo
+	}
+}
+
+// Limits bound what a client may send. All are bytes but MaxBatchOps.
+type Limits struct {
+	MaxKeyBytes      int64
+	MaxValueBytes    int64
+	MaxBatchBytes    int64
+	MaxBatchOps      int
+	MaxInflightBytes int64 // values of requests in flight, taken together
+	MaxHeaderBytes   int64
+}
+
+// Storage tunes the log and the segments.
+type Storage struct {
+	SealBytes       int64         // a memtable this large is sealed
+	SealAge         time.Duration // and one whose oldest client entry is this old; 0 never seals by age
+	WALFileBytes    int64
+	WALAppend       string // "pwrite" or "stores"
+	BlockBytes      int64  // of a segment's data blocks, before compression
+	BlockCacheBytes int64
+	Compression     string // "zstd", "s2" or "none"
+}
+
+// Raft holds the consensus timers.
+type Raft struct {
+	Heartbeat   time.Duration
+	ElectionMin time.Duration // an election timeout is drawn from [ElectionMin, ElectionMax)
+	ElectionMax time.Duration
+}
+
+// Tier says where sealed segments go.
+type Tier struct {
+	Backend string // "dir", "s3" or "none"
+	Dir     string // of backend "dir"; empty is the folder cold in the data directory
+	S3      S3
+	Policy  Policy
+}
+
+// S3 names an object store.
+type S3 struct {
+	Bucket          string
+	Region          string
+	Endpoint        string // URL; empty is AWS
+	AccessKeyID     string // empty, as SecretAccessKey, is the SDK's own chain of credentials
+	SecretAccessKey Secret
+	PathStyle       bool
+	Prefix          string
+	StorageClass    string
+	ObjectLock      bool
+}
+
+// Policy says when a segment is uploaded and when its local file may go.
+type Policy struct {
+	MinAge        time.Duration // a segment younger than this stays local only
+	MaxLocalBytes int64         // local segments beyond this may be evicted, oldest first; 0 evicts none
+	Interval      time.Duration // between two rounds of the daemon
+}
+
+// HTTP holds the timeouts of the HTTP server.
+type HTTP struct {
+	ReadHeaderTimeout time.Duration
+	BodyTimeout       time.Duration // a request body must make progress within this
+	RequestTimeout    time.Duration // a write or a barrier waits this long
+	IdleTimeout       time.Duration
+	ShutdownTimeout   time.Duration
+}
+
+// Default is the configuration of a node that is told nothing.
+func Default() Config {
+	return Config{
+		Node:    Node{ID: 1, DataDir: "./scribe-data"},
+		Network: Network{ListenAddr: "127.0.0.1:8001", RaftAddr: "127.0.0.1:9001"},
+		Log:     Log{Level: "info", Format: "text", MaxSizeMB: 100, MaxAgeDays: 30, MaxBackups: 10, Compress: true},
+		Limits: Limits{MaxKeyBytes: 4096, MaxValueBytes: 32 << 20, MaxBatchBytes: 64 << 20, MaxBatchOps: 10_000,
+			MaxInflightBytes: 256 << 20, MaxHeaderBytes: 64 << 10},
+		Storage: Storage{SealBytes: 64 << 20, SealAge: 10 * time.Minute, WALFileBytes: 64 << 20, WALAppend: "pwrite",
+			BlockBytes: 16 << 10, BlockCacheBytes: 64 << 20, Compression: "zstd"},
+		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: time.Second, ElectionMax: 2 * time.Second},
+		Tier: Tier{Backend: "dir", S3: S3{Region: "us-east-1"},
+			Policy: Policy{MinAge: time.Hour, Interval: 30 * time.Second}},
+		HTTP: HTTP{ReadHeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second,
+			RequestTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 10 * time.Second},
+	}
+}

@@ -1,0 +1,161 @@
+package config
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// field is one setting: where it stands and how it is called.
+type field struct {
+	key   string // TOML, dotted
+	short string // short form of the variable, beside the general one; empty for none
+	flag  string // without the dashes; empty for none
+	to    value
+	help  string
+}
+
+// env is the general variable: SCRIBE_SECTION_KEY.
+func (f *field) env() string { return envPrefix + strings.ToUpper(strings.ReplaceAll(f.key, ".", "_")) }
+
+const (
+	envPrefix = "SCRIBE_"
+	unbounded = math.MaxInt64
+	century   = 100 * 365 * 24 * time.Hour
+)
+
+// fields is the schema, with the places in c that the settings go to.
+func fields(c *Config) []field {
+	var all []field
+	for _, part := range [][]field{
+		identityFields(c), logFields(&c.Log), limitFields(&c.Limits), storageFields(&c.Storage),
+		raftFields(&c.Raft), tierFields(&c.Tier), httpFields(&c.HTTP),
+	} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+func identityFields(c *Config) []field {
+	return []field{
+		{key: "node.id", flag: "node-id", to: idValue{&c.Node.ID},
+			help: "number of this node; it stays with the data directory"},
+		{key: "node.data_dir", short: "SCRIBE_DATA_DIR", flag: "data-dir",
+			to:   textValue{&c.Node.DataDir, true, "the path of a directory"},
+			help: "directory of the log, the segments and the manifest"},
+		{key: "network.listen_addr", short: "SCRIBE_LISTEN_ADDR", flag: "listen",
+			to: addrValue{&c.Network.ListenAddr}, help: "address the HTTP API listens on"},
+		{key: "network.raft_addr", short: "SCRIBE_RAFT_ADDR", flag: "raft-listen",
+			to: addrValue{&c.Network.RaftAddr}, help: "address raft listens on"},
+		{key: "cluster.initial", short: "SCRIBE_INITIAL_CLUSTER", flag: "initial-cluster",
+			to:   peersValue{&c.Cluster.Initial},
+			help: "raft addresses of all founding nodes, the same list on each of them"},
+		{key: "cluster.bootstrap", short: "SCRIBE_BOOTSTRAP", flag: "bootstrap",
+			to: boolValue{&c.Cluster.Bootstrap}, help: "found a one-node cluster that others join"},
+		{key: "cluster.join", short: "SCRIBE_JOIN", flag: "join",
+			to: joinValue{&c.Cluster.Join}, help: "HTTP address of any member of the cluster to join"},
+		{key: "cluster.learner", to: boolValue{&c.Cluster.Learner}, help: "stay a learner, without a vote, after joining"},
+	}
+}
+
+func logFields(c *Log) []field {
+	return []field{
+		{key: "log.level", flag: "log-level",
+			to:   choiceValue{&c.Level, []string{"trace", "debug", "info", "warn", "error"}},
+			help: "least severe level that is logged"},
+		{key: "log.format", to: choiceValue{&c.Format, []string{"text", "json"}}, help: "form of a log line"},
+		{key: "log.file", to: textValue{&c.File, false, "the path of a file"},
+			help: "log file, rotated; empty logs to standard error"},
+		{key: "log.max_size_mb", to: countValue{&c.MaxSizeMB, 1, 1_000_000}, help: "size at which the log file is rotated, in MB"},
+		{key: "log.max_age_days", to: countValue{&c.MaxAgeDays, 0, 36_500},
+			help: "days after which a rotated log file is deleted; 0 keeps it"},
+		{key: "log.max_backups", to: countValue{&c.MaxBackups, 0, 100_000},
+			help: "rotated log files that are kept; 0 keeps all"},
+		{key: "log.compress", to: boolValue{&c.Compress}, help: "compress rotated log files"},
+	}
+}
+
+func limitFields(c *Limits) []field {
+	return []field{
+		{key: "limits.max_key_bytes", to: sizeValue{&c.MaxKeyBytes, 1, 4096}, help: "longest key"},
+		{key: "limits.max_value_bytes", to: sizeValue{&c.MaxValueBytes, 1, 64 << 20}, help: "largest value"},
+		{key: "limits.max_batch_bytes", to: sizeValue{&c.MaxBatchBytes, 1, 64 << 20},
+			help: "largest body of a batch; unless set, at most limits.max_inflight_bytes"},
+		{key: "limits.max_batch_ops", to: countValue{&c.MaxBatchOps, 1, 10_000}, help: "most operations in a batch"},
+		{key: "limits.max_inflight_bytes", to: sizeValue{&c.MaxInflightBytes, 4 << 10, unbounded},
+			help: "values held in memory for all requests together; at least the largest value and batch"},
+		{key: "limits.max_header_bytes", to: sizeValue{&c.MaxHeaderBytes, 16 << 10, 1 << 20},
+			help: "request line and headers; the longest key takes 12 KiB percent-encoded"},
+	}
+}
+
+func storageFields(c *Storage) []field {
+	return []field{
+		{key: "storage.seal_bytes", to: sizeValue{&c.SealBytes, 4 << 10, 4 << 30},
+			help: "size at which the entries in memory are sealed into a segment"},
+		{key: "storage.seal_age", to: durationValue{&c.SealAge, 0, century},
+			help: "age at which they are sealed; 0 seals by size alone"},
+		{key: "storage.wal_file_bytes", to: sizeValue{&c.WALFileBytes, 1 << 20, 1 << 30}, help: "size of one log file"},
+		{key: "storage.wal_append", to: choiceValue{&c.WALAppend, []string{"pwrite", "stores"}},
+			help: "how the log is written: pwrite and fdatasync, or stores into the mapping and msync"},
+		{key: "storage.block_bytes", to: sizeValue{&c.BlockBytes, 1 << 10, 1 << 20},
+			help: "size of a segment's data blocks before compression"},
+		{key: "storage.block_cache_bytes", to: sizeValue{&c.BlockCacheBytes, 0, unbounded},
+			help: "memory for decompressed blocks; 0 keeps none"},
+		{key: "storage.compression", to: choiceValue{&c.Compression, []string{"zstd", "s2", "none"}},
+			help: "compression of segment blocks, where it pays"},
+	}
+}
+
+func raftFields(c *Raft) []field {
+	return []field{
+		{key: "raft.heartbeat", to: durationValue{&c.Heartbeat, time.Millisecond, time.Minute},
+			help: "time between two heartbeats of the leader"},
+		{key: "raft.election_min", to: durationValue{&c.ElectionMin, 2 * time.Millisecond, time.Hour},
+			help: "shortest time without a leader before an election; at least twice the heartbeat"},
+		{key: "raft.election_max", to: durationValue{&c.ElectionMax, 2 * time.Millisecond, time.Hour},
+			help: "longest such time; more than election_min"},
+	}
+}
+
+func tierFields(c *Tier) []field {
+	return []field{
+		{key: "tier.backend", to: choiceValue{&c.Backend, []string{"dir", "s3", "none"}}, help: "kind of cold tier"},
+		{key: "tier.dir", to: textValue{&c.Dir, false, "the path of a directory"},
+			help: "directory of backend dir; empty is the folder cold in the data directory"},
+		{key: "tier.s3.bucket", to: textValue{&c.S3.Bucket, false, "the name of a bucket"}, help: "bucket of backend s3"},
+		{key: "tier.s3.region", to: textValue{&c.S3.Region, false, "a region such as eu-central-1"}, help: "its region"},
+		{key: "tier.s3.endpoint", to: urlValue{&c.S3.Endpoint}, help: "URL of the object store; empty is AWS"},
+		{key: "tier.s3.access_key_id", to: textValue{&c.S3.AccessKeyID, false, "an access key id"},
+			help: "access key; empty, with the secret, asks the AWS SDK's own chain"},
+		{key: "tier.s3.secret_access_key", to: secretValue{&c.S3.SecretAccessKey},
+			help: "its secret; never logged; better given in the environment"},
+		{key: "tier.s3.path_style", to: boolValue{&c.S3.PathStyle}, help: "put the bucket into the path, not the host name"},
+		{key: "tier.s3.prefix", to: textValue{&c.S3.Prefix, false, "a text in quotes"},
+			help: "put before every object name"},
+		{key: "tier.s3.storage_class", to: textValue{&c.S3.StorageClass, false, "a storage class such as STANDARD_IA"},
+			help: "storage class of uploaded segments; empty is the bucket's own"},
+		{key: "tier.s3.object_lock", to: boolValue{&c.S3.ObjectLock}, help: "ask for Object Lock retention on upload"},
+		{key: "tier.policy.min_age", to: durationValue{&c.Policy.MinAge, 0, century},
+			help: "age at which a segment is uploaded"},
+		{key: "tier.policy.max_local_bytes", to: sizeValue{&c.Policy.MaxLocalBytes, 0, unbounded},
+			help: "local segments beyond this are evicted, oldest first, once uploaded; 0 evicts none"},
+		{key: "tier.policy.interval", to: durationValue{&c.Policy.Interval, 10 * time.Millisecond, 24 * time.Hour},
+			help: "time between two rounds of the tier daemon"},
+	}
+}
+
+func httpFields(c *HTTP) []field {
+	return []field{
+		{key: "http.read_header_timeout", to: durationValue{&c.ReadHeaderTimeout, time.Millisecond, time.Hour},
+			help: "time for a request's headers"},
+		{key: "http.body_timeout", to: durationValue{&c.BodyTimeout, time.Millisecond, time.Hour},
+			help: "longest pause within a request's body"},
+		{key: "http.request_timeout", to: durationValue{&c.RequestTimeout, time.Millisecond, time.Hour},
+			help: "longest wait for a write to commit or a read to be confirmed"},
+		{key: "http.idle_timeout", to: durationValue{&c.IdleTimeout, time.Millisecond, 24 * time.Hour},
+			help: "time an idle connection is kept"},
+		{key: "http.shutdown_timeout", to: durationValue{&c.ShutdownTimeout, 0, 10 * time.Second},
+			help: "time for requests in flight when the process ends"},
+	}
+}
