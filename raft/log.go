@@ -87,14 +87,14 @@ func (l *raftLog) checkTerms(hs HardState, first, last uint64) error {
 		prev = l.start.Term
 	}
 	for _, i := range []uint64{first, last} {
-		if i > last {
-			continue // the log is empty
+		if first > last {
+			break // the log is empty
 		}
 		t, err := l.term(i)
 		if err != nil {
 			return err
 		}
-		if t == 0 || (i > 0 && t < prev) {
+		if t == 0 || t < prev {
 			return invalid("entry %d has term %d after term %d", i, t, prev)
 		}
 		prev = t
