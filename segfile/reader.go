@@ -1,0 +1,212 @@
+package segfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+// Reader reads a finished file. It is immutable and safe for concurrent use. What it returns is on the heap.
+type Reader struct {
+	src       Source
+	slicer    Slicer // src, when it can be looked at in place
+	foot      footer
+	sections  []section
+	blocksEnd uint64 // blocks lie in [0, blocksEnd)
+	dec       decoder
+}
+
+// Open verifies the footer and the section table of src. Blocks and sections are verified as they are read.
+func Open(src Source) (*Reader, error) {
+	r := &Reader{src: src}
+	r.slicer, _ = src.(Slicer)
+	size := src.Size()
+	if size < footerLen {
+		return nil, corrupt(src.Name(), 0, "%d bytes are too few for a segment file; it was truncated", size)
+	}
+	b, err := r.bytes(uint64(size-footerLen), footerLen)
+	if err != nil {
+		return nil, err
+	}
+	if r.foot, err = parseFooter(src.Name(), b, size); err != nil {
+		return nil, err
+	}
+	table, err := r.bytes(r.foot.tableOffset, uint64(r.foot.tableLen))
+	if err != nil {
+		return nil, err
+	}
+	if got := seededSum(r.foot.salt, table); got != r.foot.tableSum {
+		return nil, corrupt(src.Name(), int64(r.foot.tableOffset), "section table checksum is %016x, computed %016x",
+			r.foot.tableSum, got)
+	}
+	if r.sections, err = parseTable(src.Name(), table, r.foot); err != nil {
+		return nil, err
+	}
+	r.blocksEnd = r.foot.tableOffset
+	if len(r.sections) > 0 {
+		r.blocksEnd = r.sections[0].offset
+	}
+	return r, nil
+}
+
+// Name is the source's name.
+func (r *Reader) Name() string { return r.src.Name() }
+
+// Size is the file's length in bytes.
+func (r *Reader) Size() uint64 { return r.foot.fileLen }
+
+// Salt is what WriterOptions.Salt was.
+func (r *Reader) Salt() uint64 { return r.foot.salt }
+
+// MetaOffset is where the meta tail begins, and the blocks of data end.
+func (r *Reader) MetaOffset() uint64 { return r.foot.metaOffset }
+
+// BlocksEnd is where the last block ends, those of the meta tail included.
+func (r *Reader) BlocksEnd() uint64 { return r.blocksEnd }
+
+// SectionAt says where a section lies; false when the file has none of this kind.
+func (r *Reader) SectionAt(kind uint32) (Handle, bool) {
+	for i := range r.sections {
+		if s := &r.sections[i]; s.kind == kind {
+			return Handle{s.offset, s.length}, true
+		}
+	}
+	return Handle{}, false
+}
+
+// Section reads and verifies a section. A missing one is a *vfs.CorruptError: who asks needs it.
+func (r *Reader) Section(kind uint32) ([]byte, error) {
+	for i := range r.sections {
+		s := &r.sections[i]
+		if s.kind != kind {
+			continue
+		}
+		b, err := r.bytes(s.offset, s.length)
+		if err != nil {
+			return nil, err
+		}
+		if r.slicer != nil {
+			b = bytes.Clone(b) // verified below, so it is the copy that is trusted
+		}
+		if got := seededSum(r.foot.salt^uint64(kind), b); got != s.checksum {
+			return nil, corrupt(r.Name(), int64(s.offset), "section %d (%d bytes): checksum is %016x, computed %016x",
+				kind, s.length, s.checksum, got)
+		}
+		return b, nil
+	}
+	return nil, corrupt(r.Name(), int64(r.foot.tableOffset), "section %d is missing", kind)
+}
+
+// Block reads the block at h, verifies it, and returns its bytes, in dst's memory when that is large enough.
+func (r *Reader) Block(h Handle, dst []byte) ([]byte, error) {
+	if err := r.checkHandle(h); err != nil {
+		return nil, err
+	}
+	stored, err := r.bytes(h.Offset, h.Length)
+	if err != nil {
+		return nil, err
+	}
+	head, err := r.verifyBlock(h.Offset, stored)
+	if err != nil {
+		return nil, err
+	}
+	if blockHeaderLen+uint64(head.storedLen) != h.Length {
+		return nil, corrupt(r.Name(), int64(h.Offset), "block is %d bytes long, its reference says %d",
+			blockHeaderLen+uint64(head.storedLen), h.Length)
+	}
+	return r.decode(head, h.Offset, stored, dst[:0])
+}
+
+// Run reads the adjacent blocks at h in one read, and returns their bytes joined, which must be size in all.
+func (r *Reader) Run(h Handle, size uint64) ([]byte, error) {
+	if err := r.checkHandle(h); err != nil {
+		return nil, err
+	}
+	stored, err := r.bytes(h.Offset, h.Length)
+	if err != nil {
+		return nil, err
+	}
+	// The declared size alone allocates no more than the stored bytes stand for; from there on memory follows what was
+	// really decompressed.
+	out := make([]byte, 0, min(size, h.Length))
+	for at := h.Offset; len(stored) > 0; {
+		head, err := r.verifyBlock(at, stored)
+		if err != nil {
+			return nil, err
+		}
+		if uint64(len(out))+uint64(head.rawLen) > size {
+			return nil, corrupt(r.Name(), int64(at), "run of blocks holds more than %d bytes", size)
+		}
+		n := blockHeaderLen + int(head.storedLen)
+		if out, err = r.decode(head, at, stored[:n], out); err != nil {
+			return nil, err
+		}
+		stored = stored[n:]
+		at += uint64(n)
+	}
+	if uint64(len(out)) != size {
+		return nil, corrupt(r.Name(), int64(h.Offset), "run of blocks holds %d bytes, not %d", len(out), size)
+	}
+	return out, nil
+}
+
+func (r *Reader) checkHandle(h Handle) error {
+	if h.Length < blockHeaderLen || h.Offset > r.blocksEnd || h.Length > r.blocksEnd-h.Offset {
+		return corrupt(r.Name(), int64(min(h.Offset, r.blocksEnd)),
+			"reference to a block at %d, %d bytes, is out of bounds", h.Offset, h.Length)
+	}
+	return nil
+}
+
+// verifyBlock checks the block that b begins with: bounds first, then the checksum.
+func (r *Reader) verifyBlock(offset uint64, b []byte) (blockHeader, error) {
+	if len(b) < blockHeaderLen {
+		return blockHeader{}, corrupt(r.Name(), int64(offset), "%d bytes are too few for a block", len(b))
+	}
+	head := parseBlockHeader(b)
+	if head.rawLen > MaxBlockBytes || uint64(head.storedLen) > uint64(len(b)-blockHeaderLen) {
+		return blockHeader{}, corrupt(r.Name(), int64(offset), "block of %d bytes, %d stored, is out of bounds",
+			head.rawLen, head.storedLen)
+	}
+	got := blockSum(r.foot.salt, offset, b[:blockHeaderLen+int(head.storedLen)])
+	if got != head.checksum {
+		return blockHeader{}, corrupt(r.Name(), int64(offset), "block checksum is %016x, computed %016x",
+			head.checksum, got)
+	}
+	return head, nil
+}
+
+// decode appends the bytes of a verified block to dst.
+func (r *Reader) decode(head blockHeader, offset uint64, b, dst []byte) ([]byte, error) {
+	at, n := len(dst), int(head.rawLen)
+	dst = slices.Grow(dst, n)[:at+n]
+	if err := r.dec.decode(head.method, dst[at:at+n:at+n], b[blockHeaderLen:]); err != nil {
+		return nil, corrupt(r.Name(), int64(offset), "block does not decompress: %v", err)
+	}
+	return dst, nil
+}
+
+// bytes returns [off, off+n), in place where the source allows it. The caller has checked the bounds.
+func (r *Reader) bytes(off, n uint64) ([]byte, error) {
+	if r.slicer != nil {
+		b, err := r.slicer.Slice(int64(off), int64(n))
+		if err != nil {
+			return nil, r.readError(off, err)
+		}
+		return b, nil
+	}
+	b := make([]byte, n)
+	if got, err := r.src.ReadAt(b, int64(off)); uint64(got) != n {
+		return nil, r.readError(off, err)
+	}
+	return b, nil
+}
+
+func (r *Reader) readError(off uint64, err error) error {
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return corrupt(r.Name(), int64(off), "the file ends early; it was truncated after it was opened")
+	}
+	return fmt.Errorf("segfile: read %s at %d: %w", r.Name(), off, err)
+}
