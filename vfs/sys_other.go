@@ -1,0 +1,16 @@
+//go:build unix && !linux
+
+package vfs
+
+import "golang.org/x/sys/unix"
+
+// These stand in where the Linux calls are missing, so that the tree builds and tests run on a developer's machine.
+
+func fdatasync(fd int) error { return unix.Fsync(fd) }
+
+// fallocate is unsupported, so Preallocate writes zeros.
+func fallocate(int, int64) error { return unix.EOPNOTSUPP }
+
+func dropCache(int) error { return nil }
+
+func availableBytes(st *unix.Statfs_t) uint64 { return uint64(st.Bavail) * uint64(st.Bsize) }
