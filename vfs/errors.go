@@ -1,0 +1,19 @@
+package vfs
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrInjected is the cause of a failure that Inject made up and was given no other error for.
+var ErrInjected = errors.New("vfs: injected failure")
+
+// ErrTooLarge is returned by ReadFile for a file over its limit.
+var ErrTooLarge = errors.New("vfs: file is too large")
+
+// IsNoSpace says whether err means that the disk, the quota or the largest file size is exhausted: the call may succeed
+// once space is made, and nothing else is wrong.
+func IsNoSpace(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
