@@ -19,8 +19,11 @@ type SealPoint struct {
 	AppliedTerm  uint64
 	LastTime     int64  // microseconds since the epoch; the next entry's time is not below it
 	Frontier     []byte // tlog frontier of TreeSize leaves, marshalled
-	Members      []byte // raft membership, opaque
-	Idempotency  []byte // idempotency window, opaque
+	// RecordedThrough counts the entries in segments that the log had recorded at the seal point: it lags TreeSize by
+	// the segments whose record is behind it. To be encoded like the rest; at most TreeSize.
+	RecordedThrough uint64
+	Members         []byte // raft membership, opaque
+	Idempotency     []byte // idempotency window, opaque
 }
 
 // Segment names one sealed segment and where its bytes are to be had.
@@ -48,3 +51,16 @@ const (
 
 // Setting is one replicated setting.
 type Setting struct{ Name, Value string }
+
+// String is the tier's name in the API.
+func (t Tier) String() string {
+	switch t {
+	case Local:
+		return "local"
+	case Both:
+		return "both"
+	case Cold:
+		return "cold"
+	}
+	return "unknown"
+}

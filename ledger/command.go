@@ -1,0 +1,279 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// A command is the Data of one raft entry. Its encoding, big-endian:
+//
+//	kind u8 · time u64 · body
+//
+//	body of a write:   idempotency length u8 · idempotency key · request hash 32 (only with a key)
+//	                   principal length u8 · principal · op count uvarint · ops
+//	op:                op u8 · key length uvarint · key · content-type length u8 · content type
+//	                   condition count u8 · conditions · value length uvarint · value
+//	condition:         kind u8 · any u8 · seq count uvarint · seqs u64 …
+//	body of a seal:    first seq u64 of the memtable to seal, or sealAny
+//	body of a record:  descriptor (tlog.Descriptor)
+//
+// The time stands at a fixed place so that the leader can stamp a command that was encoded elsewhere.
+type commandKind uint8
+
+const (
+	kindWrite  commandKind = 1
+	kindSeal   commandKind = 2
+	kindRecord commandKind = 3
+)
+
+const (
+	commandHeaderBytes = 1 + 8
+	// maxConditions bounds the conditions of one op, maxConditionSeqs the entity tags of one condition.
+	maxConditions    = 2
+	maxConditionSeqs = 256
+	// sealAny seals the active memtable whatever its first seq.
+	sealAny = ^uint64(0)
+)
+
+var errCommand = errors.New("ledger: malformed command")
+
+// StampTime sets the time of an encoded command, in microseconds since the epoch. The leader does so when it proposes.
+func StampTime(command []byte, micros int64) {
+	binary.BigEndian.PutUint64(command[1:], uint64(micros))
+}
+
+// EncodeWrite returns the raft entry data for a command, with time zero. It refuses what breaks a limit of the contract;
+// lower limits set by configuration are the caller's to check.
+func EncodeWrite(cmd *Command) ([]byte, error) {
+	if len(cmd.Ops) == 0 || len(cmd.Ops) > MaxBatchOps {
+		return nil, fmt.Errorf("ledger: a command has 1 to %d ops, not %d", MaxBatchOps, len(cmd.Ops))
+	}
+	if len(cmd.IdempotencyKey) > MaxIdempotencyBytes || len(cmd.Principal) > MaxPrincipalBytes {
+		return nil, fmt.Errorf("ledger: idempotency key or principal is too long")
+	}
+	size := commandHeaderBytes + 1 + len(cmd.IdempotencyKey) + merkle.HashSize + 1 + len(cmd.Principal) +
+		binary.MaxVarintLen64
+	for i := range cmd.Ops {
+		op := &cmd.Ops[i]
+		if err := checkOp(op); err != nil {
+			return nil, fmt.Errorf("ledger: op %d: %w", i, err)
+		}
+		size += 3 + len(op.Key) + len(op.ContentType) + len(op.Value) + 2*binary.MaxVarintLen64
+		for _, c := range op.Conditions {
+			size += 2 + binary.MaxVarintLen64 + 8*len(c.Seqs)
+		}
+	}
+	b := make([]byte, commandHeaderBytes, size)
+	b[0] = byte(kindWrite)
+	b = append(b, byte(len(cmd.IdempotencyKey)))
+	if cmd.IdempotencyKey != "" {
+		b = append(b, cmd.IdempotencyKey...)
+		b = append(b, cmd.RequestHash[:]...)
+	}
+	b = append(b, byte(len(cmd.Principal)))
+	b = append(b, cmd.Principal...)
+	b = binary.AppendUvarint(b, uint64(len(cmd.Ops)))
+	for i := range cmd.Ops {
+		b = appendOp(b, &cmd.Ops[i])
+	}
+	return b, nil
+}
+
+func checkOp(op *WriteOp) error {
+	switch {
+	case op.Op != tlog.OpPut && op.Op != tlog.OpDelete:
+		return fmt.Errorf("op %d is neither put nor delete", op.Op)
+	case len(op.Key) == 0 || len(op.Key) > MaxKeyBytes:
+		return fmt.Errorf("a key has 1 to %d bytes, not %d", MaxKeyBytes, len(op.Key))
+	case len(op.Value) > MaxValueBytesLimit:
+		return fmt.Errorf("a value has at most %d bytes, not %d", MaxValueBytesLimit, len(op.Value))
+	case len(op.ContentType) > MaxContentTypeBytes:
+		return fmt.Errorf("a content type has at most %d bytes, not %d", MaxContentTypeBytes, len(op.ContentType))
+	case op.Op == tlog.OpDelete && (len(op.Value) > 0 || op.ContentType != ""):
+		return errors.New("a delete carries no value and no content type")
+	case len(op.Conditions) > maxConditions:
+		return fmt.Errorf("an op has at most %d conditions", maxConditions)
+	}
+	for _, c := range op.Conditions {
+		if c.Kind != IfMatch && c.Kind != IfNoneMatch {
+			return fmt.Errorf("unknown condition kind %d", c.Kind)
+		}
+		if len(c.Seqs) > maxConditionSeqs {
+			return fmt.Errorf("a condition names at most %d versions", maxConditionSeqs)
+		}
+	}
+	return nil
+}
+
+func appendOp(b []byte, op *WriteOp) []byte {
+	b = append(b, byte(op.Op))
+	b = binary.AppendUvarint(b, uint64(len(op.Key)))
+	b = append(b, op.Key...)
+	b = append(b, byte(len(op.ContentType)))
+	b = append(b, op.ContentType...)
+	b = append(b, byte(len(op.Conditions)))
+	for _, c := range op.Conditions {
+		var isAny byte
+		if c.Any {
+			isAny = 1
+		}
+		b = append(b, byte(c.Kind), isAny)
+		b = binary.AppendUvarint(b, uint64(len(c.Seqs)))
+		for _, s := range c.Seqs {
+			b = binary.BigEndian.AppendUint64(b, s)
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(len(op.Value)))
+	return append(b, op.Value...)
+}
+
+// encodeSeal returns the command that seals the memtable whose first seq is first (sealAny: whichever is active).
+func encodeSeal(first uint64) []byte {
+	b := make([]byte, commandHeaderBytes, commandHeaderBytes+8)
+	b[0] = byte(kindSeal)
+	return binary.BigEndian.AppendUint64(b, first)
+}
+
+// encodeRecord returns the command that records a built segment.
+func encodeRecord(d tlog.Descriptor) []byte {
+	b := make([]byte, commandHeaderBytes, commandHeaderBytes+64)
+	b[0] = byte(kindRecord)
+	return d.Append(b)
+}
+
+// command is a decoded raft entry. Slices alias the entry's data.
+type command struct {
+	kind  commandKind
+	time  int64
+	write Command         // kindWrite
+	first uint64          // kindSeal
+	desc  tlog.Descriptor // kindRecord
+}
+
+// decodeCommand parses what the encoders above made. It checks every limit, so that a command that decodes applies. It
+// allocates no more than a small multiple of len(data).
+func decodeCommand(data []byte) (command, error) {
+	d := decoder{b: data}
+	c := command{kind: commandKind(d.u8()), time: int64(d.u64())}
+	switch c.kind {
+	case kindWrite:
+		d.write(&c.write)
+	case kindSeal:
+		c.first = d.u64()
+	case kindRecord:
+		desc, err := tlog.ParseDescriptor(d.b)
+		if err != nil {
+			return command{}, fmt.Errorf("%w: %w", errCommand, err)
+		}
+		c.desc, d.b = desc, nil
+	default:
+		return command{}, fmt.Errorf("%w: kind %d", errCommand, c.kind)
+	}
+	if d.bad || len(d.b) != 0 {
+		return command{}, fmt.Errorf("%w: kind %d, %d bytes", errCommand, c.kind, len(data))
+	}
+	for i := range c.write.Ops {
+		if err := checkOp(&c.write.Ops[i]); err != nil {
+			return command{}, fmt.Errorf("%w: op %d: %w", errCommand, i, err)
+		}
+	}
+	if c.time < 0 {
+		return command{}, fmt.Errorf("%w: time is negative", errCommand)
+	}
+	return c, nil
+}
+
+// decoder takes fields off the front of b. After a field that is not there bad is set and all further fields are zero.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) take(n uint64) []byte {
+	if d.bad || n > uint64(len(d.b)) {
+		d.bad = true
+		return nil
+	}
+	out := d.b[:n:n]
+	d.b = d.b[n:]
+	return out
+}
+
+func (d *decoder) u8() byte {
+	if b := d.take(1); b != nil {
+		return b[0]
+	}
+	return 0
+}
+
+func (d *decoder) u64() uint64 {
+	if b := d.take(8); b != nil {
+		return binary.BigEndian.Uint64(b)
+	}
+	return 0
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if d.bad || n <= 0 {
+		d.bad = true
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) hash() (h merkle.Hash) {
+	copy(h[:], d.take(merkle.HashSize))
+	return h
+}
+
+func (d *decoder) write(w *Command) {
+	if n := d.u8(); n > 0 {
+		if n > MaxIdempotencyBytes {
+			d.bad = true
+			return
+		}
+		w.IdempotencyKey = string(d.take(uint64(n)))
+		w.RequestHash = d.hash()
+	}
+	w.Principal = string(d.take(uint64(d.u8())))
+	n := d.uvarint()
+	// An op has at least six bytes, so the count cannot promise more than the input holds.
+	if d.bad || n == 0 || n > MaxBatchOps || n > uint64(len(d.b))/6+1 {
+		d.bad = true
+		return
+	}
+	w.Ops = make([]WriteOp, n)
+	for i := range w.Ops {
+		d.op(&w.Ops[i])
+	}
+}
+
+func (d *decoder) op(op *WriteOp) {
+	op.Op = tlog.Op(d.u8())
+	op.Key = d.take(d.uvarint())
+	op.ContentType = string(d.take(uint64(d.u8())))
+	conditions := d.u8()
+	if d.bad || conditions > maxConditions {
+		d.bad = true
+		return
+	}
+	for range conditions {
+		c := Condition{Kind: ConditionKind(d.u8()), Any: d.u8() == 1}
+		n := d.uvarint()
+		if d.bad || n > maxConditionSeqs {
+			d.bad = true
+			return
+		}
+		for range n {
+			c.Seqs = append(c.Seqs, d.u64())
+		}
+		op.Conditions = append(op.Conditions, c)
+	}
+	op.Value = d.take(d.uvarint())
+}

@@ -1,0 +1,26 @@
+// Package ledger is the state machine: the append-only list of entries, by key and by seq, with its two hash trees.
+//
+// Committed raft entries come in through Apply, which gives each put and delete its seq and time and adds it to the
+// active memtable. A seal command freezes that memtable; the flusher turns it into an immutable segment file and installs
+// it in the manifest once the log records its Merkle root. Until then the raft log is what keeps the entries: recovery is
+// Open, which restores the last manifest, and Apply of the log behind it.
+//
+//	Apply → active memtable → (seal) → sealed memtables → (build, record, install) → segments
+//
+// # Invariants
+//
+//   - Apply is a function of the commands before it: no clock, no map order, no randomness. Equal logs give equal roots.
+//   - A seq is in exactly one place: a segment, a sealed memtable or the active one, and these partition the ledger
+//     by seq. So the newest version of a key is the first one found from the new end.
+//   - What the manifest stores beside the segments is the state at the seal point, captured when the seal was applied.
+//   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are.
+//   - Readers work on a view that never changes, up to a size that was published before they took it.
+//
+// # Who calls what
+//
+// One goroutine, the apply loop of the node, calls Apply and SetMembers. The flusher is the ledger's only goroutine; with
+// Options.Manual there is none and the owner calls FlushStep instead. All other methods are safe from anywhere.
+//
+// Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
+// move, and they must close iterators: an open one keeps segments mapped.
+package ledger

@@ -1,0 +1,252 @@
+package ledger
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"time"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	segmentSuffix   = ".seg"
+	temporarySuffix = ".tmp"
+	// manifestName is the file that holds the recorded state.
+	manifestName = "MANIFEST"
+	// flushBufferBytes is the write buffer of a segment under construction.
+	flushBufferBytes = 1 << 20
+	// flushRetryMin and flushRetryMax bound the pause after a flush that failed, on a full disk above all.
+	flushRetryMin = 100 * time.Millisecond
+	flushRetryMax = 5 * time.Second
+)
+
+// FlushStep does the next piece of flushing and says whether there was one: it builds the segment of the oldest sealed
+// memtable that has none, or installs the oldest segment that is built and recorded. Only the flusher calls it, or, with
+// Options.Manual, the owner. After an error the same piece is tried again by the next call; nothing is lost, since the
+// log keeps what is not installed. A *DivergedError is final.
+func (l *Ledger) FlushStep() (worked bool, err error) {
+	v := l.acquire()
+	defer v.release()
+	if len(v.sealed) == 0 {
+		return false, nil
+	}
+	oldest := v.sealed[len(v.sealed)-1]
+	l.flushMu.Lock()
+	ready := oldest.built != nil && oldest.recorded != nil
+	l.flushMu.Unlock()
+	if ready {
+		return true, l.install(v, oldest)
+	}
+	for i := len(v.sealed) - 1; i >= 0; i-- {
+		s := v.sealed[i]
+		l.flushMu.Lock()
+		built := s.built != nil
+		l.flushMu.Unlock()
+		if !built {
+			return true, l.build(s)
+		}
+	}
+	return false, nil
+}
+
+// build writes the segment of a sealed memtable: to a temporary file, synced, renamed, its directory synced.
+func (l *Ledger) build(s *sealed) error {
+	began := l.opts.Now()
+	id := tlog.SegmentID(s.mem.first, s.last)
+	info, err := l.writeSegment(id, s)
+	if err != nil {
+		return fmt.Errorf("flush segment %s: %w", id, err)
+	}
+	t, err := l.openTable(info)
+	if err != nil {
+		return fmt.Errorf("flush segment %s: %w", id, err)
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if s.recorded != nil {
+		if err := sameDescriptor(*s.recorded, descriptorOf(info)); err != nil {
+			t.release()
+			return err
+		}
+	}
+	s.built, s.info = t, info
+	took := l.opts.Now().Sub(began)
+	l.metrics.flushSeconds.Observe(took.Seconds())
+	l.metrics.flushedBytes.Add(float64(info.Bytes))
+	l.opts.Logger.Info("segment built", "segment", id, "entries", info.Entries, "bytes", info.Bytes, "root",
+		info.Root.String(), "took", took)
+	l.notify()
+	return nil
+}
+
+func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err error) {
+	name := path.Join(l.segmentDir(), id+segmentSuffix)
+	temporary := name + temporarySuffix
+	if err := l.opts.FS.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return info, err
+	}
+	f, err := l.opts.FS.Create(temporary)
+	if err != nil {
+		return info, err
+	}
+	defer func() {
+		f.Close()
+		if err != nil {
+			// The half-written file is of no use to anybody; if it cannot go now, the next start takes it away.
+			_ = l.opts.FS.Remove(temporary)
+		}
+	}()
+	buffered := bufio.NewWriterSize(&appender{f: f}, flushBufferBytes)
+	w, err := sstable.NewWriter(buffered, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression})
+	if err != nil {
+		return info, err
+	}
+	for _, e := range s.mem.sorted() {
+		if err := w.Add(e); err != nil {
+			return info, err
+		}
+	}
+	w.SetLedgerNodes(l.tree.Level8(s.mem.first, s.last+1))
+	if info, err = w.Finish(); err != nil {
+		return info, err
+	}
+	if err := buffered.Flush(); err != nil {
+		return info, err
+	}
+	if err := f.Sync(); err != nil {
+		return info, err
+	}
+	if err := l.opts.FS.Rename(temporary, name); err != nil {
+		return info, err
+	}
+	return info, l.opts.FS.SyncDir(l.segmentDir())
+}
+
+// appender writes a file from its beginning.
+type appender struct {
+	f   vfs.File
+	off int64
+}
+
+func (a *appender) Write(p []byte) (int, error) {
+	n, err := a.f.WriteAt(p, a.off)
+	a.off += int64(n)
+	return n, err
+}
+
+// install makes a built and recorded segment part of the manifest, durably, and then drops its memtable. From then on
+// the log up to the seal point is not needed here any more.
+func (l *Ledger) install(v *view, s *sealed) error {
+	l.flushMu.Lock()
+	t, info := s.built, s.info
+	l.flushMu.Unlock()
+	state, err := v.state.WithSegment(segmentOf(info), manifest.SealPoint{
+		AppliedIndex:    s.index,
+		AppliedTerm:     s.term,
+		LastTime:        s.time,
+		Frontier:        s.frontier.Marshal(),
+		RecordedThrough: s.recordedThrough,
+		Members:         s.members,
+		Idempotency:     encodeMemory(s.memory),
+	})
+	if err != nil {
+		return fmt.Errorf("install segment %s: %w", info.ID, err)
+	}
+	if err := vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, manifestName, state.Encode()); err != nil {
+		return fmt.Errorf("install segment %s: write the manifest: %w", info.ID, err)
+	}
+	l.swap(func(v *view) {
+		v.state = state
+		v.tables = append(v.tables[:len(v.tables):len(v.tables)], t)
+		v.sealed = v.sealed[: len(v.sealed)-1 : len(v.sealed)-1]
+	})
+	t.release() // the builder's reference; the views have their own
+	l.setInstalled(state.TreeSize)
+	l.opts.Logger.Info("segment installed", "segment", info.ID, "manifest_version", state.Version, "applied_index",
+		state.AppliedIndex)
+	l.notify()
+	return nil
+}
+
+// recordSealed notes that the log records a segment which this replica has sealed.
+func (l *Ledger) recordSealed(s *sealed, d tlog.Descriptor) error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if s.built != nil {
+		if err := sameDescriptor(d, descriptorOf(s.info)); err != nil {
+			return err
+		}
+	}
+	s.recorded = &d
+	l.pokeFlusher()
+	return nil
+}
+
+func descriptorOf(i sstable.Info) tlog.Descriptor {
+	return tlog.Descriptor{FirstSeq: i.FirstSeq, LastSeq: i.LastSeq, Entries: i.Entries, Root: i.Root}
+}
+
+func segmentOf(i sstable.Info) manifest.Segment {
+	return manifest.Segment{FirstSeq: i.FirstSeq, LastSeq: i.LastSeq, Entries: i.Entries, Bytes: i.Bytes, Root: i.Root,
+		MinKey: i.MinKey, MaxKey: i.MaxKey, FirstTime: i.FirstTime, LastTime: i.LastTime, Tier: manifest.Local}
+}
+
+// flushLoop is the flusher: the one goroutine of the ledger.
+func (l *Ledger) flushLoop() {
+	defer close(l.flusherDone)
+	pause := time.Duration(0)
+	for {
+		if pause > 0 {
+			select {
+			case <-l.stop:
+				return
+			case <-l.opts.After(pause):
+			}
+		} else {
+			select {
+			case <-l.stop:
+				return
+			case <-l.flushPoke:
+			}
+		}
+		pause = l.drainFlushes(pause)
+	}
+}
+
+// drainFlushes flushes until nothing is left (it returns 0), the ledger closes, or a step fails: then it returns how
+// long to wait before the next try.
+func (l *Ledger) drainFlushes(lastPause time.Duration) time.Duration {
+	for {
+		select {
+		case <-l.stop:
+			return 0
+		default:
+		}
+		worked, err := l.FlushStep()
+		l.setFlushError(err)
+		if err != nil {
+			pause := min(max(2*lastPause, flushRetryMin), flushRetryMax)
+			l.metrics.flushFailures.Inc()
+			l.opts.Logger.Error("flush failed; the data is safe in the log, and the flush is tried again", "error", err,
+				"retry_in", pause)
+			return pause
+		}
+		if !worked {
+			return 0
+		}
+		lastPause = 0
+	}
+}
+
+func (l *Ledger) pokeFlusher() {
+	select {
+	case l.flushPoke <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,105 @@
+package ledger
+
+import "github.com/scribe-ledger/scribe/sstable"
+
+// historyChunk bounds how many versions are taken from a memtable at once.
+const historyChunk = 256
+
+// History walks the versions of key with seq < before, newest first, tombstones included. Without values the blocks of
+// large values are not read.
+func (l *Ledger) History(key []byte, before uint64, values bool) (Iterator, error) {
+	next := l.published.Load()
+	it := &historyIterator{view: l.acquire(), key: key, before: min(before, next), values: values}
+	it.mems = append(it.mems, it.view.active)
+	for _, s := range it.view.sealed {
+		it.mems = append(it.mems, s.mem)
+	}
+	it.tables = it.view.tables
+	return it, nil
+}
+
+// historyIterator goes through the parts of the ledger from the newest to the oldest.
+type historyIterator struct {
+	view   *view
+	key    []byte
+	before uint64 // versions at or after it are done with
+	values bool
+
+	mems   []*memtable // not looked at yet, newest first
+	tables []*table    // not looked at yet, newest last
+	chunk  []*Entry
+	buf    [historyChunk]*Entry
+	from   *sstable.VersionIter // of the segment being walked
+	inside *table
+	entry  *Entry
+	err    error
+}
+
+// Next moves to the next older version.
+func (it *historyIterator) Next() bool {
+	for it.err == nil && it.view != nil {
+		switch {
+		case len(it.chunk) > 0:
+			it.entry, it.chunk = it.chunk[0], it.chunk[1:]
+			it.before = it.entry.Seq
+			return true
+		case it.before == 0:
+			it.entry = nil
+			return false
+		case len(it.mems) > 0:
+			it.fill()
+		case it.from != nil:
+			if it.from.Next() {
+				it.entry = it.from.Entry()
+				it.before = it.entry.Seq
+				if it.err = it.inside.leafOf(it.entry); it.err != nil {
+					break
+				}
+				return true
+			}
+			it.err = it.from.Err()
+			it.from = nil
+		case len(it.tables) > 0:
+			last := len(it.tables) - 1
+			t := it.tables[last]
+			it.tables = it.tables[:last]
+			if t.first < it.before && t.MayContain(it.key) {
+				it.inside = t
+				it.from = t.Versions(it.key, it.before-1, !it.values)
+			}
+		default:
+			it.entry = nil
+			return false
+		}
+	}
+	it.entry = nil
+	return false
+}
+
+// fill takes the next versions out of the newest memtable left, or drops it when it has none.
+func (it *historyIterator) fill() {
+	m := it.mems[0]
+	n := 0
+	if m.first < it.before {
+		n = m.versions(it.key, it.before-1, it.buf[:])
+	}
+	it.chunk = it.buf[:n]
+	if n < historyChunk {
+		it.mems = it.mems[1:]
+	}
+}
+
+// Entry is the version the iterator stands on. Without values its Value may be nil.
+func (it *historyIterator) Entry() *Entry { return it.entry }
+
+// Err is what ended the walk early.
+func (it *historyIterator) Err() error { return it.err }
+
+// Close lets the segments go. It may be called more than once.
+func (it *historyIterator) Close() error {
+	if it.view != nil {
+		it.view.release()
+		it.view, it.entry = nil, nil
+	}
+	return it.err
+}

@@ -1,0 +1,309 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/segfile"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// Options of Open. Zero fields mean the default named beside them; FS, Dir and ClusterID have none.
+type Options struct {
+	FS        vfs.FS
+	Dir       string // the ledger's directory: MANIFEST and segments/
+	ClusterID string // of the data; a manifest of another cluster is refused
+
+	Origin          string              // first line of checkpoints; default "scribe/" + ClusterID
+	SealBytes       int64               // memtable bytes at which a seal is wanted; default 64 MiB
+	SealAge         time.Duration       // age of the oldest put or delete at which a seal is wanted; default 5 min
+	MaxSealed       int                 // sealed memtables waiting for their flush before writes are refused; default 4
+	BlockCacheBytes int64               // decoded segment blocks kept in memory; default 64 MiB
+	Compression     segfile.Compression // of segment blocks
+
+	// Notify is called, from the flusher, when Wanted or Installed may have changed. It must not block.
+	Notify func()
+	// Manual leaves flushing to the owner, who calls FlushStep; no goroutine is started.
+	Manual bool
+
+	Now        func() time.Time                     // default time.Now
+	After      func(time.Duration) <-chan time.Time // default time.After
+	Logger     *slog.Logger                         // default discards
+	Registerer prometheus.Registerer                // default none
+}
+
+func (o Options) withDefaults() Options {
+	if o.Origin == "" {
+		o.Origin = "scribe/" + o.ClusterID
+	}
+	if o.SealBytes == 0 {
+		o.SealBytes = 64 << 20
+	}
+	if o.SealAge == 0 {
+		o.SealAge = 5 * time.Minute
+	}
+	if o.MaxSealed == 0 {
+		o.MaxSealed = 4
+	}
+	if o.BlockCacheBytes == 0 {
+		o.BlockCacheBytes = 64 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.After == nil {
+		o.After = time.After
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Ledger is the state machine. See the package comment for who may call what.
+type Ledger struct {
+	opts    Options
+	cache   *sstable.BlockCache
+	metrics *metrics
+	tree    *tlog.Tree
+
+	// State of the apply loop, touched by nobody else.
+	active          *memtable
+	next            uint64 // seq of the next entry
+	lastTime        int64  // of the last entry, microseconds
+	sealedThrough   uint64 // entries below are in sealed memtables or segments
+	recordedThrough uint64 // entries below are in segments that the log records
+	memory          *memory
+	members         []byte
+
+	applied   atomic.Uint64 // raft index of the last applied command
+	published atomic.Uint64 // next, as readers see it
+	current   atomic.Pointer[view]
+	swapMu    sync.Mutex // held while a new view takes the current one's place
+
+	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, and:
+	flushErr  error         // what the last flush step met
+	installed uint64        // entries below are in segments that the manifest on disk lists
+	changed   chan struct{} // closed and replaced when installed or flushErr changes
+
+	flushPoke   chan struct{} // capacity 1
+	stop        chan struct{}
+	flusherDone chan struct{}
+	closeOnce   sync.Once
+}
+
+// Open opens the ledger in a directory, which it makes if need be: the manifest, its segments, the ledger tree. The
+// entries since the last recorded seal are not there yet: the caller applies the committed log from AppliedIndex()+1.
+//
+// Damage is a *vfs.CorruptError that names the file. A segment that the manifest lists and that is not there is one too.
+func Open(opts Options) (*Ledger, error) {
+	opts = opts.withDefaults()
+	l := &Ledger{
+		opts:        opts,
+		cache:       sstable.NewBlockCache(opts.BlockCacheBytes),
+		memory:      newMemory(),
+		changed:     make(chan struct{}),
+		flushPoke:   make(chan struct{}, 1),
+		stop:        make(chan struct{}),
+		flusherDone: make(chan struct{}),
+	}
+	if err := opts.FS.MkdirAll(l.segmentDir()); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	if err := l.removeTemporary(); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	state, err := l.readManifest()
+	if err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	if err := l.restore(state); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	l.metrics = newMetrics(l, opts.Registerer)
+	if opts.Manual {
+		close(l.flusherDone)
+	} else {
+		go l.flushLoop()
+	}
+	return l, nil
+}
+
+// Close stops the flusher and lets the segments go once the last reader has. What is not flushed stays in the log.
+func (l *Ledger) Close() error {
+	l.closeOnce.Do(func() {
+		close(l.stop)
+		<-l.flusherDone
+		l.metrics.unregister()
+		l.current.Load().release()
+	})
+	return nil
+}
+
+// AppliedIndex is the raft index of the last command the state holds: after Open, that of the last recorded seal.
+func (l *Ledger) AppliedIndex() uint64 { return l.applied.Load() }
+
+// SealPoint is the raft position, and the membership, that the manifest on disk holds: the snapshot of this state machine.
+func (l *Ledger) SealPoint() (index, term uint64, members []byte) {
+	v := l.acquire()
+	defer v.release()
+	return v.state.AppliedIndex, v.state.AppliedTerm, v.state.Members
+}
+
+func (l *Ledger) segmentDir() string { return path.Join(l.opts.Dir, "segments") }
+
+func (l *Ledger) segmentFile(id string) string { return path.Join(l.segmentDir(), id+segmentSuffix) }
+
+// removeTemporary takes away what a crash left half-written. Segments that are complete but not in the manifest stay:
+// the replay seals the same entries again and builds the same file over them.
+func (l *Ledger) removeTemporary() error {
+	for _, dir := range []string{l.opts.Dir, l.segmentDir()} {
+		names, err := l.opts.FS.List(dir)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if strings.HasSuffix(name, temporarySuffix) {
+				if err := l.opts.FS.Remove(path.Join(dir, name)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// maxManifestBytes bounds what is read as a manifest: a full idempotency window and a million segments fit.
+const maxManifestBytes = 512 << 20
+
+func (l *Ledger) readManifest() (*manifest.State, error) {
+	name := path.Join(l.opts.Dir, manifestName)
+	b, err := vfs.ReadFile(l.opts.FS, name, maxManifestBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &manifest.State{ClusterID: l.opts.ClusterID}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	state, err := manifest.Decode(b)
+	if err != nil {
+		corrupt := &vfs.CorruptError{File: name, Reason: err.Error() +
+			"; the manifest lists all segments, so nothing can be served without it: restore it from a backup"}
+		var at *manifest.DecodeError
+		if errors.As(err, &at) {
+			corrupt.Offset = at.Offset
+		}
+		return nil, corrupt
+	}
+	if state.ClusterID != l.opts.ClusterID {
+		return nil, fmt.Errorf("%s belongs to cluster %s, this node to %s", name, state.ClusterID, l.opts.ClusterID)
+	}
+	return state, nil
+}
+
+// restore makes the state of a manifest this ledger's.
+func (l *Ledger) restore(state *manifest.State) error {
+	v := &view{state: state}
+	v.refs.Store(1)
+	fail := func(err error) error {
+		v.release()
+		return err
+	}
+	var level8 []merkle.Hash
+	for _, s := range state.Segments {
+		t, err := l.openTable(infoOf(s))
+		if err != nil {
+			return fail(err)
+		}
+		v.tables = append(v.tables, t)
+		nodes, err := t.LedgerNodes()
+		if err != nil {
+			return fail(err)
+		}
+		level8 = append(level8, nodes...)
+	}
+	frontier := new(tlog.Frontier)
+	if state.TreeSize > 0 {
+		var err error
+		if frontier, err = tlog.UnmarshalFrontier(state.Frontier); err != nil {
+			return fail(err)
+		}
+	}
+	if frontier.Size() != state.TreeSize {
+		return fail(fmt.Errorf("the manifest's frontier has %d leaves, its segments %d", frontier.Size(), state.TreeSize))
+	}
+	v.active = newMemtable(state.TreeSize)
+	tail := make([]merkle.Hash, state.TreeSize%merkle.TileWidth)
+	if err := v.readLeaves(state.TreeSize-uint64(len(tail)), tail); err != nil {
+		return fail(err)
+	}
+	tree, err := tlog.NewTree(frontier, level8, tail)
+	if err != nil {
+		return fail(&vfs.CorruptError{File: l.segmentDir(), Reason: err.Error() +
+			"; a segment's stored tree nodes are wrong: restore the segments from a peer or a backup"})
+	}
+	if l.memory, err = decodeMemory(state.Idempotency); err != nil {
+		return fail(err)
+	}
+	l.tree, l.active = tree, v.active
+	l.next, l.sealedThrough, l.installed = state.TreeSize, state.TreeSize, state.TreeSize
+	l.recordedThrough, l.lastTime, l.members = state.RecordedThrough, state.LastTime, state.Members
+	l.applied.Store(state.AppliedIndex)
+	l.published.Store(l.next)
+	l.current.Store(v)
+	return nil
+}
+
+// openTable opens a segment's local file. The table starts with one reference, the caller's.
+func (l *Ledger) openTable(expect sstable.Info) (*table, error) {
+	name := l.segmentFile(expect.ID)
+	f, err := l.opts.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &vfs.CorruptError{File: name, Reason: fmt.Sprintf(
+			"the file is missing, and with it the entries %d to %d; restore it from a peer or a backup",
+			expect.FirstSeq, expect.LastSeq)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the mapping outlives it
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if uint64(size) != expect.Bytes {
+		return nil, &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
+			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, expect.Bytes)}
+	}
+	m, err := f.Map(size, false)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{first: expect.FirstSeq, last: expect.LastSeq, mapping: m}
+	t.refs.Store(1)
+	t.Table, err = sstable.Open(segfile.NewMappedSource(name, m), sstable.Options{Cache: l.cache, Expect: &expect})
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return t, nil
+}
+
+func infoOf(s manifest.Segment) sstable.Info {
+	return sstable.Info{ID: tlog.SegmentID(s.FirstSeq, s.LastSeq), FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
+		Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, FirstTime: s.FirstTime,
+		LastTime: s.LastTime}
+}

@@ -1,0 +1,66 @@
+package ledger
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// metrics of one ledger. The gauges read the ledger when they are scraped, so they cost the write path nothing.
+type metrics struct {
+	registerer    prometheus.Registerer
+	all           []prometheus.Collector
+	flushSeconds  prometheus.Histogram
+	flushedBytes  prometheus.Counter
+	flushFailures prometheus.Counter
+}
+
+func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
+	m := &metrics{
+		registerer: r,
+		flushSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_ledger_flush_seconds",
+			Help: "Time to build one segment from a sealed memtable.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}),
+		flushedBytes: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_flushed_bytes_total",
+			Help: "Bytes of segment files built."}),
+		flushFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_flush_failures_total",
+			Help: "Flush steps that failed and were tried again."}),
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures,
+		gauge("scribe_ledger_entries", "Entries in the ledger.", func() float64 { return float64(l.NextSeq()) }),
+		gauge("scribe_ledger_installed_entries", "Entries in segments that the manifest lists.", func() float64 {
+			through, _ := l.Installed()
+			return float64(through)
+		}),
+		gauge("scribe_ledger_segments", "Segments that the manifest lists.", func() float64 {
+			v := l.acquire()
+			defer v.release()
+			return float64(len(v.tables))
+		}),
+		gauge("scribe_ledger_sealed_memtables", "Sealed memtables that wait for their flush.", func() float64 {
+			v := l.acquire()
+			defer v.release()
+			return float64(len(v.sealed))
+		}),
+		gauge("scribe_ledger_memtable_bytes", "Bytes in the active memtable.", func() float64 {
+			v := l.acquire()
+			defer v.release()
+			_, size, _, _ := v.active.size()
+			return float64(size)
+		}),
+		gauge("scribe_ledger_block_cache_bytes", "Decoded segment blocks held in memory.", func() float64 {
+			return float64(l.cache.Stats().Bytes)
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.all...)
+	}
+	return m
+}
+
+func (m *metrics) unregister() {
+	if m.registerer == nil {
+		return
+	}
+	for _, c := range m.all {
+		m.registerer.Unregister(c)
+	}
+}

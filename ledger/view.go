@@ -1,0 +1,209 @@
+package ledger
+
+import (
+	"sync/atomic"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// view is what a read looks at: a consistent set of memtables and segments that together hold every entry once. It never
+// changes; a seal or a flush swaps in a new one. A reader holds a reference, so that no segment is unmapped under it.
+type view struct {
+	active *memtable
+	sealed []*sealed // newest first
+	tables []*table  // ascending by seq, contiguous from 0
+	state  *manifest.State
+	refs   atomic.Int64 // one for being current, one per reader
+}
+
+// table is an open segment, shared by the views that list it.
+type table struct {
+	*sstable.Table
+	first, last uint64
+	mapping     vfs.Mapping
+	refs        atomic.Int64
+}
+
+// sealed is a memtable on its way into a segment, with the state at its seal point. All but the fields guarded by the
+// ledger's flushMu are set when it is made and never change.
+type sealed struct {
+	mem             *memtable
+	last            uint64 // seq of its last entry
+	index, term     uint64 // of the raft entry that sealed it
+	frontier        *tlog.Frontier
+	time            int64
+	recordedThrough uint64
+	memory          []*remembered
+	members         []byte
+
+	built    *table           // its segment, once durable. Guarded by flushMu.
+	info     sstable.Info     // of built. Guarded by flushMu.
+	recorded *tlog.Descriptor // as the log has it, once applied. Guarded by flushMu.
+}
+
+// acquire returns the current view with a reference that release gives back.
+func (l *Ledger) acquire() *view {
+	for {
+		v := l.current.Load()
+		for n := v.refs.Load(); n > 0; n = v.refs.Load() {
+			if v.refs.CompareAndSwap(n, n+1) {
+				return v
+			}
+		}
+		// The view was replaced and let go between the two loads: the next one is there.
+	}
+}
+
+func (v *view) release() {
+	if v.refs.Add(-1) > 0 {
+		return
+	}
+	for _, t := range v.tables {
+		t.release()
+	}
+}
+
+// get is Get, with nil for not found; with keysOnly a large value's blocks are not read, and the value may be nil.
+func (t *table) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
+	var e Entry
+	var found bool
+	var err error
+	if keysOnly {
+		e, _, found, err = t.Find(key, maxSeq)
+	} else {
+		e, found, err = t.Get(key, maxSeq)
+	}
+	if err != nil || !found {
+		return nil, err
+	}
+	return &e, nil
+}
+
+// leafOf fills in the leaf hash of one of the segment's entries.
+func (t *table) leafOf(e *Entry) error {
+	var leaf [1]merkle.Hash
+	if err := t.Leaves(e.Seq, leaf[:]); err != nil {
+		return err
+	}
+	e.Leaf = leaf[0]
+	return nil
+}
+
+func (t *table) release() {
+	if t.refs.Add(-1) == 0 && t.mapping != nil {
+		t.mapping.Close()
+	}
+}
+
+// swap replaces the current view by a copy that edit has changed. The caller must not change slices in place.
+func (l *Ledger) swap(edit func(*view)) {
+	l.swapMu.Lock()
+	defer l.swapMu.Unlock()
+	old := l.current.Load()
+	next := &view{active: old.active, sealed: old.sealed, tables: old.tables, state: old.state}
+	edit(next)
+	for _, t := range next.tables {
+		t.refs.Add(1)
+	}
+	next.refs.Store(1)
+	l.current.Store(next)
+	old.release()
+}
+
+// get returns the newest version of key with seq <= maxSeq, tombstones included; nil when there is none. Memtables and
+// segments split the ledger by seq, so the first hit from the new end is the answer.
+func (v *view) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
+	if v.active.first <= maxSeq {
+		if e := v.active.get(key, maxSeq); e != nil {
+			return e, nil
+		}
+	}
+	for _, s := range v.sealed {
+		if s.mem.first <= maxSeq {
+			if e := s.mem.get(key, maxSeq); e != nil {
+				return e, nil
+			}
+		}
+	}
+	for i := len(v.tables) - 1; i >= 0; i-- {
+		if t := v.tables[i]; t.first <= maxSeq {
+			if e, err := t.get(key, maxSeq, keysOnly); err != nil || e != nil {
+				return e, err
+			}
+		}
+	}
+	return nil, nil
+}
+
+// at returns the entry with a seq; nil when the view does not hold it.
+func (v *view) at(seq uint64) (*Entry, error) {
+	if t := v.tableOf(seq); t != nil {
+		e, err := t.GetBySeq(seq)
+		return &e, err
+	}
+	if m := v.memtableOf(seq); m != nil {
+		return m.at(seq), nil
+	}
+	return nil, nil
+}
+
+// tableOf returns the segment that holds seq, or nil.
+func (v *view) tableOf(seq uint64) *table {
+	lo, hi := 0, len(v.tables)
+	for lo < hi {
+		mid := (lo + hi) / 2
+		if v.tables[mid].last < seq {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo < len(v.tables) {
+		return v.tables[lo]
+	}
+	return nil
+}
+
+// memtableOf returns the memtable whose range holds seq, or nil.
+func (v *view) memtableOf(seq uint64) *memtable {
+	if seq >= v.active.first {
+		return v.active
+	}
+	for _, s := range v.sealed {
+		if seq >= s.mem.first && seq <= s.last {
+			return s.mem
+		}
+	}
+	return nil
+}
+
+// ReadLeaves fills dst with the leaf hashes of the entries from first on. It is the ledger tree's source of leaves below
+// the nodes it keeps.
+func (l *Ledger) ReadLeaves(first uint64, dst []merkle.Hash) error {
+	v := l.acquire()
+	defer v.release()
+	return v.readLeaves(first, dst)
+}
+
+func (v *view) readLeaves(first uint64, dst []merkle.Hash) error {
+	for len(dst) > 0 {
+		n := 0
+		if t := v.tableOf(first); t != nil {
+			n = int(min(uint64(len(dst)), t.last-first+1))
+			if err := t.Leaves(first, dst[:n]); err != nil {
+				return err
+			}
+		} else if m := v.memtableOf(first); m != nil {
+			n = m.leaves(first, dst)
+		}
+		if n == 0 {
+			return ErrVersionNotFound
+		}
+		first, dst = first+uint64(n), dst[n:]
+	}
+	return nil
+}

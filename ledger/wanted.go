@@ -1,0 +1,143 @@
+package ledger
+
+import (
+	"context"
+	"time"
+
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// Want is a command that the state machine would like to see in the log. Only the leader proposes it. A want that was
+// proposed twice, or is out of date when it is applied, does nothing.
+type Want struct {
+	// Key is the same for the same want, so that the proposer can tell which ones are under way.
+	Key  WantKey
+	Data []byte // the command, with time zero
+}
+
+// WantKey identifies a Want.
+type WantKey struct {
+	Kind  commandKind
+	First uint64 // first seq of the memtable to seal, or of the segment to record
+}
+
+// Wanted returns what the ledger wants proposed now: a seal of an active memtable that is large or old enough, and the
+// record of each segment that is built but not recorded. An idle ledger wants nothing: a memtable that holds the
+// ledger's own entries only is never too old.
+func (l *Ledger) Wanted(now time.Time) []Want {
+	v := l.acquire()
+	defer v.release()
+	var out []Want
+	_, size, client, oldest := v.active.size()
+	if size >= l.opts.SealBytes || (client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()) {
+		out = append(out, Want{Key: WantKey{Kind: kindSeal, First: v.active.first}, Data: encodeSeal(v.active.first)})
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	for i := len(v.sealed) - 1; i >= 0; i-- {
+		s := v.sealed[i]
+		if s.built != nil && s.recorded == nil {
+			out = append(out, Want{Key: WantKey{Kind: kindRecord, First: s.mem.first}, Data: encodeRecord(descriptorOf(s.info))})
+		}
+	}
+	return out
+}
+
+// SealNow returns the command that seals the active memtable whatever its size. Its receipt's FirstSeq is the size of the
+// ledger when it was applied: Installed must reach it for the seal to be complete.
+func SealNow() []byte { return encodeSeal(sealAny) }
+
+// Backlog says whether writes must wait for the flusher: too many sealed memtables, or an active one that has grown to
+// twice its bound because no seal got through. cause is why the flusher is behind, nil when it is merely busy.
+func (l *Ledger) Backlog() (full bool, cause error) {
+	v := l.acquire()
+	defer v.release()
+	_, size, _, _ := v.active.size()
+	if len(v.sealed) < l.opts.MaxSealed && size < 2*l.opts.SealBytes {
+		return false, nil
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	return true, l.flushErr
+}
+
+// Installed returns how many entries are in segments that the manifest on disk lists, and what the last flush step met.
+func (l *Ledger) Installed() (through uint64, err error) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	return l.installed, l.flushErr
+}
+
+// WaitInstalled waits until Installed reaches through. It gives up with the context's error, with ErrClosed, or with
+// the flusher's error when that is a full disk or damage, which waiting does not cure.
+func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
+	for {
+		l.flushMu.Lock()
+		installed, err, changed := l.installed, l.flushErr, l.changed
+		l.flushMu.Unlock()
+		switch {
+		case installed >= through:
+			return nil
+		case err != nil && vfs.IsNoSpace(err):
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if err != nil {
+				return err
+			}
+			return ctx.Err()
+		case <-l.stop:
+			return ErrClosed
+		}
+	}
+}
+
+func (l *Ledger) setInstalled(through uint64) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	l.installed = through
+	l.broadcast()
+}
+
+func (l *Ledger) setFlushError(err error) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if err == nil && l.flushErr == nil {
+		return
+	}
+	l.flushErr = err
+	l.broadcast()
+}
+
+// broadcast wakes whoever waits on changed. The caller holds flushMu.
+func (l *Ledger) broadcast() {
+	close(l.changed)
+	l.changed = make(chan struct{})
+}
+
+// notify tells the owner that Wanted or Installed may have changed.
+func (l *Ledger) notify() {
+	if l.opts.Notify != nil {
+		l.opts.Notify()
+	}
+}
+
+// Manifest describes the recorded state for people and tools.
+func (l *Ledger) Manifest() ManifestInfo {
+	v := l.acquire()
+	defer v.release()
+	out := ManifestInfo{Version: v.state.Version, AppliedIndex: v.state.AppliedIndex, TreeSize: v.state.TreeSize,
+		Settings: make(map[string]string, len(v.state.Settings))}
+	for _, s := range v.state.Settings {
+		out.Settings[s.Name] = s.Value
+	}
+	for _, s := range v.state.Segments {
+		info := infoOf(s)
+		out.Segments = append(out.Segments, SegmentInfo{ID: info.ID, FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
+			Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, Tier: s.Tier.String(),
+			Object: s.Object})
+	}
+	return out
+}
