@@ -12,6 +12,9 @@ const (
 	MaxIndex uint64 = 1 << 62
 	MaxTerm  uint64 = 1 << 62
 
+	// MaxEntryBytes bounds the Data of an entry.
+	MaxEntryBytes = 128 << 20
+
 	entryOverhead = 64 // bytes that an entry costs beside its Data; keeps empty entries from being free
 )
 
@@ -55,7 +58,8 @@ type Config struct {
 	// MaxApplyingBytes bounds what was handed out as committed and is not reported as applied: at this mark, Ready
 	// hands out no more. Default 64 MiB.
 	MaxApplyingBytes uint64
-	// MaxAppendBytes bounds the Data of one append message; one entry is always let through. Default 1 MiB.
+	// MaxAppendBytes bounds the Data of one append message; one entry is always let through. Default 1 MiB,
+	// at most 16 MiB.
 	MaxAppendBytes uint64
 	// MaxPendingReads bounds the reads that wait for the leader's first commit. Default 4096.
 	MaxPendingReads int
@@ -94,6 +98,8 @@ func (c Config) validate() error {
 	case c.ElectionTicks <= c.HeartbeatTicks:
 		return fmt.Errorf("raft: config: ElectionTicks %d is not greater than HeartbeatTicks %d",
 			c.ElectionTicks, c.HeartbeatTicks)
+	case c.MaxAppendBytes > 16<<20:
+		return fmt.Errorf("raft: config: MaxAppendBytes %d is over 16 MiB", c.MaxAppendBytes)
 	case c.MaxPendingReads < 0:
 		return errors.New("raft: config: MaxPendingReads is negative")
 	}

@@ -20,8 +20,9 @@ type Core struct {
 	elapsed int             // ticks since the leader was last heard, or since the campaign began
 	timeout int             // ticks after which a follower campaigns
 
-	ownFirst     uint64   // Leader only: index of the no-op that began the term
-	pendingReads []uint64 // Leader only: reads that wait for the term's first commit
+	peers        map[uint64]*peer // Leader only: every other member
+	ownFirst     uint64           // Leader only: index of the no-op that began the term
+	pendingReads []uint64         // Leader only: reads that wait for the term's first commit
 
 	number      uint64    // the last Ready handed out
 	persisted   uint64    // the last Ready reported durable
@@ -46,9 +47,6 @@ func New(cfg Config, hs HardState, snap Snapshot, log LogReader) (*Core, error) 
 	}
 	if err := snap.Members.Validate(); err != nil {
 		return nil, err
-	}
-	if len(snap.Members.Members) > 0 && !snap.Members.SoleVoter(cfg.ID) {
-		return nil, fmt.Errorf("%w: a membership with other voters", ErrUnsupported)
 	}
 	l, err := newLog(log, hs, snap)
 	if err != nil {
@@ -75,16 +73,25 @@ func (c *Core) Tick() error {
 		return c.fault
 	}
 	c.elapsed++
-	if c.role == Leader || !c.members.IsVoter(c.cfg.ID) {
-		return nil
-	}
-	if c.role == Follower && (c.members.SoleVoter(c.cfg.ID) || c.elapsed >= c.timeout) {
+	switch {
+	case c.role == Leader:
+		if c.elapsed >= c.cfg.HeartbeatTicks {
+			c.elapsed = 0
+			c.fault = c.heartbeat()
+		}
+	case !c.members.IsVoter(c.cfg.ID):
+	case c.members.SoleVoter(c.cfg.ID): // no one else to wait for
+		if c.role == Follower {
+			c.fault = c.campaign()
+		}
+	case c.elapsed >= c.timeout:
 		c.fault = c.campaign()
 	}
 	return c.fault
 }
 
-// Step takes a message from a peer. ErrRefused and ErrUnsupported leave the core unchanged.
+// Step takes a message from a peer. ErrRefused and ErrUnsupported leave the core unchanged; other errors are those of
+// the LogReader or ErrInvalidState, and final.
 func (c *Core) Step(m Message) error {
 	if c.fault != nil {
 		return c.fault
@@ -92,7 +99,26 @@ func (c *Core) Step(m Message) error {
 	if err := c.admit(m); err != nil {
 		return err
 	}
-	return ErrUnsupported
+	c.fault = c.step(m)
+	return c.fault
+}
+
+// step acts on an admitted message.
+func (c *Core) step(m Message) error {
+	if m.Term > c.term {
+		c.becomeFollower(m.Term, 0)
+	}
+	switch m.Kind {
+	case MsgVote:
+		return c.onVote(m)
+	case MsgVoteReply:
+		return c.onVoteReply(m)
+	case MsgAppend:
+		return c.onAppend(m)
+	case MsgAppendReply:
+		return c.onAppendReply(m)
+	}
+	return invalid("%s was admitted and has no handler", m.Kind)
 }
 
 // admit refuses what must not be acted upon.
@@ -108,5 +134,27 @@ func (c *Core) admit(m Message) error {
 	if _, ok := c.members.Get(m.From); !ok {
 		return refused("from node %d, which is no member", m.From)
 	}
-	return m.validate()
+	if err := m.validate(); err != nil {
+		return err
+	}
+	switch m.Kind {
+	case MsgVote, MsgVoteReply, MsgAppendReply:
+		return nil
+	case MsgAppend:
+		if m.Term == c.term && c.role == Leader {
+			return refused("append from node %d, and this node leads term %d", m.From, m.Term)
+		}
+		for _, e := range m.Entries {
+			if e.Kind == EntryMembers {
+				return fmt.Errorf("%w: entry %d changes the membership", ErrUnsupported, e.Index)
+			}
+		}
+		return nil
+	}
+	return fmt.Errorf("%w: %s from node %d", ErrUnsupported, m.Kind, m.From)
+}
+
+// message begins a message of this term.
+func (c *Core) message(kind MessageKind, to uint64) Message {
+	return Message{Kind: kind, ClusterID: c.cfg.ClusterID, From: c.cfg.ID, To: to, Term: c.term}
 }

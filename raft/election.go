@@ -14,18 +14,72 @@ func (c *Core) Campaign() error {
 	return c.fault
 }
 
-// campaign begins a new term with a vote for oneself. The vote counts once it is durable (onDurable): a candidate that
-// counted it earlier could crash, forget it and vote for another in the same term.
+// campaign begins a new term with a vote for oneself (Raft §5.2). The vote counts once it is durable (onDurable), and no
+// one is asked before: a candidate that crashed, forgot its vote and gave another in the same term would vote twice.
 func (c *Core) campaign() error {
-	if c.term >= MaxTerm || (c.role == Candidate && c.durableHard.Term < c.term) {
-		return nil // the vote of the last attempt is not even durable: another term would not help
+	if c.role == Candidate && c.durableHard.Term < c.term {
+		return nil // the vote of the last attempt is still on its way to the disk: one more would not help
 	}
-	c.term++
-	c.vote = c.cfg.ID
-	c.role, c.leader = Candidate, 0
-	c.votes = make(map[uint64]bool)
+	if c.term >= MaxTerm || c.log.last() >= MaxIndex {
+		return invalid("no term after %d or no index after %d", c.term, c.log.last())
+	}
+	last, err := c.log.lastPosition()
+	if err != nil {
+		return err
+	}
+	c.becomeFollower(c.term+1, 0)
+	c.role, c.vote = Candidate, c.cfg.ID
 	c.elapsed = 0
 	c.drawTimeout()
+	c.votes = make(map[uint64]bool)
+	for _, mb := range c.members.Members {
+		if mb.Role == Learner || mb.ID == c.cfg.ID {
+			continue
+		}
+		m := c.message(MsgVote, mb.ID)
+		m.Index, m.LogTerm = last.Index, last.Term
+		c.afterSync = append(c.afterSync, m)
+	}
+	return nil
+}
+
+// onVote answers a candidate. One vote a term, kept when this node steps down within it, and none for a log that lacks
+// what may be committed (Raft §5.4.1).
+func (c *Core) onVote(m Message) error {
+	reply := c.message(MsgVoteReply, m.From)
+	last, err := c.log.lastPosition()
+	if err != nil {
+		return err
+	}
+	upToDate := m.LogTerm > last.Term || (m.LogTerm == last.Term && m.Index >= last.Index)
+	free := c.vote == m.From || (c.vote == 0 && c.leader == 0)
+	reply.Reject = m.Term < c.term || !free || !upToDate || !c.members.IsVoter(m.From)
+	if !reply.Reject {
+		c.vote = m.From
+		c.elapsed = 0
+	}
+	c.afterSync = append(c.afterSync, reply)
+	return nil
+}
+
+// onVoteReply counts a vote; a repeated reply changes nothing.
+func (c *Core) onVoteReply(m Message) error {
+	if c.role != Candidate || m.Term < c.term {
+		return nil
+	}
+	if _, counted := c.votes[m.From]; !counted {
+		c.votes[m.From] = !m.Reject
+	}
+	return c.countVotes()
+}
+
+func (c *Core) countVotes() error {
+	switch c.members.Tally(c.votes) {
+	case VoteWon:
+		return c.becomeLeader()
+	case VoteLost:
+		c.becomeFollower(c.term, 0)
+	}
 	return nil
 }
 
@@ -41,20 +95,37 @@ func (c *Core) onDurable() error {
 	return nil
 }
 
-func (c *Core) countVotes() error {
-	if c.members.Tally(c.votes) == VoteWon {
-		c.becomeLeader()
-	}
-	return nil
-}
-
 // becomeLeader begins the reign with an empty entry: the entries of earlier terms commit through it (Raft §5.4.2, §8).
-func (c *Core) becomeLeader() {
+func (c *Core) becomeLeader() error {
 	c.role, c.leader = Leader, c.cfg.ID
 	c.votes = nil
 	c.elapsed = 0
 	c.ownFirst = c.log.last() + 1
+	c.peers = make(map[uint64]*peer)
+	for _, mb := range c.members.Members {
+		if mb.ID != c.cfg.ID {
+			c.peers[mb.ID] = &peer{next: c.ownFirst}
+		}
+	}
 	c.log.append(Entry{Index: c.ownFirst, Term: c.term, Kind: EntryNoop})
+	return c.replicate()
+}
+
+// becomeFollower steps down, or only learns of a new term or leader. The vote is given up with the term, never within it.
+func (c *Core) becomeFollower(term, leader uint64) {
+	if term > c.term {
+		c.term, c.vote = term, 0
+	}
+	if c.role != Follower || leader != 0 {
+		c.elapsed = 0
+		c.drawTimeout()
+	}
+	c.role, c.leader = Follower, leader
+	c.votes, c.peers = nil, nil
+	for _, ctx := range c.pendingReads {
+		c.readStates = append(c.readStates, ReadState{Context: ctx, Lost: true})
+	}
+	c.pendingReads = nil
 }
 
 // drawTimeout draws from [ElectionTicks, 2*ElectionTicks), so that candidates seldom collide (Raft §5.2).

@@ -44,5 +44,3 @@ func invalid(format string, args ...any) error {
 func refused(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrRefused, fmt.Sprintf(format, args...))
 }
-
-var errNothing = errors.New("raft: nothing to propose")

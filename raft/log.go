@@ -1,6 +1,10 @@
 package raft
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"sort"
+)
 
 // raftLog is the log as the core sees it: what is durable, read through LogReader, and the tail held in memory. An entry
 // stays in the tail until it is both durable and handed out as committed, so applying does not read the log back.
@@ -11,7 +15,7 @@ import "slices"
 // when all that was found is below the tail.
 type raftLog struct {
 	reader LogReader
-	start  Position // what the snapshot covers
+	start  Position // what the newest snapshot covers; its term stays known after the entry is gone
 
 	tail   []Entry // tail[head:] are live, the rest is zeroed
 	head   int
@@ -72,34 +76,29 @@ func newLog(reader LogReader, hs HardState, snap Snapshot) (*raftLog, error) {
 	return l, l.checkTerms(hs, first, last)
 }
 
-// checkTerms checks that the terms do not go back along snapshot, first entry, last entry, hard state.
+// checkTerms checks that terms do not go back along the snapshot, the ends of the log and the hard state.
 func (l *raftLog) checkTerms(hs HardState, first, last uint64) error {
-	prev := uint64(0)
-	if first <= l.start.Index { // the log still has the snapshot's last entry
-		t, err := l.reader.Term(l.start.Index)
-		if err != nil {
-			return err
-		}
-		if t != l.start.Term {
-			return invalid("entry %d has term %d in the log and %d in the snapshot", l.start.Index, t, l.start.Term)
-		}
-	} else {
-		prev = l.start.Term
+	prev, marks := uint64(0), []uint64{first, l.start.Index, last}
+	if first > l.start.Index { // the log does not hold the snapshot's last entry any more
+		prev, marks = l.start.Term, []uint64{first, last}
 	}
-	for _, i := range []uint64{first, last} {
+	for _, i := range marks {
 		if first > last {
 			break // the log is empty
 		}
-		t, err := l.term(i)
+		t, err := l.reader.Term(i)
 		if err != nil {
-			return err
+			return fmt.Errorf("raft: term of entry %d: %w", i, err)
+		}
+		if i == l.start.Index && t != l.start.Term {
+			return invalid("entry %d has term %d in the log and %d in the snapshot", i, t, l.start.Term)
 		}
 		if t == 0 || t < prev {
 			return invalid("entry %d has term %d after term %d", i, t, prev)
 		}
 		prev = t
 	}
-	if prev = max(prev, l.start.Term); hs.Term < prev || hs.Term > MaxTerm {
+	if hs.Term < prev || hs.Term > MaxTerm {
 		return invalid("hard state has term %d, the log reaches term %d", hs.Term, prev)
 	}
 	if hs.Term == 0 && hs.Vote != 0 {
@@ -109,7 +108,8 @@ func (l *raftLog) checkTerms(hs HardState, first, last uint64) error {
 }
 
 func (l *raftLog) live() []Entry { return l.tail[l.head:] }
-func (l *raftLog) last() uint64  { return l.offset + uint64(len(l.tail)-l.head) - 1 }
+
+func (l *raftLog) last() uint64 { return l.offset + uint64(len(l.tail)-l.head) - 1 }
 
 // term returns the term of an entry, 0 for index 0. Errors as LogReader.Term.
 func (l *raftLog) term(i uint64) (uint64, error) {
@@ -129,6 +129,24 @@ func (l *raftLog) lastPosition() (Position, error) {
 	i := l.last()
 	t, err := l.term(i)
 	return Position{Index: i, Term: t}, err
+}
+
+// agree returns the last index up to hi whose term is at most t: no entry above it can be one that a log with term t at
+// hi holds. Terms never decrease along a log, so it is found by bisection. It does not look below floor.
+func (l *raftLog) agree(floor, hi, t uint64) (uint64, error) {
+	hi = min(hi, l.last())
+	if hi <= floor {
+		return floor, nil
+	}
+	var err error
+	n := sort.Search(int(hi-floor), func(i int) bool {
+		et, terr := l.term(floor + 1 + uint64(i))
+		if terr != nil {
+			err = terr
+		}
+		return et > t
+	})
+	return floor + uint64(n), err
 }
 
 // append adds entries that follow the last one.
@@ -169,6 +187,22 @@ func (l *raftLog) appliedTo(i uint64) error {
 		n++
 	}
 	l.handouts = slices.Delete(l.handouts, 0, n)
+	return nil
+}
+
+// compactTo moves the start of the log to an applied entry; what is below may be gone from the reader afterwards.
+func (l *raftLog) compactTo(i uint64) error {
+	if i <= l.start.Index {
+		return nil
+	}
+	if i > l.applied {
+		return invalid("compaction to entry %d, with %d applied", i, l.applied)
+	}
+	t, err := l.term(i)
+	if err != nil {
+		return err
+	}
+	l.start = Position{Index: i, Term: t}
 	return nil
 }
 

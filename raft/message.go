@@ -95,13 +95,14 @@ func (m Message) validate() error {
 			return refused("%s from node %d: index %d out of range", m.Kind, m.From, i)
 		}
 	}
-	for _, t := range []uint64{m.LogTerm, m.HintTerm} {
-		if t > m.Term && m.Kind != MsgVote && m.Kind != MsgPreVote || t > MaxTerm {
-			return refused("%s from node %d: log term %d in term %d", m.Kind, m.From, t, m.Term)
-		}
-	}
 	if m.Term == 0 || m.Term > MaxTerm {
 		return refused("%s from node %d: term %d out of range", m.Kind, m.From, m.Term)
+	}
+	if t := max(m.LogTerm, m.HintTerm); t > m.Term {
+		return refused("%s from node %d: log term %d in term %d", m.Kind, m.From, t, m.Term)
+	}
+	if len(m.Entries) > MaxMessageEntries {
+		return refused("%s from node %d: %d entries, at most %d", m.Kind, m.From, len(m.Entries), MaxMessageEntries)
 	}
 	if m.Index+uint64(len(m.Entries)) > MaxIndex {
 		return refused("%s from node %d: %d entries after %d", m.Kind, m.From, len(m.Entries), m.Index)
@@ -111,7 +112,13 @@ func (m Message) validate() error {
 		if e.Index != m.Index+1+uint64(i) || e.Term < prev || e.Term > m.Term {
 			return refused("%s from node %d: entry %d of term %d is out of order", m.Kind, m.From, e.Index, e.Term)
 		}
+		if e.Kind < EntryNormal || e.Kind > EntryMembers {
+			return refused("%s from node %d: entry %d of unknown kind %d", m.Kind, m.From, e.Index, e.Kind)
+		}
 		prev = e.Term
+	}
+	if (m.Snapshot != nil) != (m.Kind == MsgSnapshot) || (len(m.Entries) > 0 && m.Kind != MsgAppend) {
+		return refused("%s from node %d: a part that does not belong to it", m.Kind, m.From)
 	}
 	if s := m.Snapshot; s != nil && (s.Index > MaxIndex || s.Term > m.Term) {
 		return refused("%s from node %d: snapshot at %d, term %d", m.Kind, m.From, s.Index, s.Term)

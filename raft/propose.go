@@ -1,9 +1,16 @@
 package raft
 
+import (
+	"errors"
+	"fmt"
+)
+
+var errNothing = errors.New("raft: nothing to propose")
+
 // Propose appends commands as entries of this term and returns the position of the first; the others follow it without
 // a gap. All are taken or none. The core owns the commands' bytes from then on. Whether they commit is told by
 // Ready.Committed: an entry of another term at that index means that the command is lost.
-// Errors: *NotLeaderError, ErrOverloaded.
+// Errors: *NotLeaderError, ErrOverloaded; no commands, or one over MaxEntryBytes, is an error of the caller's.
 func (c *Core) Propose(cmds [][]byte) (Position, error) {
 	switch {
 	case c.fault != nil:
@@ -15,6 +22,9 @@ func (c *Core) Propose(cmds [][]byte) (Position, error) {
 	}
 	size := uint64(len(cmds)) * entryOverhead
 	for _, cmd := range cmds {
+		if len(cmd) > MaxEntryBytes {
+			return Position{}, fmt.Errorf("raft: a command of %d bytes, at most %d", len(cmd), MaxEntryBytes)
+		}
 		size += uint64(len(cmd))
 	}
 	if c.log.bytes > 0 && c.log.bytes+size > c.cfg.MaxUncommittedBytes {
@@ -27,7 +37,8 @@ func (c *Core) Propose(cmds [][]byte) (Position, error) {
 	for i, cmd := range cmds {
 		c.log.append(Entry{Index: first.Index + uint64(i), Term: c.term, Kind: EntryNormal, Data: cmd})
 	}
-	return first, nil
+	c.fault = c.replicate()
+	return first, c.fault
 }
 
 // advanceCommit counts copies. Only an entry of the own term commits by counting; those before it commit with it
@@ -46,13 +57,5 @@ func (c *Core) advanceCommit() error {
 	}
 	c.log.commitTo(quorum)
 	c.releaseReads()
-	return nil
-}
-
-// matchOf is the last entry known to be durable on a node.
-func (c *Core) matchOf(id uint64) uint64 {
-	if id == c.cfg.ID {
-		return c.log.durable
-	}
-	return 0
+	return c.replicate() // followers learn of the commit without waiting for the heartbeat
 }

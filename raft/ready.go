@@ -173,6 +173,16 @@ func (c *Core) advance(p Progress) error {
 	return nil
 }
 
+// Compact tells that a durable snapshot covers the entries up to index, which are applied. It comes before they are
+// dropped from the log: the core remembers the last one's term and asks the LogReader for none that it needs below.
+// Errors: ErrInvalidState when index is not applied, and those of the LogReader; both final.
+func (c *Core) Compact(index uint64) error {
+	if c.fault == nil {
+		c.fault = c.log.compactTo(index)
+	}
+	return c.fault
+}
+
 func (c *Core) softState() SoftState { return SoftState{Role: c.role, Leader: c.leader, Term: c.term} }
 
 // hardState never names a commit index that the durable log might not reach: after a crash the log must hold it.

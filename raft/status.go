@@ -14,7 +14,16 @@ type Status struct {
 	Applied uint64
 	Members Membership
 
-	TailBytes uint64 // what MaxUncommittedBytes bounds
+	TailBytes uint64       // what MaxUncommittedBytes bounds
+	Peers     []PeerStatus // on a leader: the other members, by id
+}
+
+// PeerStatus is what a leader knows of another member.
+type PeerStatus struct {
+	ID            uint64
+	Match         uint64 // last entry known to be durable there
+	Next          uint64 // first entry to send
+	NeedsSnapshot bool   // what it needs is compacted here; it cannot follow by entries alone
 }
 
 // Status returns the state of the moment.
@@ -32,5 +41,6 @@ func (c *Core) Status() Status {
 		Applied:   c.log.applied,
 		Members:   c.members,
 		TailBytes: c.log.bytes,
+		Peers:     c.peerStatus(),
 	}
 }
