@@ -57,9 +57,13 @@ func (e *Entry) leaf() (merkle.Hash, error) {
 	case OpSegment:
 		r.Op = tlog.OpSegment
 	}
-	leaf, err := r.LeafHash()
-	if err == nil && leaf != e.LeafHash {
-		err = fmt.Errorf("its record's leaf is %s, the server says %s", leaf, e.LeafHash)
+	record, err := tlog.AppendRecord(nil, &r)
+	if err != nil {
+		return merkle.Hash{}, err
 	}
-	return leaf, err
+	leaf := merkle.LeafHash(record)
+	if leaf != e.LeafHash {
+		return merkle.Hash{}, fmt.Errorf("its record's leaf is %s, the server says %s", leaf, e.LeafHash)
+	}
+	return leaf, nil
 }
