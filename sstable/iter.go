@@ -1,9 +1,14 @@
 package sstable
 
+import (
+	"bytes"
+	"math"
+)
+
 // IterOptions bound an Iter. The zero value walks every version of every key, values included.
 type IterOptions struct {
 	Lower, Upper []byte // [Lower, Upper); empty Lower is the first key, nil Upper is no bound
-	KeysOnly     bool   // leave values out; blocks of large values are not read then
+	KeysOnly     bool   // leave values out (see Iter.Value); blocks of large values are not read then
 	// Newest walks one version of each key: the newest with Seq <= AsOf. Keys without one are passed over.
 	Newest bool
 	AsOf   uint64 // only with Newest
@@ -13,77 +18,137 @@ type IterOptions struct {
 }
 
 // Iter walks puts and deletes by key ascending, within a key by seq descending; OpSegment entries do not show. Moving
-// methods report whether the iterator stands on an entry; false means the end, or an error that Err returns. A new
-// Iter stands nowhere. It is for one goroutine.
-type Iter struct{}
-
-// Iter returns an iterator within the bounds of opts.
-func (t *Table) Iter(opts IterOptions) *Iter { return &Iter{} }
-
-// First moves to the first entry.
-func (it *Iter) First() bool { return false }
-
-// Last moves to the last entry.
-func (it *Iter) Last() bool { return false }
-
-// SeekGE moves to the first entry whose key is at or after key.
-func (it *Iter) SeekGE(key []byte) bool { return false }
-
-// SeekLT moves to the last entry whose key is before key.
-func (it *Iter) SeekLT(key []byte) bool { return false }
-
-// Next moves one entry on.
-func (it *Iter) Next() bool { return false }
-
-// Prev moves one entry back.
-func (it *Iter) Prev() bool { return false }
-
-// Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
-func (it *Iter) Entry() *Entry { return nil }
-
-// Err is the error that ended the walk.
-func (it *Iter) Err() error { return nil }
-
-// Close releases the blocks held.
-func (it *Iter) Close() error { return nil }
-
-// Versions walks the versions of one key with Seq <= maxSeq, newest first: call First or Next to begin.
-func (t *Table) Versions(key []byte, maxSeq uint64, keysOnly bool) *VersionIter { return &VersionIter{} }
-
-// VersionIter walks the versions of one key. Use: for it.Next() { it.Entry() }; it.Err().
-type VersionIter struct{}
-
-// Next moves to the next older version.
-func (it *VersionIter) Next() bool { return false }
-
-// Entry is where the iterator stands.
-func (it *VersionIter) Entry() *Entry { return nil }
-
-// Err is the error that ended the walk.
-func (it *VersionIter) Err() error { return nil }
-
-// ScanOptions bound a walk over all entries of a segment.
-type ScanOptions struct {
-	From     uint64 // first seq, or first ordinal
-	KeysOnly bool   // leave values out
-	Leaves   bool   // fill Entry.Leaf
-	NoFill   bool   // leave the block cache as it is
+// methods report whether the iterator stands on an entry; false means the end, or an error that Err returns and that
+// is final. A new Iter stands nowhere: Next then means First, and Prev means Last. After the end it stands nowhere
+// again. It is for one goroutine.
+type Iter struct {
+	opts  IterOptions
+	at    cursor
+	entry Entry
 }
 
-// ScanIter walks entries, OpSegment ones included. Use: for it.Next() { it.Entry() }; it.Err().
-type ScanIter struct{}
+// Iter returns an iterator within the bounds of opts. It keeps the bounds' slices.
+func (t *Table) Iter(opts IterOptions) *Iter {
+	return &Iter{opts: opts, at: cursor{t: t, fill: !opts.NoFill}}
+}
 
-// BySeq walks the entries in ledger order, from the seq opts.From on.
-func (t *Table) BySeq(opts ScanOptions) *ScanIter { return &ScanIter{} }
+// First moves to the first entry.
+func (it *Iter) First() bool {
+	if len(it.opts.Lower) > 0 {
+		return it.forward(it.at.seek(it.opts.Lower, math.MaxUint64))
+	}
+	return it.forward(it.at.first())
+}
 
-// ByOrdinal walks the entries in segment order, from the ordinal opts.From on: what a merge of segments reads.
-func (t *Table) ByOrdinal(opts ScanOptions) *ScanIter { return &ScanIter{} }
+// Last moves to the last entry.
+func (it *Iter) Last() bool {
+	if it.opts.Upper != nil {
+		return it.backward(it.at.seekBefore(it.opts.Upper))
+	}
+	return it.backward(it.at.last())
+}
+
+// SeekGE moves to the first entry whose key is at or after key.
+func (it *Iter) SeekGE(key []byte) bool {
+	if bytes.Compare(key, it.opts.Lower) < 0 {
+		key = it.opts.Lower
+	}
+	return it.forward(it.at.seek(key, math.MaxUint64))
+}
+
+// SeekLT moves to the last entry whose key is before key.
+func (it *Iter) SeekLT(key []byte) bool {
+	if it.opts.Upper != nil && bytes.Compare(key, it.opts.Upper) > 0 {
+		key = it.opts.Upper
+	}
+	return it.backward(it.at.seekBefore(key))
+}
 
 // Next moves one entry on.
-func (it *ScanIter) Next() bool { return false }
+func (it *Iter) Next() bool {
+	if !it.at.valid() {
+		return it.First()
+	}
+	if it.opts.Newest {
+		return it.forward(it.at.seekPast())
+	}
+	return it.forward(it.at.next())
+}
+
+// Prev moves one entry back.
+func (it *Iter) Prev() bool {
+	if !it.at.valid() {
+		return it.Last()
+	}
+	if it.opts.Newest {
+		return it.backward(it.at.seekBefore(it.at.key()))
+	}
+	return it.backward(it.at.prev())
+}
+
+// forward settles on the first entry from the cursor on that opts let show.
+func (it *Iter) forward(ok bool) bool {
+	for ok && it.below() {
+		if !it.opts.Newest || it.at.seq() <= it.opts.AsOf {
+			return it.show()
+		}
+		// The cursor came from before this key, so its newest version is here, and too new. The next place in order is
+		// this key's version as of AsOf, or the next key.
+		ok = it.at.seek(it.at.key(), it.opts.AsOf)
+	}
+	it.at.b = nil
+	return false
+}
+
+// backward settles on the first entry from the cursor back that opts let show.
+func (it *Iter) backward(ok bool) bool {
+	for ok && bytes.Compare(it.at.key(), it.opts.Lower) >= 0 {
+		if !it.opts.Newest {
+			return it.show()
+		}
+		// The cursor stands on the oldest version of its key.
+		key := it.at.key()
+		if it.at.seq() <= it.opts.AsOf {
+			ok = it.at.seek(key, it.opts.AsOf)
+			return ok && it.show()
+		}
+		ok = it.at.seekBefore(key)
+	}
+	it.at.b = nil
+	return false
+}
+
+func (it *Iter) below() bool {
+	return it.opts.Upper == nil || bytes.Compare(it.at.key(), it.opts.Upper) < 0
+}
+
+// show fills the entry from the cursor.
+func (it *Iter) show() bool {
+	c := &it.at
+	err := c.t.entry(&it.entry, c.b, c.i, it.opts.KeysOnly)
+	if err == nil && it.opts.Leaves {
+		it.entry.Leaf, err = c.t.leaf(c.ordinal(), c.fill)
+	}
+	if err != nil {
+		c.err, c.b = err, nil
+	}
+	return err == nil
+}
 
 // Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
-func (it *ScanIter) Entry() *Entry { return nil }
+func (it *Iter) Entry() *Entry { return &it.entry }
+
+// Ordinal is the entry's place in segment order. The iterator must stand on an entry.
+func (it *Iter) Ordinal() uint64 { return it.at.ordinal() }
+
+// Value reads the value of the current entry, which a walk over keys only left out.
+func (it *Iter) Value() ([]byte, error) { return it.at.t.value(it.at.b, it.at.i) }
 
 // Err is the error that ended the walk.
-func (it *ScanIter) Err() error { return nil }
+func (it *Iter) Err() error { return it.at.err }
+
+// Close releases the blocks held.
+func (it *Iter) Close() error {
+	it.at.b = nil
+	return it.at.err
+}

@@ -1,0 +1,72 @@
+package sstable
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+
+	"github.com/FastFilter/xorfilter"
+	"github.com/cespare/xxhash/v2"
+)
+
+// The filter is a binary fuse filter with 8-bit fingerprints over the xxhash64 of every distinct key of puts and
+// deletes: about 9 bits a key, one false answer in 256. An empty section says there is none, and every key may be there.
+//
+//	seed u64 · segment length u32 · segment count u32 · fingerprints
+type keyFilter struct {
+	fuse *xorfilter.BinaryFuse[uint8] // nil: no filter
+}
+
+const filterHeaderLen = 16
+
+func hashKey(key []byte) uint64 { return xxhash.Sum64(key) }
+
+// buildFilter returns the section over the hashes, which it sorts.
+func buildFilter(hashes []uint64) []byte {
+	slices.Sort(hashes)
+	hashes = slices.Compact(hashes) // distinct keys may share a hash; the builder wants distinct ones
+	if len(hashes) == 0 {
+		return nil
+	}
+	fuse, err := xorfilter.NewBinaryFuse[uint8](hashes)
+	if err != nil {
+		return nil // after 100 seeds in vain: not in this universe's lifetime, and no filter is a right answer too
+	}
+	for _, h := range hashes {
+		if !fuse.Contains(h) {
+			return nil
+		}
+	}
+	dst := binary.LittleEndian.AppendUint64(nil, fuse.Seed)
+	dst = binary.LittleEndian.AppendUint32(dst, fuse.SegmentLength)
+	dst = binary.LittleEndian.AppendUint32(dst, fuse.SegmentCount)
+	return append(dst, fuse.Fingerprints...)
+}
+
+// parseFilter reads a filter and checks that no lookup can leave its fingerprints. It keeps b. Its errors are reasons
+// for a *vfs.CorruptError.
+func parseFilter(b []byte) (keyFilter, error) {
+	if len(b) == 0 {
+		return keyFilter{}, nil
+	}
+	if len(b) < filterHeaderLen {
+		return keyFilter{}, fmt.Errorf("filter of %d bytes", len(b))
+	}
+	f := &xorfilter.BinaryFuse[uint8]{
+		Seed:          binary.LittleEndian.Uint64(b),
+		SegmentLength: binary.LittleEndian.Uint32(b[8:]),
+		SegmentCount:  binary.LittleEndian.Uint32(b[12:]),
+		Fingerprints:  b[filterHeaderLen:],
+	}
+	f.SegmentLengthMask = f.SegmentLength - 1
+	f.SegmentCountLength = f.SegmentCount * f.SegmentLength
+	// A key's three places are in three segments that follow each other, the first one of SegmentCount.
+	if l, n := uint64(f.SegmentLength), uint64(f.SegmentCount); l == 0 || l&(l-1) != 0 || n == 0 ||
+		(n+2)*l != uint64(len(f.Fingerprints)) {
+		return keyFilter{}, fmt.Errorf("filter of %d segments of %d in %d bytes", n, l, len(b))
+	}
+	return keyFilter{f}, nil
+}
+
+// mayContain is false only for a hash that is not in the set.
+func (f keyFilter) mayContain(hash uint64) bool { return f.fuse == nil || f.fuse.Contains(hash) }

@@ -1,0 +1,106 @@
+package sstable
+
+import (
+	"fmt"
+
+	"github.com/scribe-ledger/scribe/merkle"
+)
+
+// treeOf builds the segment tree over leaves, which are hashes joined: its level-8 nodes, and its root.
+func treeOf(leaves []byte) (*merkle.Upper, merkle.Hash, error) {
+	const tileBytes = merkle.TileWidth * merkle.HashSize
+	upper := &merkle.Upper{}
+	for i := 0; i+tileBytes <= len(leaves); i += tileBytes {
+		upper.Append(merkle.RootOf(hashes(leaves[i : i+tileBytes])))
+	}
+	root, err := merkle.RootAt(uint64(len(leaves)/merkle.HashSize), upper.Nodes(func(tile uint64) ([]merkle.Hash, error) {
+		i := int(tile) * tileBytes
+		return hashes(leaves[i:min(i+tileBytes, len(leaves))]), nil
+	}))
+	return upper, root, err
+}
+
+// hashes cuts b, which is hashes joined.
+func hashes(b []byte) []merkle.Hash {
+	out := make([]merkle.Hash, len(b)/merkle.HashSize)
+	for i := range out {
+		out[i] = merkle.Hash(b[i*merkle.HashSize:])
+	}
+	return out
+}
+
+func appendHashes(dst []byte, hashes []merkle.Hash) []byte {
+	for i := range hashes {
+		dst = append(dst, hashes[i][:]...)
+	}
+	return dst
+}
+
+// nodes gives the nodes of the segment tree, for one proof.
+func (t *Table) nodes() merkle.NodeFunc {
+	return t.upper.Nodes(func(tile uint64) ([]merkle.Hash, error) {
+		b, err := t.leafTile(tile, true)
+		if err != nil {
+			return nil, err
+		}
+		return hashes(b), nil
+	})
+}
+
+// Leaf returns the leaf hash at an ordinal.
+func (t *Table) Leaf(ordinal uint64) (merkle.Hash, error) {
+	if err := t.checkOrdinal(ordinal); err != nil {
+		return merkle.Hash{}, err
+	}
+	return t.leaf(ordinal, true)
+}
+
+func (t *Table) leaf(ordinal uint64, fill bool) (merkle.Hash, error) {
+	b, err := t.leafTile(ordinal/merkle.TileWidth, fill)
+	if err != nil {
+		return merkle.Hash{}, err
+	}
+	return merkle.Hash(b[ordinal%merkle.TileWidth*merkle.HashSize:][:merkle.HashSize]), nil
+}
+
+// Leaves fills dst with the leaf hashes of the seqs first, first+1, …, all of which must be the segment's.
+func (t *Table) Leaves(first uint64, dst []merkle.Hash) error {
+	for i := range dst {
+		ordinal, err := t.Ordinal(first + uint64(i))
+		if err != nil {
+			return err
+		}
+		if dst[i], err = t.leaf(ordinal, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Inclusion proves the entry at ordinal under Info.Root (RFC 6962 §2.1.1), leaf to root.
+func (t *Table) Inclusion(ordinal uint64) ([]merkle.Hash, error) {
+	if err := t.checkOrdinal(ordinal); err != nil {
+		return nil, err
+	}
+	return merkle.InclusionProof(ordinal, t.props.Entries, t.nodes())
+}
+
+// LedgerNodes returns what Writer.SetLedgerNodes was given. They are read from the source, not held in memory.
+func (t *Table) LedgerNodes() ([]merkle.Hash, error) {
+	b, err := t.file.Section(sectionLedgerNodes)
+	if err != nil {
+		return nil, err
+	}
+	if len(b)%merkle.HashSize != 0 {
+		at, _ := t.file.SectionAt(sectionLedgerNodes)
+		return nil, t.corrupt(at.Offset, fmt.Errorf("ledger nodes of %d bytes", len(b)))
+	}
+	return hashes(b), nil
+}
+
+func (t *Table) checkOrdinal(ordinal uint64) error {
+	if ordinal >= t.props.Entries {
+		return fmt.Errorf("sstable: ordinal %d of segment %s, which has %d entries", ordinal, t.props.ID, t.props.Entries)
+	}
+	return nil
+}
