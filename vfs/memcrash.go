@@ -187,10 +187,11 @@ func (c *crash) sectors(n *memNode, pages []*memPage) {
 		if !n.unsynced(i) {
 			continue
 		}
-		v := copyPage(pageAt(n.vol, i)) // a copy, since a mapping may store meanwhile
+		var v memPage
+		readPage(&v, pageAt(n.vol, i)) // once, since a mapping may store meanwhile
 		d := pageAt(n.dur, i)
 		end := min(memPageBytes, n.size-int64(i)*memPageBytes) // what lies behind was cut off, not written
-		out := *d
+		out := copyPage(d)
 		for s := range int64(pageSectors) {
 			lo, hi := s*memSectorBytes, min((s+1)*memSectorBytes, end)
 			if lo >= hi || [memSectorBytes]byte(v[lo:]) == [memSectorBytes]byte(d[lo:]) {
@@ -200,6 +201,6 @@ func (c *crash) sectors(n *memNode, pages []*memPage) {
 				copy(out[lo:hi], v[lo:hi])
 			}
 		}
-		pages[i] = &out
+		pages[i] = out
 	}
 }

@@ -1,0 +1,214 @@
+//go:build linux
+
+package vfs
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func blocks(t *testing.T, f *os.File) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Fatal(err)
+	}
+	return st.Blocks * 512
+}
+
+// newSparse makes a file of data with holes around it.
+func newSparse(t *testing.T, size, at int64, data []byte) *osFile {
+	t.Helper()
+	f, err := NewOS().Create(filepath.Join(t.TempDir(), "f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(data, at); err != nil {
+		t.Fatal(err)
+	}
+	return f.(*osFile)
+}
+
+// Preallocate and what stands in for it must leave no hole and change no byte, in a file that had holes too.
+func TestPreallocateLeavesNoHole(t *testing.T) {
+	const size, at, had = 5<<20 + 17, 2<<20 + 11, 3 << 20
+	data := bytes.Repeat([]byte("ledger"), 1000)
+	want := make([]byte, size)
+	copy(want[at:], data)
+	for name, reserve := range map[string]func(*osFile) error{
+		"fallocate": func(f *osFile) error { return f.Preallocate(size) },
+		"zeros":     func(f *osFile) error { return f.fill(size) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newSparse(t, had, at, data)
+			if blocks(t, f.f) >= had {
+				t.Skip("the file system keeps no holes")
+			}
+			if err := reserve(f); err != nil {
+				t.Fatal(err)
+			}
+			if got := blocks(t, f.f); got < size {
+				t.Errorf("%d bytes of blocks for a file of %d", got, size)
+			}
+			got, err := ReadFile(NewOS(), f.Name(), size)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("content changed: %v, %d bytes", err, len(got))
+			}
+		})
+	}
+}
+
+func TestPreallocateBeyondTheDisk(t *testing.T) {
+	free, err := NewOS().Free(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newSparse(t, 10, 0, []byte("0123456789"))
+	if err := f.Preallocate(int64(free) + 1<<40); !IsNoSpace(err) {
+		t.Errorf("Preallocate of more than the disk: %v", err)
+	}
+	if err := f.Truncate(10); err != nil {
+		t.Errorf("the file is unusable after it: %v", err)
+	}
+}
+
+const lockHelperEnv = "SCRIBE_VFS_TEST_LOCK"
+
+// TestLockHelper is no test: it is what the other process of TestLockAcrossProcesses runs.
+func TestLockHelper(t *testing.T) {
+	name := os.Getenv(lockHelperEnv)
+	if name == "" {
+		t.Skip("run by TestLockAcrossProcesses")
+	}
+	l, err := NewOS().Lock(name)
+	if err != nil {
+		fmt.Println("error:", errors.Is(err, ErrLocked), err)
+		return
+	}
+	fmt.Println("locked")
+	if _, err := os.Stdin.Read(make([]byte, 1)); err == nil { // until the parent lets go or kills us
+		l.Close()
+	}
+}
+
+func TestLockAcrossProcesses(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "LOCK")
+	helper := func() *exec.Cmd {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestLockHelper$")
+		cmd.Env = append(os.Environ(), lockHelperEnv+"="+name)
+		return cmd
+	}
+	l, err := NewOS().Lock(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := helper().Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "error: true"; !strings.Contains(string(out), want) {
+		t.Errorf("the other process says %q, want %q", out, want)
+	}
+	if want := "process " + strconv.Itoa(os.Getpid()); !strings.Contains(string(out), want) {
+		t.Errorf("the other process says %q, not who the holder is", out)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	holder := helper()
+	stdin, err := holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	stdout, err := holder.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "locked\n" {
+		t.Fatalf("the other process says %q, %v", line, err)
+	}
+	if _, err := NewOS().Lock(name); !errors.Is(err, ErrLocked) ||
+		!strings.Contains(err.Error(), strconv.Itoa(holder.Process.Pid)) {
+		t.Errorf("Lock while process %d holds it: %v", holder.Process.Pid, err)
+	}
+	if err := holder.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = holder.Wait() // it was killed
+	if l, err = NewOS().Lock(name); err != nil {
+		t.Fatalf("Lock after its holder was killed: %v", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkSync measures pwrite + fdatasync into a preallocated file, whose extents are unwritten (fallocate) or written
+// (zeros): the first touch of an unwritten extent costs a journal commit.
+func BenchmarkSync(b *testing.B) {
+	const size = 32 << 20
+	for name, reserve := range map[string]func(*osFile) error{
+		"fallocate": func(f *osFile) error { return f.Preallocate(size) },
+		"zeros":     func(f *osFile) error { return f.fill(size) },
+	} {
+		for _, piece := range []int{4 << 10, 64 << 10, 1 << 20} {
+			b.Run(fmt.Sprintf("%s/%dKiB", name, piece>>10), func(b *testing.B) {
+				buf := bytes.Repeat([]byte{0xa5}, piece)
+				var f *osFile
+				off := int64(size)
+				for b.Loop() {
+					if off+int64(piece) > size {
+						b.StopTimer()
+						f, off = newBenchFile(b, f, reserve), 0
+						b.StartTimer()
+					}
+					if _, err := f.WriteAt(buf, off); err != nil {
+						b.Fatal(err)
+					}
+					if err := f.Sync(); err != nil {
+						b.Fatal(err)
+					}
+					off += int64(piece)
+				}
+				b.SetBytes(int64(piece))
+			})
+		}
+	}
+}
+
+func newBenchFile(b *testing.B, old *osFile, reserve func(*osFile) error) *osFile {
+	if old != nil {
+		old.Close()
+		os.Remove(old.Name())
+	}
+	f, err := NewOS().Create(filepath.Join(b.TempDir(), "f"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := reserve(f.(*osFile)); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Sync(); err != nil {
+		b.Fatal(err)
+	}
+	return f.(*osFile)
+}
