@@ -112,8 +112,8 @@ func (m Message) validate() error {
 		if e.Index != m.Index+1+uint64(i) || e.Term < prev || e.Term > m.Term {
 			return refused("%s from node %d: entry %d of term %d is out of order", m.Kind, m.From, e.Index, e.Term)
 		}
-		if e.Kind < EntryNormal || e.Kind > EntryMembers {
-			return refused("%s from node %d: entry %d of unknown kind %d", m.Kind, m.From, e.Index, e.Kind)
+		if e.Kind < EntryNormal || e.Kind > EntryMembers || len(e.Data) > MaxEntryBytes {
+			return refused("%s from node %d: entry %d of kind %d, %d bytes", m.Kind, m.From, e.Index, e.Kind, len(e.Data))
 		}
 		prev = e.Term
 	}

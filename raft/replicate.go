@@ -9,20 +9,29 @@ import (
 type peer struct {
 	match   uint64 // last entry known to be durable there and equal to ours
 	next    uint64 // first entry to send
+	told    uint64 // highest commit index sent
 	waiting bool   // an append with entries is under way; the next one leaves with its reply
 	missing bool   // the entries it needs are compacted here
 }
 
-// replicate sends every peer what it lacks, unless an append is under way to it.
+// replicate sends every peer what it lacks.
 func (c *Core) replicate() error {
 	for _, mb := range c.members.Members { // in order of ids, so that runs repeat
-		if p := c.peers[mb.ID]; p != nil && !p.waiting {
-			if err := c.sendAppend(mb.ID, p, true); err != nil {
+		if p := c.peers[mb.ID]; p != nil {
+			if err := c.supply(mb.ID, p); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// supply sends a peer entries or the commit index that it lacks, unless an append is under way to it.
+func (c *Core) supply(id uint64, p *peer) error {
+	if p.waiting || (p.next > c.log.last() && p.told >= c.log.commit) {
+		return nil
+	}
+	return c.sendAppend(id, p, true)
 }
 
 // heartbeat sends every peer an empty append. Its reply also tells when an append before it was lost.
@@ -56,6 +65,7 @@ func (c *Core) sendAppend(id uint64, p *peer, withEntries bool) error {
 		return err
 	}
 	p.missing = p.missing && !withEntries
+	p.told = m.Commit
 	p.waiting = p.waiting || len(m.Entries) > 0
 	c.messages = append(c.messages, m)
 	return nil
@@ -174,10 +184,7 @@ func (c *Core) onAppendReply(m Message) error {
 	if err := c.advanceCommit(); err != nil {
 		return err
 	}
-	if p.next <= c.log.last() && !p.waiting {
-		return c.sendAppend(m.From, p, true)
-	}
-	return nil
+	return c.supply(m.From, p)
 }
 
 // matchOf is the last entry known to be durable on a node. Raft counts a copy only once its node cannot forget it.
