@@ -35,14 +35,15 @@ func (e *Evidence) passed(name, format string, args ...any) {
 }
 
 // Check checks all that a proof shows by itself: everything but that its root is the ledger's, for which it must be
-// compared with a checkpoint that is trusted (see Client.Verify). Errors are *ProofError.
+// compared with a checkpoint that is trusted (see Client.Verify). Errors are *ProofError; the Evidence beside one holds
+// the steps that passed before it and proves nothing.
 func (p *Proof) Check(claim Claim) (*Evidence, error) {
 	e := &Evidence{}
 	for _, step := range []func(*Proof, *Evidence, Claim) error{
 		checkRecord, checkValue, checkLeaf, checkLedger, checkCheckpoint, checkSegment,
 	} {
 		if err := step(p, e, claim); err != nil {
-			return nil, err
+			return e, err
 		}
 	}
 	return e, nil

@@ -21,7 +21,8 @@ type VerifyOptions struct {
 
 // Verify fetches a version's proof, checks it with this package's own code, and checks that its checkpoint and the
 // pinned one are of the same history; then the newer of the two is pinned. The package's documentation says what that
-// proves. A proof that is refused is a *ProofError, another history a *ForkError.
+// proves. A proof that is refused is a *ProofError, another history a *ForkError; the Evidence beside an error, when it
+// is not nil, holds the steps that passed before it and proves nothing.
 func (c *Client) Verify(ctx context.Context, key string, o VerifyOptions) (*Evidence, error) {
 	p, err := c.FetchProof(ctx, key, o.Seq)
 	if err != nil {
@@ -30,23 +31,20 @@ func (c *Client) Verify(ctx context.Context, key string, o VerifyOptions) (*Evid
 	claim := Claim{Key: key, Seq: o.Seq, Value: o.Value, HasValue: o.HasValue}
 	e, err := p.Check(claim)
 	if err != nil {
-		return nil, err
+		return e, err
 	}
 	if !claim.HasValue && !o.NoValue && e.Record.Op == tlog.OpPut {
 		v, err := c.Get(ctx, key, GetOptions{Version: AtSeq(e.Record.Seq)})
 		if err != nil {
-			return nil, fmt.Errorf("reading the value of entry %d: %w", e.Record.Seq, err)
+			return e, fmt.Errorf("reading the value of entry %d: %w", e.Record.Seq, err)
 		}
 		// The same checks again, in their order, with the value among them.
 		claim.Value, claim.HasValue = v.Data, true
 		if e, err = p.Check(claim); err != nil {
-			return nil, err
+			return e, err
 		}
 	}
-	if err := c.accept(ctx, e); err != nil {
-		return nil, err
-	}
-	return e, nil
+	return e, c.accept(ctx, e)
 }
 
 // FetchProof reads the proof of a key's newest version, or of the version with that seq. It is parsed, not checked.
@@ -74,6 +72,14 @@ func (c *Client) Pin() tlog.Checkpoint {
 	return c.pin
 }
 
+// SetPin replaces the pin by one that the caller trusts: what a state file holds, or a checkpoint that came by another
+// way than from this server.
+func (c *Client) SetPin(pin tlog.Checkpoint) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pin = pin
+}
+
 // ForkError says that a server showed a checkpoint that is not of the history pinned before. Either the ledger was
 // replaced or rewritten, or two histories are being shown. Keep both checkpoints: they are the evidence.
 type ForkError struct {
@@ -82,8 +88,8 @@ type ForkError struct {
 }
 
 func (e *ForkError) Error() string {
-	return fmt.Sprintf("the ledger is not the one seen before: pinned %s of %d entries, root %s; now %s of %d, root %s: %v",
-		e.Pinned.Origin, e.Pinned.Size, e.Pinned.Root, e.Seen.Origin, e.Seen.Size, e.Seen.Root, e.Err)
+	return fmt.Sprintf("the ledger is not the one seen before: pinned %s of %d entries, root %s; "+
+		"now %s of %d, root %s: %v", e.Pinned.Origin, e.Pinned.Size, e.Pinned.Root, e.Seen.Origin, e.Seen.Size, e.Seen.Root, e.Err)
 }
 
 func (e *ForkError) Unwrap() error { return e.Err }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/scribe-ledger/scribe/client"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// Exit codes.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+const endpointEnv = "SCRIBE_ENDPOINT"
+
+// app is one run of the command, with everything it has of the world.
+type app struct {
+	stdin      io.Reader
+	stdout     io.Writer
+	stderr     io.Writer
+	getenv     func(string) string
+	isTerminal func(any) bool
+	fs         vfs.FS // of the state file
+
+	endpoint string
+	json     bool
+	began    bool // a command has begun, so its errors are no longer about the command line
+}
+
+// usageError is a mistake on the command line that only the command itself can see.
+type usageError struct{ text string }
+
+func (e *usageError) Error() string { return e.text }
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	var usage *usageError
+	text := oneLine(err.Error())
+	if !a.began || errors.As(err, &usage) {
+		fmt.Fprintf(a.stderr, "scribe: %s; see %s --help\n", text, cmd.CommandPath())
+		return exitUsage
+	}
+	fmt.Fprintf(a.stderr, "scribe: %s: %s%s\n", cmd.Name(), text, advice(err))
+	return exitFailure
+}
+
+func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "scribe",
+		Short: "Work with a Scribe Ledger",
+		Long: `Scribe writes to, reads from and verifies a Scribe Ledger.
+
+A key is taken as the argument's bytes. Exit status: 0 when all went well, 1 when something failed, was not found or
+did not verify, 2 for a mistake on the command line.`,
+		Example: `  scribe put greeting 'hello, world'
+  scribe get greeting
+  scribe history greeting
+  scribe verify greeting --state ledger.checkpoint
+  SCRIBE_ENDPOINT=http://10.0.0.1:8001,http://10.0.0.2:8001 scribe range --prefix logs/`,
+		Version:           version(),
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.endpoint, "endpoint", "",
+		"URLs of the ledger's nodes, separated by commas (default $"+endpointEnv+", else "+client.DefaultEndpoint+")")
+	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
+	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(), a.status())
+	return root
+}
+
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "(unknown)"
+	}
+	return info.Main.Version
+}
+
+// command gives a cobra command its body.
+func (a *app) command(cmd *cobra.Command, body func(ctx context.Context, c *client.Client, args []string) error,
+) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		endpoints := a.endpoint
+		if endpoints == "" {
+			endpoints = a.getenv(endpointEnv)
+		}
+		var list []string
+		if endpoints != "" {
+			list = strings.Split(endpoints, ",")
+		}
+		c, err := client.New(list, client.Options{})
+		if err != nil {
+			return &usageError{err.Error()}
+		}
+		defer c.CloseIdleConnections()
+		a.began = true
+		return body(cmd.Context(), c, args)
+	}
+	return cmd
+}
+
+// advice is what to do about a failure, as far as that is known.
+func advice(err error) string {
+	var unknown *client.OutcomeUnknownError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &unknown):
+		return "; repeat it with --idempotency-key " + unknown.IdempotencyKey
+	case errors.As(err, &dial) && dial.Op == "dial":
+		return "; is the node running? name another with --endpoint or " + endpointEnv
+	case client.IsCode(err, client.CodePreconditionFailed):
+		return "; read the newest version and decide again"
+	case client.IsCode(err, client.CodeVersionNotFound):
+		return "; scribe history lists the versions"
+	case client.IsCode(err, client.CodeOverloaded, client.CodeNoLeader, client.CodeNotReady, client.CodeRateLimited):
+		return "; nothing was written, try again"
+	case client.IsCode(err, client.CodeCorrupt):
+		return "; the node's storage is damaged, see its log"
+	}
+	return ""
+}

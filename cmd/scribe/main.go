@@ -1,0 +1,31 @@
+// Scribe is the command-line client of a Scribe Ledger: put, get, del, history, range, entries, verify, status.
+//
+// It exits with 0 when all went well, 1 when something failed, was not found or did not verify, and 2 for a mistake on
+// the command line. An error is one line on standard error: what, where, and what to do.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	a := &app{
+		stdin:      os.Stdin,
+		stdout:     os.Stdout,
+		stderr:     os.Stderr,
+		getenv:     os.Getenv,
+		isTerminal: func(f any) bool { file, ok := f.(*os.File); return ok && term.IsTerminal(int(file.Fd())) },
+		fs:         vfs.NewOS(),
+	}
+	code := a.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
