@@ -25,6 +25,9 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 	if _, err := fresh.LedgerNodes(); err != nil {
 		return err
 	}
+	if leaf == nil {
+		leaf = func(e *Entry) merkle.Hash { return e.LeafHash() }
+	}
 	v := &verifier{t: fresh, leaf: leaf}
 	if err := v.readOrdinals(); err != nil {
 		return err
@@ -106,10 +109,7 @@ func (v *verifier) entry(e *Entry) error {
 		return fmt.Errorf("value of entry %d hashes to %s, not to %s", e.Seq, sum, e.ValueHash)
 	}
 	e.ValueHash = sum
-	leaf, err := v.leafOf(e)
-	if err != nil {
-		return err
-	}
+	leaf := v.leaf(e)
 	v.leaves = append(v.leaves, leaf[:]...)
 	at := uint64(binary.LittleEndian.Uint32(v.ordinals[4*(e.Seq-t.props.FirstSeq):]))
 	if at != v.ordinal {
@@ -127,13 +127,6 @@ func (v *verifier) entry(e *Entry) error {
 	}
 	v.ordinal++
 	return nil
-}
-
-func (v *verifier) leafOf(e *Entry) (merkle.Hash, error) {
-	if v.leaf != nil {
-		return v.leaf(e), nil
-	}
-	return e.LeafHash()
 }
 
 // tail compares what was computed with the meta tail. Seqs are all there by now: each entry stands where the seq index,
