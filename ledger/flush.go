@@ -103,7 +103,8 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 		}
 	}()
 	buffered := bufio.NewWriterSize(&appender{f: f}, flushBufferBytes)
-	w, err := sstable.NewWriter(buffered, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression})
+	w, err := sstable.NewWriter(buffered, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression,
+		BlockBytes: l.opts.BlockBytes})
 	if err != nil {
 		return info, err
 	}

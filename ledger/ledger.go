@@ -29,9 +29,10 @@ type Options struct {
 
 	Origin          string              // first line of checkpoints; default "scribe/" + ClusterID
 	SealBytes       int64               // memtable bytes at which a seal is wanted; default 64 MiB
-	SealAge         time.Duration       // age of the oldest put or delete at which a seal is wanted; default 5 min
+	SealAge         time.Duration       // age of the oldest put or delete at which a seal is wanted; default 5 min, negative never
 	MaxSealed       int                 // sealed memtables waiting for their flush before writes are refused; default 4
 	BlockCacheBytes int64               // decoded segment blocks kept in memory; default 64 MiB
+	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 
 	// Notify is called, from the flusher, when Wanted or Installed may have changed. It must not block.

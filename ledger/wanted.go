@@ -29,7 +29,8 @@ func (l *Ledger) Wanted(now time.Time) []Want {
 	defer v.release()
 	var out []Want
 	_, size, client, oldest := v.active.size()
-	if size >= l.opts.SealBytes || (client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()) {
+	old := l.opts.SealAge > 0 && client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()
+	if size >= l.opts.SealBytes || old {
 		out = append(out, Want{Key: WantKey{Kind: kindSeal, First: v.active.first}, Data: encodeSeal(v.active.first)})
 	}
 	l.flushMu.Lock()

@@ -1,0 +1,101 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
+)
+
+// applier is the apply loop's queue. The core's MaxApplyingBytes bounds it.
+type applier struct {
+	mu      sync.Mutex
+	queue   [][]raft.Entry
+	poke    chan struct{} // capacity 1
+	applied atomic.Uint64 // index of the last applied entry
+	term    atomic.Uint64 // its term, once one was applied in this life of the process
+	waiting readers
+}
+
+func (a *applier) push(entries []raft.Entry) {
+	a.mu.Lock()
+	a.queue = append(a.queue, entries)
+	a.mu.Unlock()
+}
+
+func (a *applier) pop() []raft.Entry {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.queue) == 0 {
+		return nil
+	}
+	entries := a.queue[0]
+	a.queue[0] = nil
+	a.queue = a.queue[1:]
+	return entries
+}
+
+// runApplier is the apply loop.
+func (n *Node) runApplier() {
+	defer n.goroutines.Done()
+	for {
+		select {
+		case <-n.stop:
+			return
+		case <-n.failed:
+			return
+		case <-n.applier.poke:
+		}
+		for entries := n.applier.pop(); entries != nil; entries = n.applier.pop() {
+			if err := n.apply(entries); err != nil {
+				n.fail(err)
+				return
+			}
+		}
+	}
+}
+
+// apply applies committed entries and answers their waiters.
+func (n *Node) apply(entries []raft.Entry) error {
+	var wants []ledger.WantKey
+	for i := range entries {
+		e := &entries[i]
+		var result ledger.Result
+		switch e.Kind {
+		case raft.EntryNormal:
+			var err error
+			if result, err = n.ledger.Apply(e.Index, e.Term, e.Data); err != nil {
+				return err
+			}
+		case raft.EntryNoop:
+		default:
+			return fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)
+		}
+		n.applier.applied.Store(e.Index)
+		if p := n.waiters.pop(e.Index, e.Term); p != nil {
+			if p.want != nil {
+				wants = append(wants, *p.want)
+			}
+			p.resolve(outcome{result: result})
+		}
+	}
+	last := &entries[len(entries)-1]
+	n.applier.term.Store(last.Term)
+	n.applier.waiting.release(last.Index)
+	n.updateLinear()
+	n.report(0, last.Index, wants)
+	return nil
+}
+
+// updateLinear notes whether this node's applied state may be read as it is: it alone decides what commits, and it has
+// applied an entry of its own term, and with it all that came before. Every acknowledged write is then applied, because
+// it is acknowledged after it is applied.
+func (n *Node) updateLinear() {
+	n.linearMu.Lock()
+	defer n.linearMu.Unlock()
+	st := n.status.Load()
+	n.linear.Store(st.Role == raft.Leader && st.Members.SoleVoter(st.ID) && n.applier.term.Load() == st.Term &&
+		n.Err() == nil)
+}

@@ -1,0 +1,273 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	// maxBatchProposals and maxBatchBytes bound what the loop hands to the core at once.
+	maxBatchProposals = 1024
+	maxBatchBytes     = 8 << 20
+)
+
+// progress is what the log writer and the apply loop have done since the raft loop last looked.
+type progress struct {
+	mu        sync.Mutex
+	persisted uint64
+	applied   uint64
+	wants     []ledger.WantKey // applied
+}
+
+// report adds to the progress and wakes the raft loop.
+func (n *Node) report(persisted, applied uint64, wants []ledger.WantKey) {
+	p := &n.progress
+	p.mu.Lock()
+	p.persisted = max(p.persisted, persisted)
+	p.applied = max(p.applied, applied)
+	p.wants = append(p.wants, wants...)
+	p.mu.Unlock()
+	n.poke(n.wake)
+}
+
+func (n *Node) poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// ledgerChanged is the ledger's notification: there may be something to propose, and log files to drop.
+func (n *Node) ledgerChanged() {
+	n.poke(n.wake)
+	n.poke(n.writer.poke)
+}
+
+// runLoop is the raft loop, the one owner of the core.
+func (n *Node) runLoop() {
+	defer n.goroutines.Done()
+	ticker := time.NewTicker(n.opts.Heartbeat)
+	defer ticker.Stop()
+	// A sole voter need not wait for its first tick to campaign.
+	err := n.core.Campaign()
+	if errors.Is(err, raft.ErrNotVoter) {
+		err = nil
+	}
+	for err == nil {
+		if err = n.turn(); err != nil {
+			break
+		}
+		// While the core has no room for what was taken, the rest waits in its bounded queue.
+		proposals := n.proposals
+		if len(n.parked) > 0 {
+			proposals = nil
+		}
+		select {
+		case <-n.stop:
+			return
+		case <-n.failed:
+			return
+		case <-ticker.C:
+			err = n.core.Tick()
+			n.publishStatus()
+		case p := <-proposals:
+			n.take(p)
+		case r := <-n.reads:
+			err = n.readIndex(r)
+		case <-n.wake:
+		}
+	}
+	n.fail(fmt.Errorf("raft: %w", err))
+}
+
+// turn does what there is to do: takes progress in, proposes what waits, hands the core's work out.
+func (n *Node) turn() error {
+	p := &n.progress
+	p.mu.Lock()
+	done, wants := raft.Progress{Persisted: p.persisted, Applied: p.applied}, p.wants
+	p.persisted, p.applied, p.wants = 0, 0, nil
+	p.mu.Unlock()
+	if done != (raft.Progress{}) {
+		if err := n.core.Advance(done); err != nil {
+			return err
+		}
+	}
+	for _, key := range wants {
+		delete(n.underWay, key)
+	}
+	if err := n.proposeWants(); err != nil {
+		return err
+	}
+	if err := n.proposeParked(); err != nil {
+		return err
+	}
+	return n.handOut()
+}
+
+// handOut distributes the core's work.
+func (n *Node) handOut() error {
+	for n.core.HasReady() {
+		rd, err := n.core.Ready()
+		if err != nil {
+			return err
+		}
+		if rd.SoftState != nil {
+			n.publishStatus()
+			n.opts.Logger.Info("raft role", "role", rd.SoftState.Role.String(), "leader", rd.SoftState.Leader, "term",
+				rd.SoftState.Term)
+			if rd.SoftState.Role != raft.Leader {
+				// What is under way may be lost: propose it again when this node leads again.
+				clear(n.underWay)
+			}
+		}
+		if rd.HardState != nil || len(rd.Entries) > 0 {
+			n.writer.push(rd)
+			n.poke(n.writer.poke)
+		}
+		if len(rd.Committed) > 0 {
+			n.applier.push(rd.Committed)
+			n.poke(n.applier.poke)
+		}
+		for _, s := range rd.ReadStates {
+			n.answerReads(s)
+		}
+	}
+	return nil
+}
+
+// take gathers the proposals that wait, up to a batch, behind those that are parked.
+func (n *Node) take(p *proposal) {
+	size := 0
+	for {
+		n.queuedBytes.Add(-int64(len(p.data)))
+		if p.state.CompareAndSwap(queued, taken) {
+			n.parked = append(n.parked, p)
+			size += len(p.data)
+		}
+		if len(n.parked) >= maxBatchProposals || size >= maxBatchBytes {
+			return
+		}
+		select {
+		case p = <-n.proposals:
+		default:
+			return
+		}
+	}
+}
+
+// proposeParked proposes what was taken, in order. What the core has no room for stays parked; meanwhile the queue
+// fills and tells the callers.
+func (n *Node) proposeParked() error {
+	for len(n.parked) > 0 {
+		if refusal := n.admit(); refusal != nil {
+			n.refuseParked(refusal)
+			return nil
+		}
+		count, size := 0, 0
+		for count < len(n.parked) && count < maxBatchProposals && (count == 0 || size+len(n.parked[count].data) <= maxBatchBytes) {
+			size += len(n.parked[count].data)
+			count++
+		}
+		if refusal := n.admitBytes(size); refusal != nil {
+			n.refuseParked(refusal)
+			return nil
+		}
+		batch := n.parked[:count]
+		err := n.propose(batch)
+		var notLeader *raft.NotLeaderError
+		switch {
+		case errors.Is(err, raft.ErrOverloaded):
+			return nil
+		case errors.As(err, &notLeader):
+			n.refuseParked(&Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
+			return nil
+		case err != nil:
+			return err
+		}
+		n.metrics.batchSize.Observe(float64(count))
+		n.parked = append(n.parked[:0], n.parked[count:]...)
+		clear(n.parked[len(n.parked):cap(n.parked)])
+	}
+	return nil
+}
+
+// propose hands a batch to the core and registers its waiters, before anything of it can be applied.
+func (n *Node) propose(batch []*proposal) error {
+	now := n.opts.Now().UnixMicro()
+	commands := make([][]byte, len(batch))
+	size := 0
+	for i, p := range batch {
+		ledger.StampTime(p.data, now)
+		commands[i] = p.data
+		size += len(p.data) + logOverheadBytes
+	}
+	first, err := n.core.Propose(commands)
+	if err != nil {
+		return err
+	}
+	n.unpersist.Add(int64(size))
+	n.waiters.add(first, batch)
+	return nil
+}
+
+func (n *Node) refuseParked(refusal *Unavailable) {
+	for _, p := range n.parked {
+		p.resolve(outcome{err: refusal})
+	}
+	clear(n.parked)
+	n.parked = n.parked[:0]
+}
+
+// admit says why no write can be taken in now; nil when one can.
+func (n *Node) admit() *Unavailable {
+	full, cause := n.ledger.Backlog()
+	switch {
+	case full && vfs.IsNoSpace(cause):
+		return &Unavailable{Reason: DiskFull, Detail: "the disk is full: segments cannot be written; free space and retry"}
+	case full:
+		return &Unavailable{Reason: Overloaded, Detail: "too much data waits to be written to segments"}
+	}
+	return nil
+}
+
+// admitBytes refuses what the log has no space for, before it enters the log: once there it could not be taken back.
+func (n *Node) admitBytes(size int) *Unavailable {
+	need := n.unpersist.Load() + int64(size) + logOverheadBytes
+	if need <= n.log.Room() && !n.diskFull.Load() {
+		return nil
+	}
+	free, err := n.opts.FS.Free(n.opts.Dir)
+	if err == nil && need > n.log.Room() && free < uint64(need)+minFreeBytes {
+		return &Unavailable{Reason: DiskFull, Detail: fmt.Sprintf(
+			"the disk is full: the log needs %d bytes and %d are free; free space and retry", need, free)}
+	}
+	return nil
+}
+
+// proposeWants proposes what the ledger wants and is not under way.
+func (n *Node) proposeWants() error {
+	if st := n.status.Load(); st.Role != raft.Leader {
+		return nil
+	}
+	for _, w := range n.ledger.Wanted(n.opts.Now()) {
+		if _, ok := n.underWay[w.Key]; ok {
+			continue
+		}
+		p := &proposal{data: w.Data, want: &w.Key}
+		err := n.propose([]*proposal{p})
+		if errors.Is(err, raft.ErrOverloaded) || errors.Is(err, raft.ErrNotLeader) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n.underWay[w.Key] = nil
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package node
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type metrics struct {
+	registerer    prometheus.Registerer
+	all           []prometheus.Collector
+	batchSize     prometheus.Histogram
+	commitSeconds prometheus.Histogram
+}
+
+func newMetrics(n *Node, r prometheus.Registerer) *metrics {
+	m := &metrics{
+		registerer: r,
+		batchSize: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_node_proposal_batch_size",
+			Help: "Writes proposed to raft at once.", Buckets: prometheus.ExponentialBuckets(1, 2, 11)}),
+		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_node_log_write_seconds",
+			Help: "Time to make one group of entries durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14)}),
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	m.all = []prometheus.Collector{m.batchSize, m.commitSeconds,
+		gauge("scribe_node_queued_writes", "Writes that wait for the raft loop.", func() float64 {
+			return float64(len(n.proposals))
+		}),
+		gauge("scribe_node_queued_write_bytes", "Bytes of writes that wait for the raft loop.", func() float64 {
+			return float64(n.queuedBytes.Load())
+		}),
+		gauge("scribe_node_applied_index", "Raft index of the last applied entry.", func() float64 {
+			return float64(n.applier.applied.Load())
+		}),
+		gauge("scribe_node_term", "Current raft term.", func() float64 { return float64(n.status.Load().Term) }),
+		gauge("scribe_node_ready", "1 when this node has a leader and has caught up.", func() float64 {
+			if n.linear.Load() {
+				return 1
+			}
+			return 0
+		}),
+		gauge("scribe_node_disk_full", "1 while the log finds no space on the disk.", func() float64 {
+			if n.diskFull.Load() {
+				return 1
+			}
+			return 0
+		}),
+	}
+	if r != nil {
+		r.MustRegister(m.all...)
+	}
+	return m
+}
+
+func (m *metrics) unregister() {
+	if m.registerer == nil {
+		return
+	}
+	for _, c := range m.all {
+		m.registerer.Unregister(c)
+	}
+}

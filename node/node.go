@@ -1,0 +1,287 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"path"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
+	"github.com/scribe-ledger/scribe/wal"
+)
+
+// Options of Open. Zero fields mean the default named beside them; FS, Dir and NodeID have none.
+type Options struct {
+	FS       vfs.FS
+	Dir      string // data directory: IDENTITY, LOCK, wal/, MANIFEST, segments/
+	NodeID   uint64
+	RaftAddr string // recorded when the node is founded
+	HTTPAddr string
+
+	Heartbeat     time.Duration // one tick; default 100 ms
+	ElectionTicks int           // default 5: a timeout is drawn from 5 to 10 ticks
+
+	WAL    wal.Options    // FileBytes, Method, SpareFiles; the rest is filled in
+	Ledger ledger.Options // sizes and ages; the rest is filled in
+
+	MaxQueue      int   // writes waiting for the raft loop; default 8192
+	MaxQueueBytes int64 // their bytes; default 256 MiB
+
+	Now        func() time.Time      // default time.Now
+	Logger     *slog.Logger          // default discards
+	Registerer prometheus.Registerer // default none
+}
+
+func (o Options) withDefaults() Options {
+	if o.Heartbeat == 0 {
+		o.Heartbeat = 100 * time.Millisecond
+	}
+	if o.ElectionTicks == 0 {
+		o.ElectionTicks = 5
+	}
+	if o.MaxQueue == 0 {
+		o.MaxQueue = 8192
+	}
+	if o.MaxQueueBytes == 0 {
+		o.MaxQueueBytes = 256 << 20
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Node is one member of the cluster. Its methods are safe for concurrent use.
+type Node struct {
+	opts     Options
+	identity *identity
+	members  raft.Membership
+	lock     io.Closer
+	log      *wal.Log
+	ledger   *ledger.Ledger
+	metrics  *metrics
+
+	core *raft.Core // owned by the raft loop once it runs
+
+	// Into the raft loop.
+	proposals   chan *proposal
+	queuedBytes atomic.Int64 // of proposals waiting in the channel
+	reads       chan *barrier
+	wake        chan struct{} // capacity 1: progress, or a want of the ledger
+	progress    progress
+
+	// State of the raft loop, touched by nobody else.
+	parked       []*proposal            // taken from the channel, waiting for room in the core
+	underWay     map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
+	pendingReads map[uint64][]*barrier
+	nextRead     uint64
+
+	writer  writer
+	applier applier
+	waiters waiters
+
+	status     atomic.Pointer[raft.Status]
+	sealing    sync.Mutex  // one explicit seal at a time
+	diskFull   atomic.Bool // the log could not get space when it last tried
+	unpersist  atomic.Int64
+	linearMu   sync.Mutex  // held while linear is computed
+	linear     atomic.Bool // reads of the applied state are linearizable without asking anybody
+	stop       chan struct{}
+	failed     chan struct{}
+	failure    atomic.Pointer[error]
+	failOnce   sync.Once
+	closeOnce  sync.Once
+	closeErr   error
+	goroutines sync.WaitGroup
+}
+
+// Open starts a node on a data directory, founding a one-node cluster when the directory is new. It returns once the
+// committed log is known to be readable and the loops run; Status says when it is ready.
+//
+// Errors: *RefusedError, *vfs.CorruptError, vfs.ErrLocked, and what the file system returned.
+func Open(opts Options) (_ *Node, err error) {
+	opts = opts.withDefaults()
+	n := &Node{
+		opts:         opts,
+		proposals:    make(chan *proposal, opts.MaxQueue),
+		reads:        make(chan *barrier, opts.MaxQueue),
+		wake:         make(chan struct{}, 1),
+		underWay:     make(map[ledger.WantKey]any),
+		pendingReads: make(map[uint64][]*barrier),
+		stop:         make(chan struct{}),
+		failed:       make(chan struct{}),
+	}
+	n.writer.poke = make(chan struct{}, 1)
+	n.applier.poke = make(chan struct{}, 1)
+	if err := opts.FS.MkdirAll(opts.Dir); err != nil {
+		return nil, fmt.Errorf("make data directory: %w", err)
+	}
+	if n.lock, err = opts.FS.Lock(path.Join(opts.Dir, "LOCK")); err != nil {
+		return nil, err
+	}
+	if err := n.open(); err != nil {
+		return nil, errors.Join(err, n.release())
+	}
+	n.start()
+	return n, nil
+}
+
+// open opens the parts, in the order in which they depend on each other.
+func (n *Node) open() error {
+	opts := n.opts
+	names, err := opts.FS.List(opts.Dir)
+	if err != nil {
+		return err
+	}
+	id, err := readIdentity(opts.FS, opts.Dir)
+	if err != nil {
+		return err
+	}
+	if err := checkIdentity(id, opts, names); err != nil {
+		return err
+	}
+	if err := n.openLog(id); err != nil {
+		return err
+	}
+	if id == nil {
+		if id, err = newIdentity(opts); err != nil {
+			return err
+		}
+		if err := id.write(opts.FS, opts.Dir); err != nil {
+			return fmt.Errorf("write identity: %w", err)
+		}
+	}
+	n.identity = id
+	lo := opts.Ledger
+	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
+	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
+	lo.Notify = n.ledgerChanged
+	if n.ledger, err = ledger.Open(lo); err != nil {
+		return err
+	}
+	return n.openCore()
+}
+
+func (n *Node) openLog(id *identity) error {
+	dir := path.Join(n.opts.Dir, "wal")
+	had, err := hasLog(n.opts.FS, dir)
+	if err != nil {
+		return err
+	}
+	if id != nil && !had {
+		return &RefusedError{Dir: n.opts.Dir, Reason: "its log, the folder wal, is missing, and with it what was not in " +
+			"segments yet; restore it, or rebuild the whole directory from a backup or the other members"}
+	}
+	wo := n.opts.WAL
+	wo.FS, wo.Dir, wo.Logger, wo.Registerer = n.opts.FS, dir, n.opts.Logger, n.opts.Registerer
+	if n.log, err = wal.Open(wo); err != nil {
+		return err
+	}
+	if id == nil && n.log.LastIndex() > 0 {
+		return &RefusedError{Dir: n.opts.Dir, Reason: "it holds a log with entries but no " + identityName +
+			" file; restore that file, or use an empty directory"}
+	}
+	return nil
+}
+
+func (n *Node) openCore() error {
+	index, term, encoded := n.ledger.SealPoint()
+	var err error
+	if len(encoded) > 0 {
+		n.members, err = raft.ParseMembership(encoded)
+	} else {
+		n.members, err = n.identity.membership()
+	}
+	if err != nil {
+		return err
+	}
+	n.ledger.SetMembers(raft.AppendMembership(nil, n.members))
+	cluster, err := raft.ParseClusterID(n.identity.ClusterID)
+	if err != nil {
+		return err
+	}
+	n.core, err = raft.New(raft.Config{ID: n.opts.NodeID, ClusterID: cluster, ElectionTicks: n.opts.ElectionTicks,
+		Seed: rand.Uint64()}, n.log.HardState(), raft.Snapshot{Index: index, Term: term, Members: n.members}, n.log)
+	if err != nil {
+		return err
+	}
+	n.applier.applied.Store(index)
+	n.publishStatus()
+	n.metrics = newMetrics(n, n.opts.Registerer)
+	return nil
+}
+
+func (n *Node) start() {
+	n.goroutines.Add(3)
+	go n.runLoop()
+	go n.runWriter()
+	go n.runApplier()
+}
+
+// Ledger is the applied state, for reads.
+func (n *Node) Ledger() *ledger.Ledger { return n.ledger }
+
+// Failed is closed when the node has met an error that it must not go on after; Err says which.
+func (n *Node) Failed() <-chan struct{} { return n.failed }
+
+// Err is why the node failed; nil while it works.
+func (n *Node) Err() error {
+	if p := n.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// fail ends the node's work. The first call counts.
+func (n *Node) fail(err error) {
+	n.failOnce.Do(func() {
+		n.failure.Store(&err)
+		n.updateLinear()
+		n.opts.Logger.Error("this node stops serving", "error", err)
+		close(n.failed)
+		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node failed before the write was confirmed"})
+	})
+}
+
+// Close ends the loops, waits for them, and closes the log and the ledger. Writes that are under way get OutcomeUnknown;
+// for a clean end the caller stops sending first.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() {
+		close(n.stop)
+		n.goroutines.Wait()
+		n.linear.Store(false)
+		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node was stopped before the write was confirmed"})
+		n.closeErr = n.release()
+	})
+	return n.closeErr
+}
+
+// release closes whatever is open, the lock last.
+func (n *Node) release() error {
+	var errs []error
+	if n.metrics != nil {
+		n.metrics.unregister()
+	}
+	if n.ledger != nil {
+		errs = append(errs, n.ledger.Close())
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	if n.lock != nil {
+		errs = append(errs, n.lock.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,71 @@
+package node
+
+import (
+	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// publishStatus makes the core's view of itself visible to other goroutines. For the raft loop.
+func (n *Node) publishStatus() {
+	st := n.core.Status()
+	n.status.Store(&st)
+	n.updateLinear()
+}
+
+// Status is a snapshot of the node's view of itself and the cluster. It never blocks.
+func (n *Node) Status() Status {
+	st := n.status.Load()
+	size, root := n.ledger.Root()
+	out := Status{
+		NodeID:       n.opts.NodeID,
+		ClusterID:    n.identity.ClusterID,
+		Role:         roleName(st, n.opts.NodeID),
+		Leader:       st.Leader,
+		Term:         st.Term,
+		CommitIndex:  max(st.Commit, n.applier.applied.Load()),
+		AppliedIndex: n.applier.applied.Load(),
+		FirstIndex:   n.log.FirstIndex(),
+		LastIndex:    max(st.Last, n.log.LastIndex()),
+		TreeSize:     size,
+		Root:         root,
+		Ready:        n.linear.Load(),
+	}
+	if err := n.Err(); err != nil {
+		out.Fault = err.Error()
+	}
+	if full, cause := n.ledger.Backlog(); n.diskFull.Load() || (full && vfs.IsNoSpace(cause)) {
+		out.WritesFault = "the disk is full"
+	}
+	for _, m := range st.Members.Members {
+		out.Members = append(out.Members, n.memberStatus(st, m, out))
+	}
+	return out
+}
+
+func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
+	out := Member{NodeID: m.ID, RaftAddr: m.RaftAddr, HTTPAddr: m.HTTPAddr, Voter: m.Role != raft.Learner, Role: "follower"}
+	switch {
+	case m.ID == st.Leader:
+		out.Role = "leader"
+	case m.Role == raft.Learner:
+		out.Role = "learner"
+	}
+	if m.ID == n.opts.NodeID {
+		out.HTTPAddr, out.RaftAddr = n.opts.HTTPAddr, n.opts.RaftAddr
+		out.Healthy, out.MatchIndex = own.Fault == "", own.LastIndex
+	}
+	for _, p := range st.Peers {
+		if p.ID == m.ID {
+			out.MatchIndex = p.Match
+		}
+	}
+	out.Lag = own.LastIndex - min(out.MatchIndex, own.LastIndex)
+	return out
+}
+
+func roleName(st *raft.Status, id uint64) string {
+	if m, ok := st.Members.Get(id); ok && m.Role == raft.Learner {
+		return "learner"
+	}
+	return st.Role.String()
+}
