@@ -1,0 +1,186 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"strconv"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// decodeBatchJSON reads {"ops":[{"op":"put","key":"a","value":"b",…},…]}. It is stricter than encoding/json, which
+// would take names in any case, let a repeated name win silently and turn bytes that are no UTF-8 into U+FFFD: here
+// each of these is refused, because a key or a precondition must not be guessed.
+//
+// Strings without escapes are slices of body, and those with escapes are decoded in place, so body is used up and the
+// operations keep it. Only base64 takes new space, less than it fills in the body.
+func decodeBatchJSON(body []byte, limits batchLimits) ([]ledger.WriteOp, error) {
+	s := &jsonScanner{b: body}
+	var ops []ledger.WriteOp
+	seen := false
+	err := s.object(func(name []byte) error {
+		if string(name) != "ops" {
+			return s.unknown(name)
+		}
+		if seen {
+			return s.errorf(`the name "ops" stands twice`)
+		}
+		seen = true
+		return s.array(func(i int) error {
+			op, err := decodeOp(s)
+			if err == nil {
+				err = limits.check(&op, i)
+			}
+			if err != nil {
+				return opProblem(err, i)
+			}
+			ops, err = appendOp(ops, &op)
+			return err
+		})
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !s.atEnd():
+		return nil, s.errorf("there is something behind the batch")
+	case len(ops) == 0:
+		return nil, emptyBatch()
+	}
+	return ops, nil
+}
+
+// The fields of an operation, as bits of what was seen.
+const (
+	fieldOp = 1 << iota
+	fieldKey
+	fieldKeyB64
+	fieldValue
+	fieldValueB64
+	fieldContentType
+	fieldIfMatch
+	fieldIfNoneMatch
+)
+
+func opField(name []byte) int {
+	switch string(name) {
+	case "op":
+		return fieldOp
+	case "key":
+		return fieldKey
+	case "key_b64":
+		return fieldKeyB64
+	case "value":
+		return fieldValue
+	case "value_b64":
+		return fieldValueB64
+	case "content_type":
+		return fieldContentType
+	case "if_match":
+		return fieldIfMatch
+	case "if_none_match":
+		return fieldIfNoneMatch
+	}
+	return 0
+}
+
+// decodeOp reads one operation. A field that is null is as if it were left out.
+func decodeOp(s *jsonScanner) (ledger.WriteOp, error) {
+	var op ledger.WriteOp
+	seen, set := 0, 0
+	err := s.object(func(name []byte) error {
+		field := opField(name)
+		if field == 0 {
+			return s.unknown(name)
+		}
+		if seen&field != 0 {
+			return s.errorf("the name %q stands twice", name)
+		}
+		seen |= field
+		if s.null() {
+			return nil
+		}
+		set |= field
+		return decodeField(s, &op, field)
+	})
+	if err != nil {
+		return op, err
+	}
+	const values = fieldValue | fieldValueB64
+	switch {
+	case op.Op == 0:
+		err = s.errorf(`an operation has an "op"`)
+	case set&(fieldKey|fieldKeyB64) == 0 || set&(fieldKey|fieldKeyB64) == fieldKey|fieldKeyB64:
+		err = s.errorf(`an operation has either "key" or "key_b64"`)
+	case op.Op == tlog.OpPut && (set&values == 0 || set&values == values):
+		err = s.errorf(`a put has either "value" or "value_b64"`)
+	case op.Op == tlog.OpDelete && set&(values|fieldContentType) != 0:
+		err = s.errorf("a delete has no value and no content type")
+	}
+	return op, err
+}
+
+func decodeField(s *jsonScanner, op *ledger.WriteOp, field int) error {
+	if field == fieldIfMatch {
+		seq, err := s.uint()
+		op.Conditions = append(op.Conditions, ledger.Condition{Kind: ledger.IfMatch, Seqs: []uint64{seq}})
+		return err
+	}
+	text, err := s.str()
+	if err != nil {
+		return err
+	}
+	switch field {
+	case fieldOp:
+		switch string(text) {
+		case "put":
+			op.Op = tlog.OpPut
+		case "delete":
+			op.Op = tlog.OpDelete
+		default:
+			return s.errorf(`"op" is "put" or "delete"`)
+		}
+	case fieldKey:
+		op.Key = text
+	case fieldValue:
+		op.Value = text
+	case fieldKeyB64:
+		op.Key, err = s.base64(text)
+	case fieldValueB64:
+		op.Value, err = s.base64(text)
+	case fieldContentType:
+		op.ContentType = string(text)
+		return checkContentType(op.ContentType)
+	case fieldIfNoneMatch:
+		if string(text) != "*" {
+			return s.errorf(`"if_none_match" is "*"`)
+		}
+		op.Conditions = append(op.Conditions, ledger.Condition{Kind: ledger.IfNoneMatch, Any: true})
+	}
+	return err
+}
+
+// base64 decodes standard base64 with padding, in its one canonical form.
+func (s *jsonScanner) base64(text []byte) ([]byte, error) {
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Strict().Decode(out, text)
+	// The decoder skips line breaks; they show in the length.
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(text) {
+		return nil, s.errorf("a base64 string is malformed; it is the standard alphabet with padding")
+	}
+	return out[:n], nil
+}
+
+// uint reads a number that is a seq: no sign, fraction, exponent or leading zero.
+func (s *jsonScanner) uint() (uint64, error) {
+	s.space()
+	start := s.pos
+	for s.pos < len(s.b) && '0' <= s.b[s.pos] && s.b[s.pos] <= '9' {
+		s.pos++
+	}
+	digits := string(s.b[start:min(s.pos, start+21)])
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || len(digits) > 1 && digits[0] == '0' {
+		return 0, s.errorf("a seq is a whole number below 2^64")
+	}
+	return n, nil
+}

@@ -1,0 +1,249 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+)
+
+const (
+	// smallBytes is what a response may hold without drawing on the budget.
+	smallBytes = 64 << 10
+	// writePiece is what a client must take within Options.WriteTimeout.
+	writePiece = 256 << 10
+	// keepScratch bounds the buffers that go back to the pool with a call.
+	keepScratch = 64 << 10
+)
+
+// call is one request on its way through a handler, owned by the request's goroutine. It is an io.Writer of the
+// response body. Handlers fill head, then send; or they return an error, which is answered as a problem.
+type call struct {
+	api    *API
+	w      http.ResponseWriter
+	r      *http.Request
+	route  *route
+	rawKey string // the piece of the raw target behind the route's prefix; for an unrouted call the whole path
+
+	id     []byte    // request id, printable ASCII
+	head   headers   // response headers not yet sent
+	status int       // sent; 0 while there is nothing on the wire
+	start  time.Time // of the handling
+	held   int64     // bytes of the budget that this call has
+	unread bool      // the body was given up on: the connection cannot be used again
+
+	// Scratch space, kept between calls.
+	key []byte
+	out []byte
+}
+
+// serve runs one request: identity, handler, error mapping, accounting.
+func (a *API) serve(rt *route, rawKey string, w http.ResponseWriter, r *http.Request) {
+	c, _ := a.calls.Get().(*call) // the pool's New makes nothing else
+	c.w, c.r, c.route, c.rawKey = w, r, rt, rawKey
+	c.start = a.opt.Now()
+	c.id = a.ids.appendFor(c.id[:0], r)
+	c.head.reset()
+	c.head.set("X-Request-Id", c.id)
+	a.inFlight.Add(1)
+	defer c.finish()
+	if err := rt.handler(c); err != nil {
+		c.fail(err)
+	}
+}
+
+// finish gives back what the call holds, counts it and logs it. It runs deferred, so that a panic is answered and
+// counted like any error; http.ErrAbortHandler goes on to net/http, which then closes the connection.
+func (c *call) finish() {
+	fault := recover()
+	if fault != nil && fault != http.ErrAbortHandler { //nolint:errorlint // the very value is the signal
+		c.logger().Error("panic in handler", "panic", fault, "stack", string(debug.Stack()))
+		if c.status == 0 {
+			c.answer(&problem{status: http.StatusInternalServerError, code: codeInternal,
+				detail: "an error that should not happen; the log has it under the request id"})
+			fault = nil
+		} else {
+			fault = http.ErrAbortHandler
+		}
+	}
+	a := c.api
+	a.budget.release(c.held)
+	a.inFlight.Add(-1)
+	took := a.opt.Now().Sub(c.start)
+	c.route.metrics.observe(c.status, took)
+	if a.opt.Logger.Enabled(c.r.Context(), slog.LevelDebug) {
+		c.logger().Debug("request", "status", c.status, "took", took)
+	}
+	*c = call{api: a, id: c.id, head: c.head, key: trim(c.key), out: trim(c.out)}
+	a.calls.Put(c)
+	if fault != nil {
+		panic(fault)
+	}
+}
+
+// trim returns an empty slice over b's space, or nil when that is too much to keep.
+func trim(b []byte) []byte {
+	if cap(b) > keepScratch {
+		return nil
+	}
+	return b[:0]
+}
+
+// logger returns a logger that names the request. It is made when there is something to say, which is seldom.
+func (c *call) logger() *slog.Logger {
+	l := c.api.opt.Logger.With("request_id", string(c.id), "method", c.route.method, "route", c.route.class.String())
+	if parent := c.r.Header.Get("Traceparent"); parent != "" {
+		l = l.With("traceparent", parent)
+	}
+	return l
+}
+
+// fail answers an error, or cuts the connection when an answer is already under way.
+func (c *call) fail(err error) {
+	p := problemOf(err, c.route.writes, c.route.batch)
+	switch {
+	case p.status == http.StatusInternalServerError:
+		c.logger().Error("request failed", "code", p.code, "err", err)
+	case p.status > http.StatusInternalServerError:
+		c.logger().Warn("request failed", "code", p.code, "err", err)
+	}
+	if c.status != 0 {
+		panic(http.ErrAbortHandler)
+	}
+	c.answer(p)
+}
+
+// answer sends a problem. Headers that the handler had prepared for its success are dropped.
+func (c *call) answer(p *problem) {
+	c.head.reset()
+	c.head.set("X-Request-Id", c.id)
+	c.head.add("Content-Type", "application/problem+json")
+	if p.allow != "" {
+		c.head.add("Allow", p.allow)
+	}
+	if p.hasSeq {
+		if p.status == http.StatusPreconditionFailed {
+			c.head.addETag(p.seq)
+		}
+		c.head.addUint("X-Scribe-Seq", p.seq)
+	}
+	switch p.status {
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+		c.head.add("Retry-After", "1")
+	case http.StatusRequestedRangeNotSatisfiable:
+		c.head.add("Content-Range", "bytes */"+strconv.Itoa(p.size))
+	}
+	if p.hangup || c.unread {
+		c.head.add("Connection", "close")
+	}
+	c.out = appendProblem(c.out[:0], p, c.id)
+	c.send(p.status, c.out)
+}
+
+// sendJSON sends a whole JSON body.
+func (c *call) sendJSON(status int, body []byte) {
+	c.head.add("Content-Type", "application/json")
+	c.send(status, body)
+}
+
+// send sends the status, the prepared headers with the body's length, and the body. An error of the connection is not
+// reported: there is nobody left to tell.
+func (c *call) send(status int, body []byte) {
+	if status != http.StatusNoContent && status != http.StatusNotModified {
+		c.head.addUint("Content-Length", uint64(len(body)))
+	}
+	c.begin(status)
+	if c.r.Method != http.MethodHead {
+		_, _ = c.Write(body)
+	}
+}
+
+// begin sends the status line and the prepared headers.
+func (c *call) begin(status int) {
+	h := c.w.Header()
+	c.head.moveTo(h)
+	h["X-Content-Type-Options"] = c.api.fixed.nosniff
+	c.status = status
+	c.extendWrite()
+	c.w.WriteHeader(status)
+}
+
+// Write sends a piece of the body behind begin. A long piece is sent in parts, each with time of its own.
+func (c *call) Write(p []byte) (int, error) {
+	done := 0
+	for len(p) > 0 {
+		part := p[:min(len(p), writePiece)]
+		if len(part) > smallBytes/2 {
+			c.extendWrite()
+		}
+		n, err := c.w.Write(part)
+		done += n
+		if err != nil {
+			return done, err
+		}
+		p = p[len(part):]
+	}
+	return done, nil
+}
+
+// extendWrite gives the client another WriteTimeout to take what is sent next. A writer without deadlines, such as a
+// test's recorder, has no slow client either.
+func (c *call) extendWrite() {
+	_ = http.NewResponseController(c.w).SetWriteDeadline(time.Now().Add(c.api.opt.WriteTimeout))
+}
+
+// hold takes n more bytes of the budget, to be given back when the call ends.
+func (c *call) hold(n int64) error {
+	got, err := c.api.budget.acquire(c.r.Context(), c.held, n)
+	c.held += got
+	return err
+}
+
+// deadline returns the context that a write or a read barrier may take.
+func (c *call) deadline() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.r.Context(), c.api.opt.RequestTimeout)
+}
+
+// rawQuery returns the target's query as it was sent.
+func (c *call) rawQuery() string {
+	_, q := splitTarget(c.r)
+	return q
+}
+
+// readKey returns the key of the target in scratch space: it is gone when the call ends.
+func (c *call) readKey() ([]byte, error) {
+	key, err := decodeKey(c.key[:0], c.rawKey, c.api.opt.MaxKeyBytes)
+	c.key = key
+	return key, err
+}
+
+// barrier makes the reads that follow as fresh as the query asks.
+func (c *call) barrier(q *query) error {
+	want, err := q.consistency()
+	if err != nil {
+		return err
+	}
+	if want.stale {
+		if !want.bounded || c.api.backend.Status().Role == "leader" {
+			// Taken before the read, so the state that is read is at least this far.
+			if next := c.api.backend.NextSeq(); next > 0 {
+				c.head.addUint("X-Scribe-Applied", next-1)
+			}
+			return nil
+		}
+		// A node that does not lead cannot tell how old its state is, but it can ask, and then it is not old at all.
+	}
+	ctx, cancel := c.deadline()
+	defer cancel()
+	if err := c.api.backend.Barrier(ctx); err != nil {
+		return err
+	}
+	if want.stale {
+		if next := c.api.backend.NextSeq(); next > 0 {
+			c.head.addUint("X-Scribe-Applied", next-1)
+		}
+	}
+	return nil
+}
