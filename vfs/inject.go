@@ -53,7 +53,7 @@ func (x *Inject) do(op Op, call func() error) error {
 	if d.Err != nil && !d.Done {
 		return d.Err
 	}
-	if err := call(); err != nil {
+	if err := call(); d.Err == nil {
 		return err
 	}
 	return d.Err
@@ -68,13 +68,10 @@ func get[T any](x *Inject, op Op, call func() (T, error)) (T, error) {
 		return zero, d.Err
 	}
 	v, err := call()
-	if err != nil {
-		return zero, err
-	}
 	if d.Err == nil {
-		return v, nil
+		return v, err
 	}
-	if c, ok := any(v).(io.Closer); ok {
+	if c, ok := any(v).(io.Closer); ok && err == nil {
 		_ = c.Close() // the injected error is the one to report
 	}
 	return zero, d.Err
@@ -155,7 +152,7 @@ func (l *injectLock) Close() error { return l.x.end(Op{Kind: OpUnlock, Name: l.n
 // end asks about a closing operation and does it whatever the answer.
 func (x *Inject) end(op Op, c io.Closer) error {
 	d := x.ask(op)
-	if err := c.Close(); err != nil {
+	if err := c.Close(); d.Err == nil {
 		return err
 	}
 	return d.Err

@@ -182,7 +182,7 @@ type memWords [memPageBytes / 8]uint64
 func samePage(a, b *memPage) bool {
 	x, y := (*memWords)(unsafe.Pointer(a)), (*memWords)(unsafe.Pointer(b))
 	for i := 0; i < len(x); i += 4 {
-		if x[i]^y[i]|x[i+1]^y[i+1]|x[i+2]^y[i+2]|x[i+3]^y[i+3] != 0 {
+		if (x[i]^y[i])|(x[i+1]^y[i+1])|(x[i+2]^y[i+2])|(x[i+3]^y[i+3]) != 0 {
 			return false
 		}
 	}

@@ -104,7 +104,7 @@ func (o Op) String() string {
 // Decision is what becomes of an operation. The zero Decision lets it go on.
 type Decision struct {
 	Err   error // reported to the caller; nil goes on
-	Done  bool  // the operation is done all the same before Err is reported: failed but persisted
+	Done  bool  // the operation is tried all the same before Err is reported: failed but persisted
 	Short int64 // a write that is not Done writes this many of its bytes before it fails
 }
 
