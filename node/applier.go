@@ -96,6 +96,9 @@ func (n *Node) updateLinear() {
 	n.linearMu.Lock()
 	defer n.linearMu.Unlock()
 	st := n.status.Load()
-	n.linear.Store(st.Role == raft.Leader && st.Members.SoleVoter(st.ID) && n.applier.term.Load() == st.Term &&
-		n.Err() == nil)
+	linear := st.Role == raft.Leader && st.Members.SoleVoter(st.ID) && n.applier.term.Load() == st.Term && n.Err() == nil
+	n.linear.Store(linear)
+	if linear {
+		n.readyOnce.Do(func() { close(n.ready) })
+	}
 }

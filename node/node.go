@@ -96,8 +96,10 @@ type Node struct {
 	sealing    sync.Mutex  // one explicit seal at a time
 	diskFull   atomic.Bool // the log could not get space when it last tried
 	unpersist  atomic.Int64
-	linearMu   sync.Mutex  // held while linear is computed
-	linear     atomic.Bool // reads of the applied state are linearizable without asking anybody
+	linearMu   sync.Mutex    // held while linear is computed
+	linear     atomic.Bool   // reads of the applied state are linearizable without asking anybody
+	ready      chan struct{} // closed when the node is ready for the first time
+	readyOnce  sync.Once
 	stop       chan struct{}
 	failed     chan struct{}
 	failure    atomic.Pointer[error]
@@ -120,6 +122,7 @@ func Open(opts Options) (_ *Node, err error) {
 		wake:         make(chan struct{}, 1),
 		underWay:     make(map[ledger.WantKey]any),
 		pendingReads: make(map[uint64][]*barrier),
+		ready:        make(chan struct{}),
 		stop:         make(chan struct{}),
 		failed:       make(chan struct{}),
 	}
@@ -232,6 +235,9 @@ func (n *Node) start() {
 
 // Ledger is the applied state, for reads.
 func (n *Node) Ledger() *ledger.Ledger { return n.ledger }
+
+// Ready is closed once the node has a leader and has caught up, for the first time since Open.
+func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Failed is closed when the node has met an error that it must not go on after; Err says which.
 func (n *Node) Failed() <-chan struct{} { return n.failed }

@@ -63,18 +63,21 @@ func serve(c config.Config, stderr io.Writer) error {
 	go func() { served <- server.Serve(listener) }()
 	logs.Info("serving", "url", "http://"+listener.Addr().String(), "node_id", c.Node.ID, "data_dir", c.Node.DataDir,
 		"version", version())
-	banner(stderr, c, listener.Addr().String())
-	err = wait(c, n, logs, served)
+	err = wait(c, n, logs, served, func() { banner(stderr, c, listener.Addr().String()) })
 	return errors.Join(err, shutdown(c, server, n, logs.Logger))
 }
 
-// wait returns when the process should end: nil for a signal.
-func wait(c config.Config, n *node.Node, logs *logging, served <-chan error) error {
+// wait returns when the process should end: nil for a signal. It calls ready once the node is.
+func wait(c config.Config, n *node.Node, logs *logging, served <-chan error, ready func()) error {
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	becameReady := n.Ready()
 	for {
 		select {
+		case <-becameReady:
+			becameReady = nil
+			ready()
 		case s := <-signals:
 			if s == syscall.SIGHUP {
 				logs.reload(c)

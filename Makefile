@@ -1,0 +1,75 @@
+# Everything a developer runs. `make` alone says what there is.
+SHELL := /bin/bash
+BIN   := .bin
+GO    ?= go
+# Data, and address, of `make run`.
+DATA  ?= scribe-data
+FUZZTIME ?= 60s
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.PHONY: build
+build: ## build scribe-node and scribe into .bin
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/ ./cmd/...
+
+.PHONY: run
+run: build ## build and run a one-node ledger on 127.0.0.1:8001
+	@exec $(BIN)/scribe-node --data-dir $(DATA)
+
+.PHONY: demo
+demo: build ## store, kill, restart, seal, read back and prove a real tree of files
+	$(GO) run ./cmd/scribe-demo --node $(BIN)/scribe-node
+
+.PHONY: test
+test: ## all tests
+	$(GO) test ./...
+
+.PHONY: race
+race: ## all tests under the race detector
+	$(GO) test -race ./...
+
+.PHONY: check
+check: format vet staticcheck race ## what a change must pass: format, vet, staticcheck, floors, race tests
+
+.PHONY: format
+format:
+	@out=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	  if [ -n "$$out" ]; then echo "not formatted (gofmt -w):"; echo "$$out"; exit 1; fi
+
+.PHONY: vet
+vet:
+	$(GO) vet ./...
+
+.PHONY: staticcheck
+staticcheck: $(BIN)/staticcheck
+	$(BIN)/staticcheck ./...
+
+$(BIN)/staticcheck: tools/go.mod
+	@mkdir -p $(BIN)
+	$(GO) build -C tools -o ../$(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@set -e; for pkg in $$($(GO) list ./...); do \
+	  for target in $$($(GO) test -list '^Fuzz' $$pkg | grep ^Fuzz || true); do \
+	    echo "$$pkg $$target"; $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$pkg; \
+	  done; done
+
+.PHONY: bench
+bench: ## all Go benchmarks; see docs/benchmarks.md
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: load
+load: build ## HTTP load against the node and a bare handler, side by side (needs wrk)
+	$(GO) run ./bench/load --node $(BIN)/scribe-node
+
+.PHONY: cover
+cover: ## test coverage by package
+	$(GO) test -coverprofile=cover.out ./... && $(GO) tool cover -func=cover.out | tail -1
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf $(BIN) cover.out
