@@ -180,7 +180,7 @@ func (c *Core) onAppendReply(m Message) error {
 	}
 	p.match = max(p.match, m.Index)
 	p.next = max(p.next, p.match+1)
-	p.waiting = false
+	p.waiting, p.missing = false, false // whatever it lacks beyond match is tried anew
 	if err := c.advanceCommit(); err != nil {
 		return err
 	}

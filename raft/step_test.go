@@ -1,0 +1,300 @@
+package raft
+
+import (
+	"errors"
+	"testing"
+)
+
+func vote(from, term, index, logTerm uint64) Message {
+	return Message{Kind: MsgVote, ClusterID: testCluster, From: from, To: 1, Term: term, Index: index, LogTerm: logTerm}
+}
+
+func appendMsg(from, term, index, logTerm uint64, e ...Entry) Message {
+	return Message{
+		Kind: MsgAppend, ClusterID: testCluster, From: from, To: 1, Term: term, Index: index, LogTerm: logTerm, Entries: e,
+	}
+}
+
+// TestStepRefuses: what is not for this node, or not possible, leaves the core as it was.
+func TestStepRefuses(t *testing.T) {
+	base := appendMsg(2, 5, 0, 0)
+	change := func(f func(*Message)) Message {
+		m := base
+		f(&m)
+		return m
+	}
+	for name, c := range map[string]struct {
+		m    Message
+		want error
+	}{
+		"other cluster":        {change(func(m *Message) { m.ClusterID[15] = 1 }), ErrRefused},
+		"other node":           {change(func(m *Message) { m.To = 2 }), ErrRefused},
+		"own id":               {change(func(m *Message) { m.From = 1 }), ErrRefused},
+		"no member":            {change(func(m *Message) { m.From = 9 }), ErrRefused},
+		"no kind":              {change(func(m *Message) { m.Kind = 0 }), ErrRefused},
+		"unknown kind":         {change(func(m *Message) { m.Kind = lastKind + 1 }), ErrRefused},
+		"term 0":               {change(func(m *Message) { m.Term = 0 }), ErrRefused},
+		"last term":            {change(func(m *Message) { m.Term = ^uint64(0) }), ErrRefused},
+		"last index":           {change(func(m *Message) { m.Index = ^uint64(0) }), ErrRefused},
+		"last commit":          {change(func(m *Message) { m.Commit = ^uint64(0) }), ErrRefused},
+		"log term ahead":       {change(func(m *Message) { m.LogTerm = 6 }), ErrRefused},
+		"entry out of order":   {change(func(m *Message) { m.Entries = entries(2, 5) }), ErrRefused},
+		"entry of later term":  {change(func(m *Message) { m.Entries = entries(1, 6) }), ErrRefused},
+		"entry terms go back":  {change(func(m *Message) { m.Entries = entries(1, 5, 4) }), ErrRefused},
+		"entry of no kind":     {change(func(m *Message) { m.Entries = []Entry{{Index: 1, Term: 5}} }), ErrRefused},
+		"entries in a vote":    {change(func(m *Message) { m.Kind, m.Entries = MsgVote, entries(1, 5) }), ErrRefused},
+		"snapshot in a vote":   {change(func(m *Message) { m.Kind, m.Snapshot = MsgVote, &Snapshot{} }), ErrRefused},
+		"snapshot without one": {change(func(m *Message) { m.Kind = MsgSnapshot }), ErrRefused},
+		"heartbeat":            {change(func(m *Message) { m.Kind = MsgHeartbeat }), ErrUnsupported},
+		"pre-vote":             {change(func(m *Message) { m.Kind = MsgPreVote }), ErrUnsupported},
+		"timeout-now":          {change(func(m *Message) { m.Kind = MsgTimeoutNow }), ErrUnsupported},
+		"snapshot":             {change(func(m *Message) { m.Kind, m.Snapshot = MsgSnapshot, &Snapshot{} }), ErrUnsupported},
+		"membership change": {change(func(m *Message) {
+			m.Entries = []Entry{{Index: 1, Term: 5, Kind: EntryMembers}}
+		}), ErrUnsupported},
+	} {
+		n := startNode(t, voters(1, 2, 3)...)
+		if err := n.core.Step(c.m); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+		if s := n.core.Status(); s.Term != 0 || n.core.HasReady() {
+			t.Errorf("%s: left a trace: %+v", name, s)
+		}
+	}
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(base))
+	if s := n.core.Status(); s.Term != 5 || s.Leader != 2 {
+		t.Errorf("the message they were made from is not accepted: %+v", s)
+	}
+}
+
+// TestVoteIsKeptThroughAStepDown: a vote belongs to the term, not to the role.
+func TestVoteIsKeptThroughAStepDown(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Campaign()) // votes for itself in term 1
+	n.run(t)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0))) // node 2 leads term 1
+	noErr(t, n.core.Step(vote(3, 1, 9, 1)))
+	for _, m := range n.run(t) {
+		if m.Kind == MsgVoteReply && !m.Reject {
+			t.Fatal("a second vote in term 1")
+		}
+	}
+}
+
+func TestVoteNeedsACompleteLog(t *testing.T) {
+	for name, c := range map[string]struct {
+		index, term uint64
+		granted     bool
+	}{
+		"same":                 {3, 2, true},
+		"longer":               {4, 2, true},
+		"shorter":              {2, 2, false},
+		"later term, shorter":  {1, 3, true},
+		"earlier term, longer": {9, 1, false},
+	} {
+		n := startNode(t, voters(1, 2, 3)...)
+		noErr(t, n.core.Step(appendMsg(2, 2, 0, 0, entries(1, 1, 2, 2)...)))
+		n.run(t)
+		noErr(t, n.core.Step(vote(3, 5, c.index, c.term)))
+		msgs := n.run(t)
+		if len(msgs) != 1 || msgs[0].Reject == c.granted || msgs[0].Term != 5 {
+			t.Errorf("%s: %+v", name, msgs)
+		}
+	}
+}
+
+// TestRepeatedVoteReplyCountsOnce: of five voters, the own vote and one other are no majority, however often it arrives.
+func TestRepeatedVoteReplyCountsOnce(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3, 4, 5)...)
+	noErr(t, n.core.Campaign())
+	n.run(t)
+	reply := Message{Kind: MsgVoteReply, ClusterID: testCluster, From: 2, To: 1, Term: 1}
+	for range 5 {
+		noErr(t, n.core.Step(reply))
+	}
+	if r := n.core.Status().Role; r != Candidate {
+		t.Fatalf("is %s by two votes of five", r)
+	}
+	refusal := reply
+	refusal.Reject = true
+	noErr(t, n.core.Step(refusal)) // nor can the vote be taken back
+	reply.From = 3
+	noErr(t, n.core.Step(reply))
+	if r := n.core.Status().Role; r != Leader {
+		t.Fatalf("is %s by three votes of five", r)
+	}
+}
+
+// TestLateAppendRemovesNothing: a message that brings a part of what is held must not cut off the rest.
+func TestLateAppendRemovesNothing(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1)...)))
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1)...)))
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0)))
+	if s := n.core.Status(); s.Last != 3 {
+		t.Fatalf("the log ends at %d", s.Last)
+	}
+}
+
+// TestCommitStopsAtWhatWasVerified: entries above what the message speaks of may be those of a former leader.
+func TestCommitStopsAtWhatWasVerified(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1)...)))
+	heartbeat := appendMsg(3, 2, 1, 1)
+	heartbeat.Commit = 3 // of node 3's log, whose entries 2 and 3 are others
+	noErr(t, n.core.Step(heartbeat))
+	if s := n.core.Status(); s.Commit != 1 {
+		t.Fatalf("commit is %d", s.Commit)
+	}
+}
+
+// TestContradictedCommitIsFinal: a leader that would replace a committed entry proves that something is badly wrong.
+func TestContradictedCommitIsFinal(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	first := appendMsg(2, 1, 0, 0, entries(1, 1, 1)...)
+	first.Commit = 1
+	noErr(t, n.core.Step(first))
+	noErr(t, n.core.Step(appendMsg(3, 2, 1, 1, entries(2, 2)...))) // entry 2 is not committed
+	bad := appendMsg(3, 2, 1, 1, entries(2, 2)...)
+	bad.Commit = 2
+	noErr(t, n.core.Step(bad))
+	if err := n.core.accept(entries(2, 3)); !errors.Is(err, ErrInvalidState) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+// TestReplacedAndRestoredEntryIsNotCountedEarly: entry 2 is written in term 1, replaced by one of term 2, and brought
+// back by a leader of term 3. The report for the first write must not count for the third, because a crash between the
+// second and the third would leave the second on disk.
+func TestReplacedAndRestoredEntryIsNotCountedEarly(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1)...)))
+	_, err := n.ready()
+	noErr(t, err)
+	noErr(t, n.core.Step(appendMsg(3, 2, 1, 1, entries(2, 2)...)))
+	_, err = n.ready()
+	noErr(t, err)
+	noErr(t, n.core.Step(appendMsg(2, 3, 1, 1, entries(2, 1)...)))
+	_, err = n.ready()
+	noErr(t, err)
+	for _, want := range []uint64{1, 1, 2} {
+		_, err = n.sync(1)
+		noErr(t, err)
+		if got := n.core.Status().Durable; got != want {
+			t.Fatalf("durable is %d, want %d", got, want)
+		}
+	}
+}
+
+// leading returns node 1 as the leader of term 1 over nodes 2 and 3, which have answered nothing but the election.
+func leading(t *testing.T) *testNode {
+	t.Helper()
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Campaign())
+	n.run(t)
+	noErr(t, n.core.Step(Message{Kind: MsgVoteReply, ClusterID: testCluster, From: 2, To: 1, Term: 1}))
+	n.run(t)
+	return n
+}
+
+func appendReply(from, index uint64) Message {
+	return Message{Kind: MsgAppendReply, ClusterID: testCluster, From: from, To: 1, Term: 1, Index: index}
+}
+
+// TestOldRepliesMoveNothing: replies arrive late, twice, and from nodes that claim too much.
+func TestOldRepliesMoveNothing(t *testing.T) {
+	n := leading(t)
+	_, err := n.core.Propose([][]byte{{1}, {2}, {3}})
+	noErr(t, err)
+	noErr(t, n.core.Step(appendReply(2, 4)))
+	old := appendReply(2, 2)
+	rejected := appendReply(2, 1)
+	rejected.Reject = true
+	for _, m := range []Message{old, rejected, appendReply(2, 400)} {
+		noErr(t, n.core.Step(m))
+		if p := n.core.Status().Peers[0]; p.Match != 4 || p.Next != 5 {
+			t.Fatalf("after %+v: %+v", m, p)
+		}
+	}
+	rejected.From, rejected.Index, rejected.Hint = 3, 0, 0
+	noErr(t, n.core.Step(rejected)) // next stays above 0
+	if p := n.core.Status().Peers[1]; p.Next == 0 || p.Match >= p.Next {
+		t.Fatalf("%+v", p)
+	}
+}
+
+// TestPeerThatNeedsASnapshotIsKeptCalm: what it lacks is compacted, and until it has been given a snapshot, the leader
+// shows itself so that the peer does not campaign.
+func TestPeerThatNeedsASnapshotIsKeptCalm(t *testing.T) {
+	n := leading(t)
+	_, err := n.core.Propose([][]byte{{1}, {2}, {3}})
+	noErr(t, err)
+	noErr(t, n.core.Step(appendReply(2, 1)))
+	n.run(t)
+	noErr(t, n.core.Step(appendReply(2, 4)))
+	n.run(t)
+	noErr(t, n.snapshot(3))
+	reject := appendReply(3, 0)
+	reject.Reject = true
+	n.core.peers[3].next, n.core.peers[3].match = 3, 0
+	reject.Index = 2
+	noErr(t, n.core.Step(reject))
+	if p := n.core.Status().Peers[1]; !p.NeedsSnapshot {
+		t.Fatalf("%+v", p)
+	}
+	n.run(t)
+	noErr(t, n.core.Tick())
+	shown := false
+	for _, m := range n.run(t) {
+		shown = shown || (m.To == 3 && m.Kind == MsgAppend)
+	}
+	if !shown {
+		t.Fatal("no heartbeat")
+	}
+	noErr(t, n.core.Step(appendReply(3, 4)))
+	if p := n.core.Status().Peers[1]; p.NeedsSnapshot || p.Match != 4 {
+		t.Fatalf("caught up by other means: %+v", p)
+	}
+}
+
+// TestOnlyVotersCampaign: a learner, a node outside the cluster and one that waits for its membership stay quiet.
+func TestOnlyVotersCampaign(t *testing.T) {
+	for name, members := range map[string][]Member{
+		"learner": {{ID: 1, Role: Learner}, {ID: 2, Role: Voter}},
+		"outside": voters(2, 3),
+		"waiting": nil,
+	} {
+		n := startNode(t, members...)
+		for range 100 {
+			noErr(t, n.core.Tick())
+		}
+		if err := n.core.Campaign(); !errors.Is(err, ErrNotVoter) || n.core.HasReady() {
+			t.Errorf("%s: %v, %+v", name, err, n.core.Status())
+		}
+	}
+}
+
+// TestTimeoutsAreSeeded: the same seed draws the same timeouts, and another seed draws others within the bounds.
+func TestTimeoutsAreSeeded(t *testing.T) {
+	draw := func(seed uint64) (out [20]int) {
+		n, err := newTestNode(Config{ID: 1, ClusterID: testCluster, Seed: seed}, mustMembers(t, voters(1, 2)...))
+		noErr(t, err)
+		for i := range out {
+			term := n.core.Status().Term
+			for n.core.Status().Term == term {
+				noErr(t, n.core.Tick())
+				out[i]++
+			}
+			n.run(t)
+			if out[i] < 10 || out[i] > 20 {
+				t.Fatalf("timeout of %d ticks", out[i])
+			}
+		}
+		return out
+	}
+	once, again, other := draw(1), draw(1), draw(2)
+	if once != again || once == other {
+		t.Fatalf("%v, %v, %v", once, again, other)
+	}
+}
