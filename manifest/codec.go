@@ -14,7 +14,7 @@ import (
 //
 //	magic 8 · format version u32
 //	version u64 · cluster id · applied index u64 · applied term u64 · last time u64
-//	frontier · members · idempotency · tree size u64
+//	recorded through u64 · frontier · members · idempotency · tree size u64
 //	segments u32, per segment: first seq u64 · last seq u64 · entries u64 · bytes u64 · root 32 · first time u64
 //	                         · last time u64 · tier u8 · min key · max key · object
 //	settings u32, per setting: name · value
@@ -49,6 +49,7 @@ func (s *State) Append(dst []byte) []byte {
 	dst = le.AppendUint64(dst, s.AppliedIndex)
 	dst = le.AppendUint64(dst, s.AppliedTerm)
 	dst = le.AppendUint64(dst, uint64(s.LastTime))
+	dst = le.AppendUint64(dst, s.RecordedThrough)
 	dst = appendBytes(dst, s.Frontier)
 	dst = appendBytes(dst, s.Members)
 	dst = appendBytes(dst, s.Idempotency)
@@ -126,6 +127,7 @@ type decoder struct {
 func (d *decoder) state() *State {
 	s := &State{Version: d.u64(), ClusterID: d.string()}
 	s.AppliedIndex, s.AppliedTerm, s.LastTime = d.u64(), d.u64(), int64(d.u64())
+	s.RecordedThrough = d.u64()
 	s.Frontier, s.Members, s.Idempotency = d.bytes(), d.bytes(), d.bytes()
 	s.TreeSize = d.u64()
 	if n := d.count(minSegmentLen); n > 0 {

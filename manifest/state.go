@@ -20,7 +20,7 @@ type SealPoint struct {
 	LastTime     int64  // microseconds since the epoch; the next entry's time is not below it
 	Frontier     []byte // tlog frontier of TreeSize leaves, marshalled
 	// RecordedThrough counts the entries in segments that the log had recorded at the seal point: it lags TreeSize by
-	// the segments whose record is behind it. To be encoded like the rest; at most TreeSize.
+	// the segments whose record is behind it.
 	RecordedThrough uint64
 	Members         []byte // raft membership, opaque
 	Idempotency     []byte // idempotency window, opaque
