@@ -93,14 +93,20 @@ func (l *loader) set(f *field, text string, o origin) error {
 }
 
 func (l *loader) wrong(f *field, found string, o origin) error {
-	if _, secret := f.to.(secretValue); secret {
+	switch f.to.(type) {
+	case secretValue:
 		found = redacted
+	case urlValue, joinValue:
+		if strings.Contains(found, "@") { // perhaps a password
+			found = redacted
+		}
 	}
 	const longest = 60
 	if len(found) > longest {
 		found = found[:longest] + "…"
 	}
-	return &Error{Source: o.source, Key: o.name, Problem: fmt.Sprintf("%q is not possible; it must be %s", found, f.to.want())}
+	problem := fmt.Sprintf("%q is not possible; it must be %s", found, f.to.want())
+	return &Error{Source: o.source, Key: o.name, Problem: problem}
 }
 
 // DataPath joins elements below the data directory.
