@@ -22,6 +22,7 @@ func (n *Node) Barrier(ctx context.Context) error {
 	if n.Err() != nil {
 		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
 	}
+	n.awaitReady(ctx)
 	r := &barrier{done: make(chan error, 1)}
 	select {
 	case n.reads <- r:

@@ -8,8 +8,8 @@
 // # Goroutines
 //
 // All are started by Open and joined by Close. The raft loop is the only one that touches the core. The log writer is the
-// only one that appends to the log, and it trims it once the ledger has installed a segment. The apply loop is the only
-// one that calls ledger.Apply. Between them stand queues that the core's own bounds keep short: MaxUncommittedBytes for
+// only one that appends to the log. The apply loop is the only one that calls ledger.Apply. The keeper makes log files
+// ready ahead of need and drops those that the ledger has put into segments. Between them stand queues that the core's own bounds keep short: MaxUncommittedBytes for
 // the log writer's, MaxApplyingBytes for the apply loop's.
 //
 // # Invariants

@@ -46,7 +46,7 @@ func (n *Node) poke(c chan struct{}) {
 // ledgerChanged is the ledger's notification: there may be something to propose, and log files to drop.
 func (n *Node) ledgerChanged() {
 	n.poke(n.wake)
-	n.poke(n.writer.poke)
+	n.poke(n.upkeep)
 }
 
 // runLoop is the raft loop, the one owner of the core.

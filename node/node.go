@@ -81,6 +81,7 @@ type Node struct {
 	reads       chan *barrier
 	wake        chan struct{} // capacity 1: progress, or a want of the ledger
 	progress    progress
+	upkeep      chan struct{} // capacity 1, into the keeper
 
 	// State of the raft loop, touched by nobody else.
 	parked       []*proposal            // taken from the channel, waiting for room in the core
@@ -120,6 +121,7 @@ func Open(opts Options) (_ *Node, err error) {
 		proposals:    make(chan *proposal, opts.MaxQueue),
 		reads:        make(chan *barrier, opts.MaxQueue),
 		wake:         make(chan struct{}, 1),
+		upkeep:       make(chan struct{}, 1),
 		underWay:     make(map[ledger.WantKey]any),
 		pendingReads: make(map[uint64][]*barrier),
 		ready:        make(chan struct{}),
@@ -227,10 +229,11 @@ func (n *Node) openCore() error {
 }
 
 func (n *Node) start() {
-	n.goroutines.Add(3)
+	n.goroutines.Add(4)
 	go n.runLoop()
 	go n.runWriter()
 	go n.runApplier()
+	go n.runKeeper()
 }
 
 // Ledger is the applied state, for reads.

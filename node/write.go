@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
@@ -62,6 +63,7 @@ func (n *Node) submit(ctx context.Context, data []byte) (ledger.Result, error) {
 	if n.Err() != nil {
 		return ledger.Result{}, &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
 	}
+	n.awaitReady(ctx)
 	size := int64(len(data))
 	if waiting := n.queuedBytes.Add(size); waiting > n.opts.MaxQueueBytes && waiting > size {
 		n.queuedBytes.Add(-size)
@@ -84,6 +86,28 @@ func (n *Node) submit(ctx context.Context, data []byte) (ledger.Result, error) {
 		return n.abandon(p, "the node failed before the write was confirmed")
 	case <-n.stop:
 		return n.abandon(p, "the node was stopped before the write was confirmed")
+	}
+}
+
+// startGrace is how long a request waits for a node that has just started and has not caught up yet.
+const startGrace = 2 * time.Second
+
+// awaitReady gives a node that has just started a moment to find its leader. It does not say whether it has: the caller
+// learns that when it goes on.
+func (n *Node) awaitReady(ctx context.Context) {
+	select {
+	case <-n.ready:
+		return
+	default:
+	}
+	timer := time.NewTimer(startGrace)
+	defer timer.Stop()
+	select {
+	case <-n.ready:
+	case <-ctx.Done():
+	case <-n.failed:
+	case <-n.stop:
+	case <-timer.C:
 	}
 }
 

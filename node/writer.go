@@ -25,8 +25,6 @@ type writer struct {
 	mu    sync.Mutex
 	queue []raft.Ready
 	poke  chan struct{} // capacity 1
-	// trimmed is the index the log was last trimmed to; touched by the log writer only.
-	trimmed uint64
 }
 
 func (w *writer) push(rd raft.Ready) {
@@ -76,8 +74,6 @@ func (w *writer) pop() (out write, ok bool) {
 func (n *Node) runWriter() {
 	defer n.goroutines.Done()
 	for {
-		n.trim()
-		n.prepare()
 		select {
 		case <-n.stop:
 			return
@@ -107,6 +103,7 @@ func (n *Node) persist(w write) bool {
 			n.setDiskFull(nil)
 			n.unpersist.Add(-w.clientBytes())
 			n.report(w.number, 0, nil)
+			n.poke(n.upkeep)
 			return true
 		}
 		if !vfs.IsNoSpace(err) || n.log.Err() != nil {
@@ -121,7 +118,6 @@ func (n *Node) persist(w write) bool {
 		case <-n.failed:
 			return false
 		case <-time.After(spaceRetry):
-			n.trim()
 		}
 	}
 }
@@ -135,39 +131,4 @@ func (w *write) clientBytes() int64 {
 		}
 	}
 	return sum
-}
-
-// prepare makes the next log file ready ahead of need.
-func (n *Node) prepare() {
-	err := n.log.Prepare()
-	if err != nil && !vfs.IsNoSpace(err) {
-		// The log says by Err whether this is final; Append meets it again.
-		n.opts.Logger.Warn("the next log file could not be prepared", "error", err)
-		return
-	}
-	n.setDiskFull(err)
-}
-
-func (n *Node) setDiskFull(err error) {
-	if was := n.diskFull.Swap(err != nil); was == (err != nil) {
-		return
-	}
-	if err != nil {
-		n.opts.Logger.Error("no space for the log; writes are refused until there is", "error", err)
-	} else {
-		n.opts.Logger.Info("the log has space again")
-	}
-}
-
-// trim drops log files that the ledger does not need any more.
-func (n *Node) trim() {
-	index, _, _ := n.ledger.SealPoint()
-	if index == n.writer.trimmed {
-		return
-	}
-	if err := n.log.Trim(index); err != nil {
-		n.opts.Logger.Warn("old log files could not be dropped; it is tried again", "error", err)
-		return
-	}
-	n.writer.trimmed = index
 }
