@@ -46,8 +46,9 @@ func newEncoder(c Compression) (*encoder, error) {
 	case DefaultCompression, S2:
 		return &encoder{method: methodS2}, nil
 	case Zstd:
+		// Single segments, so that every frame states its size for the reader to check.
 		z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false),
-			zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(MaxBlockBytes))
+			zstd.WithLowerEncoderMem(true), zstd.WithSingleSegment(true))
 		if err != nil {
 			return nil, fmt.Errorf("segfile: zstd: %w", err)
 		}

@@ -56,7 +56,9 @@ func (w *Writer) AppendBlock(raw []byte) (Handle, error) {
 
 // AppendRaw adds a block that is stored as it is, whose place can be computed by a reader: it is len(raw) plus
 // BlockOverhead bytes long.
-func (w *Writer) AppendRaw(raw []byte) (Handle, error) { return w.appendBlock(methodNone, len(raw), raw) }
+func (w *Writer) AppendRaw(raw []byte) (Handle, error) {
+	return w.appendBlock(methodNone, len(raw), raw)
+}
 
 // AppendRun adds data of any length as adjacent blocks under one handle, for Reader.Run.
 func (w *Writer) AppendRun(data []byte) (Handle, error) {

@@ -1,0 +1,74 @@
+package manifest
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// Limits of a State. They keep a manifest below what a 32-bit length can say.
+const (
+	MaxKeyBytes     = 4096
+	MaxNameBytes    = 4096 // cluster id, object names, names and values of settings
+	MaxOpaqueBytes  = 256 << 20
+	MaxSegments     = 1 << 20
+	MaxSettings     = 1 << 12
+	maxTier         = Cold
+	maxSettingBytes = 1 << 20
+)
+
+// Validate reports the first rule that s breaks.
+func (s *State) Validate() error {
+	if len(s.ClusterID) > MaxNameBytes {
+		return fmt.Errorf("manifest: cluster id of %d bytes", len(s.ClusterID))
+	}
+	if max(len(s.Frontier), len(s.Members), len(s.Idempotency)) > MaxOpaqueBytes {
+		return fmt.Errorf("manifest: frontier, members and idempotency window of %d, %d and %d bytes",
+			len(s.Frontier), len(s.Members), len(s.Idempotency))
+	}
+	if len(s.Segments) > MaxSegments || len(s.Settings) > MaxSettings {
+		return fmt.Errorf("manifest: %d segments and %d settings", len(s.Segments), len(s.Settings))
+	}
+	var next uint64
+	for i := range s.Segments {
+		g := &s.Segments[i]
+		if err := g.validate(); err != nil {
+			return err
+		}
+		if g.FirstSeq != next {
+			return fmt.Errorf("manifest: a segment begins at seq %d, the one before ends before %d", g.FirstSeq, next)
+		}
+		next = g.LastSeq + 1
+	}
+	if next != s.TreeSize {
+		return fmt.Errorf("manifest: tree size %d with segments up to seq %d", s.TreeSize, next)
+	}
+	if s.RecordedThrough > s.TreeSize {
+		return fmt.Errorf("manifest: recorded through seq %d with tree size %d", s.RecordedThrough, s.TreeSize)
+	}
+	for i, v := range s.Settings {
+		if v.Name == "" || len(v.Name) > MaxNameBytes || v.Value == "" || len(v.Value) > maxSettingBytes {
+			return fmt.Errorf("manifest: setting %.100q with a value of %d bytes", v.Name, len(v.Value))
+		}
+		if i > 0 && s.Settings[i-1].Name >= v.Name {
+			return fmt.Errorf("manifest: setting %.100q is out of order", v.Name)
+		}
+	}
+	return nil
+}
+
+func (g *Segment) validate() error {
+	switch {
+	case g.FirstSeq > g.LastSeq || g.LastSeq+1 == 0 || g.Entries != g.LastSeq-g.FirstSeq+1:
+		return fmt.Errorf("manifest: a segment of %d entries for the seqs %d to %d", g.Entries, g.FirstSeq, g.LastSeq)
+	case len(g.MinKey) > MaxKeyBytes || len(g.MaxKey) > MaxKeyBytes || len(g.Object) > MaxNameBytes:
+		return fmt.Errorf("manifest: segment at seq %d has keys of %d and %d bytes, an object name of %d",
+			g.FirstSeq, len(g.MinKey), len(g.MaxKey), len(g.Object))
+	case (len(g.MinKey) == 0) != (len(g.MaxKey) == 0) || bytes.Compare(g.MinKey, g.MaxKey) > 0:
+		return fmt.Errorf("manifest: segment at seq %d has keys from %q to %q", g.FirstSeq, g.MinKey, g.MaxKey)
+	case g.FirstTime > g.LastTime:
+		return fmt.Errorf("manifest: segment at seq %d has times from %d to %d", g.FirstSeq, g.FirstTime, g.LastTime)
+	case g.Tier > maxTier || (g.Tier == Local) != (g.Object == ""):
+		return fmt.Errorf("manifest: segment at seq %d has tier %d and object %q", g.FirstSeq, g.Tier, g.Object)
+	}
+	return nil
+}
