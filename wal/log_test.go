@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/scribe-ledger/scribe/raft"
@@ -31,10 +32,10 @@ func run(first uint64, n int, term uint64, size int) []raft.Entry {
 	for i := range entries {
 		index := first + uint64(i)
 		data := fmt.Sprintf("entry %d of term %d ", index, term)
-		for len(data) < size {
-			data += "abcdefghijklmnopqrstuvwxyz"
+		if len(data) < size {
+			data += strings.Repeat("x", size-len(data))
 		}
-		entries[i] = entry(index, term, data[:max(size, 0)])
+		entries[i] = entry(index, term, data[:size])
 	}
 	return entries
 }

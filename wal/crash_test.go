@@ -1,0 +1,318 @@
+package wal
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// history drives a log through a script and knows what must be found after a crash at any moment: the state that was
+// acknowledged, or the one that the call in progress leads to.
+type history struct {
+	opts   Options
+	log    *Log
+	acked  model
+	inwork model
+	rand   *rand.Rand
+}
+
+func newHistory(fs vfs.FS, m AppendMethod, seed uint64) *history {
+	return &history{
+		opts: Options{FS: fs, Dir: testDir, FileBytes: 4096, Method: m},
+		rand: rand.New(rand.NewPCG(seed, 1)),
+	}
+}
+
+// step does one thing and returns its error. What it means to do is in inwork before it begins.
+func (h *history) step() error {
+	h.inwork = h.acked
+	if h.log == nil {
+		l, err := Open(h.opts)
+		if err != nil {
+			return err
+		}
+		h.log = l
+		return h.acked.check(l)
+	}
+	err := h.change()
+	if err == nil {
+		h.acked = h.inwork
+	}
+	return err
+}
+
+func (h *history) change() error {
+	m := &h.inwork
+	switch roll := h.rand.IntN(20); {
+	case roll < 13:
+		var hs *raft.HardState
+		if h.rand.IntN(3) == 0 {
+			hs = &raft.HardState{Term: m.hard.Term + 1, Vote: 1, Commit: m.last()}
+		}
+		index := m.last() + 1
+		if h.rand.IntN(5) == 0 && h.log.FirstIndex() < m.last() {
+			index = max(h.log.FirstIndex(), m.last()-2)
+		}
+		term := max(m.term(m.last()), m.hard.Term) + uint64(h.rand.IntN(2))
+		size := []int{5, 60, 300, 700, 1500, 9000}[h.rand.IntN(6)]
+		entries := run(index, h.rand.IntN(4), term, size)
+		m.append(hs, entries)
+		return h.log.Append(hs, entries)
+	case roll < 16:
+		to := max(m.last(), 3) - 3
+		m.trimmed = max(m.trimmed, to)
+		return h.log.Trim(to)
+	case roll < 17:
+		return h.log.Prepare()
+	case roll < 18:
+		index := m.last() + uint64(h.rand.IntN(3))
+		m.hard.Term, m.hard.Vote = m.hard.Term+1, 0
+		m.entries, m.base, m.trimmed = nil, index, 0
+		return h.log.Reset(index, m.hard.Term, m.hard)
+	default:
+		l := h.log
+		h.log = nil
+		return l.Close()
+	}
+}
+
+// recovered opens what a crash left and says how it differs from what must be there.
+func (h *history) recovered(fs vfs.FS) (*Log, *model, error) {
+	opts := h.opts
+	opts.FS = fs
+	l, err := Open(opts)
+	if err != nil {
+		return nil, nil, fmt.Errorf("refused to start after a crash: %w", err)
+	}
+	// A trim in progress may have let go what was acknowledged, as it was told to.
+	acked := h.acked
+	if h.inwork.base == acked.base {
+		acked.trimmed = h.inwork.trimmed
+	}
+	errAcked := acked.check(l)
+	if errAcked == nil {
+		return l, &acked, nil
+	}
+	inwork := h.inwork
+	if err := inwork.check(l); err != nil {
+		return nil, nil, fmt.Errorf("neither what was acknowledged (%v) nor what was in work (%v)", errAcked, err)
+	}
+	return l, &inwork, nil
+}
+
+// goOn appends to a recovered log, crashes again and looks once more: bytes of a torn batch must not come back.
+func (h *history) goOn(l *Log, m *model, mem *vfs.Mem, seed uint64) error {
+	entries := run(m.last()+1, 2, max(m.term(m.last()), m.hard.Term), 50+int(seed%400))
+	if err := l.Append(nil, entries); err != nil {
+		return fmt.Errorf("append after recovery: %w", err)
+	}
+	m.append(nil, entries)
+	again := mem.CrashClone(vfs.CrashOptions{Keep: vfs.KeepRandom, Rand: rand.New(rand.NewPCG(seed, 2))})
+	opts := h.opts
+	opts.FS = again
+	l, err := Open(opts)
+	if err != nil {
+		return fmt.Errorf("refused to start after a second crash: %w", err)
+	}
+	if err := m.check(l); err != nil {
+		return fmt.Errorf("after a second crash: %w", err)
+	}
+	return nil
+}
+
+func (h *history) survive(mem *vfs.Mem, seed uint64) error {
+	for k := range uint64(6) {
+		keep := vfs.CrashOptions{Keep: vfs.KeepRandom, Rand: rand.New(rand.NewPCG(seed, k))}
+		switch k {
+		case 0:
+			keep.Keep = vfs.KeepNone
+		case 1:
+			keep.Keep = vfs.KeepAll
+		}
+		left := mem.CrashClone(keep)
+		l, m, err := h.recovered(left)
+		if err == nil {
+			err = h.goOn(l, m, left, seed)
+		}
+		if err != nil {
+			return fmt.Errorf("keeping %d: %w", k, err)
+		}
+	}
+	return nil
+}
+
+func TestCrashAtEveryOperation(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		for seed := range uint64(4) {
+			mem := vfs.NewMem()
+			var h *history
+			n := uint64(0)
+			fs := vfs.NewInject(mem, vfs.OnOp(func(op vfs.Op) {
+				if n++; !op.Kind.Mutates() {
+					return
+				}
+				if err := h.survive(mem, n); err != nil {
+					t.Fatalf("seed %d, crash before %v: %v", seed, op, err)
+				}
+			}))
+			h = newHistory(fs, m, seed)
+			for i := range 60 {
+				if err := h.step(); err != nil {
+					t.Fatalf("seed %d, step %d: %v", seed, i, err)
+				}
+				if err := h.survive(mem, n<<32); err != nil {
+					t.Fatalf("seed %d, crash after step %d: %v", seed, i, err)
+				}
+			}
+		}
+	})
+}
+
+// TestCrashInRecovery crashes inside Open, which must be as safe as anything else.
+func TestCrashInRecovery(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		for seed := range uint64(30) {
+			mem := vfs.NewMem()
+			h := newHistory(mem, m, seed)
+			for range 25 {
+				if err := h.step(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := mem.CrashClone(vfs.CrashOptions{Keep: vfs.KeepRandom, Rand: rand.New(rand.NewPCG(seed, 3))})
+			n := seed << 16
+			inject := vfs.NewInject(left, vfs.OnOp(func(op vfs.Op) {
+				if n++; !op.Kind.Mutates() {
+					return
+				}
+				if err := h.survive(left, n); err != nil {
+					t.Fatalf("seed %d, crash in Open before %v: %v", seed, op, err)
+				}
+			}))
+			if _, _, err := h.recovered(inject); err != nil {
+				t.Fatalf("seed %d: %v", seed, err)
+			}
+		}
+	})
+}
+
+// TestEveryOperationFails lets the n-th file system call fail, for every n: once and from then on, done and not done.
+func TestEveryOperationFails(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		for _, c := range []struct {
+			name string
+			make func(n int64) *vfs.Fault
+		}{
+			{"once", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil) }},
+			{"once, persisted", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).Persisted() }},
+			{"once, half written", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).ShortWrite(100) }},
+			{"forever", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil) }},
+			{"forever, persisted", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil).Persisted() }},
+			{"once, no space", func(n int64) *vfs.Fault { return vfs.FailOnce(n, errNoSpace) }},
+			{"once, no space, persisted", func(n int64) *vfs.Fault { return vfs.FailOnce(n, errNoSpace).Persisted() }},
+		} {
+			t.Run(c.name, func(t *testing.T) {
+				for n := int64(0); ; n++ {
+					fault := c.make(n)
+					if err := failAt(m, fault, uint64(n)); err != nil {
+						t.Fatalf("call %d: %v", n, err)
+					}
+					if fault.Fired() == 0 {
+						return
+					}
+				}
+			})
+		}
+	})
+}
+
+// faultSeed makes a script that holds every kind of step early on.
+const faultSeed = 7
+
+func failAt(m AppendMethod, fault *vfs.Fault, seed uint64) error {
+	mem := vfs.NewMem()
+	h := newHistory(vfs.NewInject(mem, fault.Hook), m, faultSeed)
+	for range 25 {
+		err := h.step()
+		var corrupt *vfs.CorruptError
+		if errors.As(err, &corrupt) {
+			return fmt.Errorf("a failing call was taken for damage: %w", err)
+		}
+		if err == nil {
+			continue
+		}
+		if fault.Fired() == 0 {
+			return fmt.Errorf("an error that nobody injected: %w", err)
+		}
+		if h.log != nil && h.log.Err() != nil {
+			if !errors.Is(err, ErrPoisoned) && !errors.Is(err, h.log.Err()) {
+				return fmt.Errorf("the log is poisoned, the call says %w", err)
+			}
+			if err := h.log.Append(nil, run(h.acked.last()+1, 1, 99, 1)); err != h.log.Err() {
+				return fmt.Errorf("append to a poisoned log: %w", err)
+			}
+			if err := h.acked.check(h.log); err != nil && h.inwork.base == h.acked.base {
+				return fmt.Errorf("a failed append is visible: %w", err)
+			}
+			break
+		}
+		if h.log == nil {
+			break // Open or Close failed
+		}
+		// Refused and usable: nothing changed, but for files that a trim let go, or that a reset could not remove.
+		if h.inwork.base == h.acked.base {
+			h.acked.trimmed = h.inwork.trimmed
+		} else if h.acked.check(h.log) != nil {
+			h.acked = h.inwork
+		}
+		if err := h.acked.check(h.log); err != nil {
+			return fmt.Errorf("after a refused call: %w", err)
+		}
+		h.inwork = h.acked
+	}
+	return h.survive(mem, seed)
+}
+
+// TestFullDisk fills the disk, goes on as far as it goes, makes space and goes on.
+func TestFullDisk(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		mem := vfs.NewMem()
+		mem.SetLimit(5 * 4096)
+		l := open(t, mem, m)
+		var want model
+		full := 0
+		for i := 0; full < 3; i++ {
+			batch := run(want.last()+1, 1, 1, 900)
+			err := l.Append(nil, batch)
+			if err == nil {
+				want.append(nil, batch)
+				continue
+			}
+			if !vfs.IsNoSpace(err) || l.Err() != nil || l.Room() >= BatchBytes(batch) {
+				t.Fatalf("append %d: %v, poisoned by %v, room %d", i, err, l.Err(), l.Room())
+			}
+			if err := l.Prepare(); !vfs.IsNoSpace(err) {
+				t.Fatalf("prepare on a full disk: %v", err)
+			}
+			if err := want.check(l); err != nil {
+				t.Fatal(err)
+			}
+			full++
+			if full == 2 { // a full disk opens, for reading and for trimming
+				if err := l.Close(); err != nil {
+					t.Fatal(err)
+				}
+				l = open(t, mem, m)
+				continue
+			}
+			if err := l.Trim(want.last()); err != nil {
+				t.Fatalf("trim on a full disk: %v", err)
+			}
+			want.trimmed = want.last()
+		}
+	})
+}
