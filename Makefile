@@ -21,7 +21,7 @@ run: build ## build and run a one-node ledger on 127.0.0.1:8001
 
 .PHONY: demo
 demo: build ## store, kill, restart, seal, read back and prove a real tree of files
-	$(GO) run ./cmd/scribe-demo --node $(BIN)/scribe-node
+	$(BIN)/scribe-demo --node $(BIN)/scribe-node --tree "$$($(GO) env GOROOT)/src"
 
 .PHONY: test
 test: ## all tests

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 )
 
@@ -35,12 +34,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f := flag.NewFlagSet("scribe-demo", flag.ContinueOnError)
 	f.SetOutput(stderr)
 	f.StringVar(&o.node, "node", ".bin/scribe-node", "the scribe-node `program`")
-	f.StringVar(&o.tree, "tree", runtime.GOROOT()+"/src", "the `directory` whose files are stored")
+	f.StringVar(&o.tree, "tree", "", "the `directory` whose files are stored")
 	f.StringVar(&o.data, "data", "", "data `directory` of the node, kept afterwards (default a temporary one)")
 	f.IntVar(&o.workers, "workers", 32, "requests at a time")
 	f.IntVar(&o.proofs, "proofs", 1000, "random entries whose proofs are verified")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the random choices")
 	if err := f.Parse(args); err != nil {
+		return 2
+	}
+	if o.tree == "" {
+		fmt.Fprintln(stderr, "scribe-demo: --tree is missing: name a directory whose files are stored")
 		return 2
 	}
 	d := &demo{opts: o, out: stdout, log: stderr}
