@@ -283,7 +283,8 @@ func TestGrowMapped(t *testing.T) {
 		defer m.Close()
 		_, err = f.WriteAt(bytes.Repeat([]byte("b"), 50_000), 5000)
 		must(t, err)
-		if want := append(bytes.Repeat([]byte("a"), 5000), bytes.Repeat([]byte("b"), 1000)...); !bytes.Equal(m.Bytes(), want) {
+		want := append(bytes.Repeat([]byte("a"), 5000), bytes.Repeat([]byte("b"), 1000)...)
+		if !bytes.Equal(m.Bytes(), want) {
 			t.Error("the mapping does not show a write that grew the file")
 		}
 		if got := content(t, fsys, path.Join(dir, "f")); len(got) != 55_000 || got[54_999] != 'b' {

@@ -170,7 +170,8 @@ func TestFailedSync(t *testing.T) {
 
 func TestShortWrite(t *testing.T) {
 	m := vfs.NewMem()
-	f := create(t, vfs.NewInject(m, vfs.FailOnce(1, unix.ENOSPC).Kinds(vfs.OpWriteAt).ShortWrite(3).Hook), "f", []byte("....."))
+	fault := vfs.FailOnce(1, unix.ENOSPC).Kinds(vfs.OpWriteAt).ShortWrite(3)
+	f := create(t, vfs.NewInject(m, fault.Hook), "f", []byte("....."))
 	n, err := f.WriteAt([]byte("abcde"), 0)
 	if n != 3 || !vfs.IsNoSpace(err) {
 		t.Errorf("WriteAt = %d, %v", n, err)
@@ -264,5 +265,39 @@ func TestHooks(t *testing.T) {
 	wantError(t, "second call", x.SyncDir("/"), unix.ENOSPC)
 	if seen != 4 {
 		t.Errorf("the observers saw %d operations, want 4", seen)
+	}
+}
+
+// Operations that Mutates says no to change nothing that a crash could show; a crash test may pass over them.
+func TestMutates(t *testing.T) {
+	m := stage(t)
+	must(t, m.SyncDir("/"))
+	state := func() (s string) {
+		for _, clone := range []*vfs.Mem{none(m), all(m)} {
+			names, err := clone.List("/")
+			must(t, err)
+			for _, name := range names {
+				s += name
+				if info, err := clone.Stat(name); err == nil && !info.IsDir {
+					s += fmt.Sprintf("=%q ", content(t, clone, name))
+				}
+			}
+			s += "; "
+		}
+		return s
+	}
+	before, last, changes := state(), vfs.Op{}, 0
+	everyOp(vfs.NewInject(m, vfs.OnOp(func(op vfs.Op) {
+		after := state()
+		if after != before {
+			changes++
+			if !last.Kind.Mutates() {
+				t.Errorf("%v changed %q to %q", last, before, after)
+			}
+		}
+		before, last = after, op
+	})))
+	if changes < 8 {
+		t.Errorf("only %d operations changed anything", changes)
 	}
 }

@@ -1,22 +1,15 @@
 package vfs
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
-)
-
-const (
-	// memMaxFileBytes bounds a file of Mem, so that a wild offset is an error and not an allocation of its size.
-	memMaxFileBytes = 4 << 30
-	// memFreeUnlimited is what Free reports while no limit is set.
-	memFreeUnlimited = 1 << 40
 )
 
 // Mem is a file system in memory that knows what a power cut would take.
@@ -42,21 +35,6 @@ var _ FS = (*Mem)(nil)
 // NewMem returns an empty file system that has a root directory. Names mean the same with and without a leading slash.
 func NewMem() *Mem {
 	return &Mem{root: newMemDir()}
-}
-
-// SetLimit makes the disk hold at most this many bytes, in blocks of 4 KiB; 0 takes the limit off. Below what is
-// already used the disk is simply full. A full disk fails Create, Preallocate, and WriteAt outside allocated blocks.
-func (m *Mem) SetLimit(bytes int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.limit = bytes
-}
-
-// Used returns the bytes of all allocated blocks.
-func (m *Mem) Used() int64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.used
 }
 
 // Ops returns how many FS, File and Mapping calls were made, failed ones included. Name and Bytes do not count.
@@ -234,25 +212,12 @@ func (m *Mem) SyncDir(dir string) error {
 	return nil
 }
 
-// Free implements FS.
-func (m *Mem) Free(dir string) (uint64, error) {
-	m.rlock()
-	defer m.mu.RUnlock()
-	if _, err := m.lookupDir(dir); err != nil {
-		return 0, pathError("statfs", dir, err)
-	}
-	if m.limit == 0 {
-		return memFreeUnlimited, nil
-	}
-	return uint64(max(0, m.limit-m.used)), nil
-}
-
 // Lock implements FS. Locks hold among the users of one Mem; a CrashClone has none.
 func (m *Mem) Lock(name string) (io.Closer, error) {
 	m.lock()
 	defer m.mu.Unlock()
 	n, err := m.lookup(name)
-	if err != nil && dirEntryMissing(err) {
+	if errors.Is(err, unix.ENOENT) {
 		n, err = m.create(name)
 	}
 	if err == nil && n.dir != nil {
@@ -290,40 +255,6 @@ func (l *memLock) Close() error {
 	return nil
 }
 
-// allocate charges blocks for the first upTo bytes of n, all of them or none.
-func (m *Mem) allocate(n *memNode, upTo int64) error {
-	if upTo <= n.alloc {
-		return nil
-	}
-	if upTo > memMaxFileBytes {
-		return unix.EFBIG
-	}
-	grow := roundUp(upTo, memPageBytes) - n.alloc
-	if m.limit > 0 && grow > m.limit-m.used {
-		return unix.ENOSPC
-	}
-	m.used += grow
-	n.alloc += grow
-	return nil
-}
-
-// writable returns how far from offset 0 n could be written before the disk is full.
-func (m *Mem) writable(n *memNode) int64 {
-	if m.limit == 0 {
-		return math.MaxInt64
-	}
-	room := max(0, m.limit-m.used)
-	return n.alloc + room - room%memPageBytes
-}
-
-// reap gives back the blocks of a file that has neither a name nor a handle.
-func (m *Mem) reap(n *memNode) {
-	if n.links == 0 && n.handles == 0 && n.dir == nil {
-		m.used -= n.alloc
-		n.alloc = 0
-	}
-}
-
 func sortedNames[V any](entries map[string]V) []string {
 	names := make([]string, 0, len(entries))
 	for name := range entries {
@@ -332,5 +263,3 @@ func sortedNames[V any](entries map[string]V) []string {
 	slices.Sort(names)
 	return names
 }
-
-func roundUp(n, unit int64) int64 { return (n + unit - 1) / unit * unit }

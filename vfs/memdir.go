@@ -1,7 +1,6 @@
 package vfs
 
 import (
-	"errors"
 	"path"
 	"strings"
 
@@ -65,7 +64,7 @@ func (m *Mem) change(d *memDir, c *dirChange) {
 // sync makes the pending changes durable, and first those in other directories that one of them needs.
 func (d *memDir) sync() {
 	pending := d.pending
-	d.pending = nil // before the recursion: two directories may need each other
+	d.pending = nil // before the recursion, which may come back here: each change is applied once
 	for _, c := range pending {
 		if c.needs != nil && !c.needs.durable {
 			c.needs.in.sync()
@@ -119,5 +118,3 @@ func (m *Mem) parent(name string) (*memDir, string, error) {
 	d, err := m.lookupDir(strings.Join(elements[:last], "/"))
 	return d, elements[last], err
 }
-
-func dirEntryMissing(err error) bool { return errors.Is(err, unix.ENOENT) }

@@ -49,16 +49,21 @@ func TestPreallocateLeavesNoHole(t *testing.T) {
 	data := bytes.Repeat([]byte("ledger"), 1000)
 	want := make([]byte, size)
 	copy(want[at:], data)
-	for name, reserve := range map[string]func(*osFile) error{
-		"fallocate": func(f *osFile) error { return f.Preallocate(size) },
-		"zeros":     func(f *osFile) error { return f.fill(size) },
+	for name, reserve := range map[string]func(fd int, size int64) error{
+		"fallocate":   fallocate,
+		"unsupported": func(int, int64) error { return unix.EOPNOTSUPP },
+		"missing":     func(int, int64) error { return unix.ENOSYS },
+		"a lie":       func(int, int64) error { return nil },
+		"too short":   func(fd int, size int64) error { return fallocate(fd, size/2) },
+		"sparse":      unix.Ftruncate,
+		"interrupted": interruptedOnce(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newSparse(t, had, at, data)
 			if blocks(t, f.f) >= had {
 				t.Skip("the file system keeps no holes")
 			}
-			if err := reserve(f); err != nil {
+			if err := f.preallocate(size, reserve); err != nil {
 				t.Fatal(err)
 			}
 			if got := blocks(t, f.f); got < size {
@@ -69,6 +74,27 @@ func TestPreallocateLeavesNoHole(t *testing.T) {
 				t.Errorf("content changed: %v, %d bytes", err, len(got))
 			}
 		})
+	}
+}
+
+// interruptedOnce is fallocate behind one EINTR.
+func interruptedOnce() func(fd int, size int64) error {
+	calls := 0
+	return func(fd int, size int64) error {
+		if calls++; calls == 1 {
+			return unix.EINTR
+		}
+		return fallocate(fd, size)
+	}
+}
+
+func TestPreallocateFails(t *testing.T) {
+	f := newSparse(t, 10, 0, []byte("0123456789"))
+	if err := f.preallocate(100, func(int, int64) error { return unix.EIO }); !errors.Is(err, unix.EIO) {
+		t.Errorf("Preallocate on a failing disk: %v", err)
+	}
+	if size, err := f.Size(); err != nil || size != 10 {
+		t.Errorf("Size = %d, %v", size, err)
 	}
 }
 
@@ -162,8 +188,8 @@ func TestLockAcrossProcesses(t *testing.T) {
 	}
 }
 
-// BenchmarkSync measures pwrite + fdatasync into a preallocated file, whose extents are unwritten (fallocate) or written
-// (zeros): the first touch of an unwritten extent costs a journal commit.
+// BenchmarkSync measures pwrite + fdatasync into a preallocated file, whose extents are unwritten (fallocate) or
+// written (zeros): the first touch of an unwritten extent costs a journal commit.
 func BenchmarkSync(b *testing.B) {
 	const size = 32 << 20
 	for name, reserve := range map[string]func(*osFile) error{

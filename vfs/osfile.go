@@ -41,29 +41,35 @@ func (f *osFile) DropCache() error {
 	return f.control("fadvise", dropCache)
 }
 
-// Preallocate reserves blocks with fallocate. Where that is unsupported, or answers yes and reserves less, the range is
-// filled by writing: a sparse file would turn a full disk into SIGBUS at the first store into its mapping.
+// Preallocate implements File with fallocate(2).
 func (f *osFile) Preallocate(size int64) error {
+	return f.preallocate(size, fallocate)
+}
+
+// preallocate calls reserve, and where that is unsupported, or answers yes and reserves less, fills the range by
+// writing: a sparse file would turn a full disk into SIGBUS at the first store into its mapping.
+func (f *osFile) preallocate(size int64, reserve func(fd int, size int64) error) error {
 	if size < 0 {
 		return pathError("fallocate", f.Name(), unix.EINVAL)
 	}
 	if size == 0 {
 		return nil
 	}
-	err := f.control("fallocate", func(fd int) error { return fallocate(fd, size) })
-	if err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.ENOSYS) {
+	err := f.control("fallocate", func(fd int) error { return reserve(fd, size) })
+	if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		return f.fill(size)
+	}
+	if err != nil {
 		return err
 	}
-	if err == nil {
-		length, reserved, err := f.reserved()
-		if err != nil {
-			return err
-		}
-		if length >= size && reserved >= size {
-			return nil
-		}
+	length, reserved, err := f.reserved()
+	if err != nil {
+		return err
 	}
-	return f.fill(size)
+	if length < size || reserved < size {
+		return f.fill(size)
+	}
+	return nil
 }
 
 // reserved returns the file's length and the bytes of its blocks.

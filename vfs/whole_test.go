@@ -58,8 +58,8 @@ func TestWriteFileAtomicCrash(t *testing.T) {
 	}
 }
 
-// Every operation failing once, forever, or after being done: an error, the old content or the new, and, unless removing
-// is what fails, no temporary file.
+// Every operation failing once, forever, or after being done: an error, the old content or the new, and, unless
+// removing is what fails, no temporary file.
 func TestWriteFileAtomicFailure(t *testing.T) {
 	for mode, fail := range map[string]func(n int64) *vfs.Fault{
 		"once":                func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil) },
