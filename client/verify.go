@@ -89,7 +89,8 @@ type ForkError struct {
 
 func (e *ForkError) Error() string {
 	return fmt.Sprintf("the ledger is not the one seen before: pinned %s of %d entries, root %s; "+
-		"now %s of %d, root %s: %v", e.Pinned.Origin, e.Pinned.Size, e.Pinned.Root, e.Seen.Origin, e.Seen.Size, e.Seen.Root, e.Err)
+		"now %s of %d, root %s: %v",
+		e.Pinned.Origin, e.Pinned.Size, e.Pinned.Root, e.Seen.Origin, e.Seen.Size, e.Seen.Root, e.Err)
 }
 
 func (e *ForkError) Unwrap() error { return e.Err }
