@@ -141,7 +141,10 @@ func (l *Ledger) Check(w *Command) error {
 
 // newest returns the newest version of a key, without its value, for the apply loop and for Check; nil if never written.
 func (l *Ledger) newest(key []byte) (*Entry, error) {
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
 	defer v.release()
 	return v.get(key, ^uint64(0), true)
 }
@@ -194,7 +197,10 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 // compareRecord holds a recorded segment against this replica's own: installed (the log is being replayed), built, or
 // still to be built, in which case the flusher compares.
 func (l *Ledger) compareRecord(d tlog.Descriptor) error {
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	for _, s := range v.state.Segments {
 		if s.FirstSeq == d.FirstSeq {

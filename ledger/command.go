@@ -263,17 +263,28 @@ func (d *decoder) op(op *WriteOp) {
 		d.bad = true
 		return
 	}
-	for range conditions {
-		c := Condition{Kind: ConditionKind(d.u8()), Any: d.u8() == 1}
-		n := d.uvarint()
-		if d.bad || n > maxConditionSeqs {
-			d.bad = true
-			return
-		}
-		for range n {
-			c.Seqs = append(c.Seqs, d.u64())
-		}
-		op.Conditions = append(op.Conditions, c)
+	if conditions > 0 {
+		op.Conditions = make([]Condition, conditions)
+	}
+	for i := range op.Conditions {
+		d.condition(&op.Conditions[i])
 	}
 	op.Value = d.take(d.uvarint())
+}
+
+func (d *decoder) condition(c *Condition) {
+	c.Kind = ConditionKind(d.u8())
+	star := d.u8()
+	n := d.uvarint()
+	if d.bad || star > 1 || n > maxConditionSeqs || n > uint64(len(d.b))/8 {
+		d.bad = true
+		return
+	}
+	c.Any = star == 1
+	if n > 0 {
+		c.Seqs = make([]uint64, n)
+	}
+	for i := range c.Seqs {
+		c.Seqs[i] = d.u64()
+	}
 }

@@ -9,7 +9,11 @@ const entriesChunk = 256
 // segments included.
 func (l *Ledger) Entries(from uint64, keysOnly bool) (Iterator, error) {
 	end := l.published.Load()
-	return &entriesIterator{view: l.acquire(), next: from, end: end, keysOnly: keysOnly}, nil
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
+	return &entriesIterator{view: v, next: from, end: end, keysOnly: keysOnly}, nil
 }
 
 type entriesIterator struct {

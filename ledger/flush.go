@@ -31,7 +31,10 @@ const (
 // Options.Manual, the owner. After an error the same piece is tried again by the next call; nothing is lost, since the
 // log keeps what is not installed. A *DivergedError is final.
 func (l *Ledger) FlushStep() (worked bool, err error) {
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return false, err
+	}
 	defer v.release()
 	if len(v.sealed) == 0 {
 		return false, nil

@@ -9,7 +9,11 @@ const historyChunk = 256
 // large values are not read.
 func (l *Ledger) History(key []byte, before uint64, values bool) (Iterator, error) {
 	next := l.published.Load()
-	it := &historyIterator{view: l.acquire(), key: key, before: min(before, next), values: values}
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
+	it := &historyIterator{view: v, key: key, before: min(before, next), values: values}
 	it.mems = append(it.mems, it.view.active)
 	for _, s := range it.view.sealed {
 		it.mems = append(it.mems, s.mem)

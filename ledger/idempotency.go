@@ -22,20 +22,23 @@ type remembered struct {
 	leaf     merkle.Hash
 }
 
-// memory is the idempotency window: the last idempotencyWindow successes, oldest first. Owned by the apply loop.
+// memory is the idempotency window: the last successes, oldest first. Owned by the apply loop.
 type memory struct {
-	byKey map[string]*remembered
-	order []*remembered
+	window int // how many are remembered; the same on all replicas
+	byKey  map[string]*remembered
+	order  []*remembered
 }
 
-func newMemory() *memory { return &memory{byKey: make(map[string]*remembered)} }
+func newMemory(window int) *memory {
+	return &memory{window: window, byKey: make(map[string]*remembered)}
+}
 
 func (m *memory) find(key string) *remembered { return m.byKey[key] }
 
 func (m *memory) add(r *remembered) {
 	m.byKey[r.key] = r
 	m.order = append(m.order, r)
-	if len(m.order) > idempotencyWindow {
+	if len(m.order) > m.window {
 		delete(m.byKey, m.order[0].key)
 		m.order[0] = nil
 		m.order = m.order[1:]
@@ -66,8 +69,8 @@ func encodeMemory(order []*remembered) []byte {
 }
 
 // decodeMemory restores what encodeMemory wrote.
-func decodeMemory(b []byte) (*memory, error) {
-	m := newMemory()
+func decodeMemory(b []byte, window int) (*memory, error) {
+	m := newMemory(window)
 	d := decoder{b: b}
 	for len(d.b) > 0 {
 		r := &remembered{key: string(d.take(uint64(d.u8())))}
@@ -75,7 +78,7 @@ func decodeMemory(b []byte) (*memory, error) {
 		r.firstSeq, r.count, r.time = d.u64(), d.u64(), int64(d.u64())
 		r.leaf = d.hash()
 		if d.bad || r.key == "" || len(r.key) > MaxIdempotencyBytes || m.byKey[r.key] != nil ||
-			len(m.order) == idempotencyWindow {
+			len(m.order) == window {
 			return nil, errors.New("ledger: malformed idempotency window")
 		}
 		m.add(r)

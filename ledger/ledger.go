@@ -40,6 +40,9 @@ type Options struct {
 	// Manual leaves flushing to the owner, who calls FlushStep; no goroutine is started.
 	Manual bool
 
+	// idempotencyWindow is smaller in tests. Not for configuration: all replicas must forget alike.
+	idempotencyWindow int
+
 	Now        func() time.Time                     // default time.Now
 	After      func(time.Duration) <-chan time.Time // default time.After
 	Logger     *slog.Logger                         // default discards
@@ -61,6 +64,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BlockCacheBytes == 0 {
 		o.BlockCacheBytes = 64 << 20
+	}
+	if o.idempotencyWindow == 0 {
+		o.idempotencyWindow = idempotencyWindow
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -93,7 +99,8 @@ type Ledger struct {
 	applied   atomic.Uint64 // raft index of the last applied command
 	published atomic.Uint64 // next, as readers see it
 	current   atomic.Pointer[view]
-	swapMu    sync.Mutex // held while a new view takes the current one's place
+	swapMu    sync.Mutex  // held while a new view takes the current one's place, and while closed is set
+	closed    atomic.Bool // the current view is the last one, and nobody takes it up any more
 
 	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, and:
 	flushErr  error         // what the last flush step met
@@ -115,7 +122,6 @@ func Open(opts Options) (*Ledger, error) {
 	l := &Ledger{
 		opts:        opts,
 		cache:       sstable.NewBlockCache(opts.BlockCacheBytes),
-		memory:      newMemory(),
 		changed:     make(chan struct{}),
 		flushPoke:   make(chan struct{}, 1),
 		stop:        make(chan struct{}),
@@ -143,13 +149,26 @@ func Open(opts Options) (*Ledger, error) {
 	return l, nil
 }
 
-// Close stops the flusher and lets the segments go once the last reader has. What is not flushed stays in the log.
+// Close stops the flusher and lets the segments go once the last reader has. What is not flushed stays in the log. An
+// iterator that was made before goes on; other reads, Apply and FlushStep give ErrClosed.
 func (l *Ledger) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.stop)
 		<-l.flusherDone
 		l.metrics.unregister()
-		l.current.Load().release()
+		l.swapMu.Lock()
+		defer l.swapMu.Unlock()
+		l.closed.Store(true)
+		last := l.current.Load()
+		for _, s := range last.sealed {
+			l.flushMu.Lock()
+			built := s.built
+			l.flushMu.Unlock()
+			if built != nil {
+				built.release() // no view lists it
+			}
+		}
+		last.release()
 	})
 	return nil
 }
@@ -159,8 +178,7 @@ func (l *Ledger) AppliedIndex() uint64 { return l.applied.Load() }
 
 // SealPoint is the raft position, and the membership, that the manifest on disk holds: the snapshot of this state machine.
 func (l *Ledger) SealPoint() (index, term uint64, members []byte) {
-	v := l.acquire()
-	defer v.release()
+	v := l.peek()
 	return v.state.AppliedIndex, v.state.AppliedTerm, v.state.Members
 }
 
@@ -256,7 +274,7 @@ func (l *Ledger) restore(state *manifest.State) error {
 		return fail(&vfs.CorruptError{File: l.segmentDir(), Reason: err.Error() +
 			"; a segment's stored tree nodes are wrong: restore the segments from a peer or a backup"})
 	}
-	if l.memory, err = decodeMemory(state.Idempotency); err != nil {
+	if l.memory, err = decodeMemory(state.Idempotency, l.opts.idempotencyWindow); err != nil {
 		return fail(err)
 	}
 	l.tree, l.active = tree, v.active

@@ -31,19 +31,13 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 			return float64(through)
 		}),
 		gauge("scribe_ledger_segments", "Segments that the manifest lists.", func() float64 {
-			v := l.acquire()
-			defer v.release()
-			return float64(len(v.tables))
+			return float64(len(l.peek().tables))
 		}),
 		gauge("scribe_ledger_sealed_memtables", "Sealed memtables that wait for their flush.", func() float64 {
-			v := l.acquire()
-			defer v.release()
-			return float64(len(v.sealed))
+			return float64(len(l.peek().sealed))
 		}),
 		gauge("scribe_ledger_memtable_bytes", "Bytes in the active memtable.", func() float64 {
-			v := l.acquire()
-			defer v.release()
-			_, size, _, _ := v.active.size()
+			_, size, _, _ := l.peek().active.size()
 			return float64(size)
 		}),
 		gauge("scribe_ledger_block_cache_bytes", "Decoded segment blocks held in memory.", func() float64 {

@@ -39,7 +39,10 @@ func (l *Ledger) Prove(key []byte, sel Selector) (*Proof, error) {
 }
 
 func (l *Ledger) proveSegment(p *Proof) error {
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	seq := p.Entry.Seq
 	t := v.tableOf(seq)

@@ -31,7 +31,10 @@ func (l *Ledger) Get(key []byte, sel Selector) (*Entry, error) {
 func (l *Ledger) version(key []byte, sel Selector) (*Entry, error) {
 	// The size is read before the view: every entry below it is in this view or in a later one's older part.
 	next := l.published.Load()
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
 	defer v.release()
 	if next == 0 {
 		if sel.Kind == BySeq {
@@ -75,7 +78,10 @@ func (l *Ledger) Exists(key []byte) (bool, error) {
 // along seq, so these are the entries with a seq below the answer.
 func (l *Ledger) SeqAtTime(t int64) (uint64, error) {
 	next := l.published.Load()
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return 0, err
+	}
 	defer v.release()
 	return v.countUntil(t, next)
 }

@@ -20,7 +20,10 @@ type keySource interface {
 // The iterator keeps its segments open until it is closed, and holds a bounded part of them in memory.
 func (l *Ledger) Scan(opts ScanOptions) (Iterator, error) {
 	next := l.published.Load()
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
 	it := &scanIterator{view: v, reverse: opts.Reverse}
 	if next == 0 {
 		return it, nil

@@ -45,18 +45,23 @@ type sealed struct {
 	recorded *tlog.Descriptor // as the log has it, once applied. Guarded by flushMu.
 }
 
-// acquire returns the current view with a reference that release gives back.
-func (l *Ledger) acquire() *view {
-	for {
+// acquire returns the current view with a reference that release gives back; ErrClosed once the ledger is closed.
+func (l *Ledger) acquire() (*view, error) {
+	for !l.closed.Load() {
 		v := l.current.Load()
 		for n := v.refs.Load(); n > 0; n = v.refs.Load() {
 			if v.refs.CompareAndSwap(n, n+1) {
-				return v
+				return v, nil
 			}
 		}
-		// The view was replaced and let go between the two loads: the next one is there.
+		// The view was replaced and let go between the two loads, so the next one is there, or it was the last one.
 	}
+	return nil, ErrClosed
 }
+
+// peek returns the current view without a reference: its memtables and its state may be read, its tables may be
+// unmapped and may not.
+func (l *Ledger) peek() *view { return l.current.Load() }
 
 func (v *view) release() {
 	if v.refs.Add(-1) > 0 {
@@ -99,10 +104,14 @@ func (t *table) release() {
 	}
 }
 
-// swap replaces the current view by a copy that edit has changed. The caller must not change slices in place.
+// swap replaces the current view by a copy that edit has changed, unless the ledger was closed meanwhile. edit must not
+// change slices in place.
 func (l *Ledger) swap(edit func(*view)) {
 	l.swapMu.Lock()
 	defer l.swapMu.Unlock()
+	if l.closed.Load() {
+		return
+	}
 	old := l.current.Load()
 	next := &view{active: old.active, sealed: old.sealed, tables: old.tables, state: old.state}
 	edit(next)
@@ -184,7 +193,10 @@ func (v *view) memtableOf(seq uint64) *memtable {
 // ReadLeaves fills dst with the leaf hashes of the entries from first on. It is the ledger tree's source of leaves below
 // the nodes it keeps.
 func (l *Ledger) ReadLeaves(first uint64, dst []merkle.Hash) error {
-	v := l.acquire()
+	v, err := l.acquire()
+	if err != nil {
+		return err
+	}
 	defer v.release()
 	return v.readLeaves(first, dst)
 }

@@ -25,8 +25,7 @@ type WantKey struct {
 // record of each segment that is built but not recorded. An idle ledger wants nothing: a memtable that holds the
 // ledger's own entries only is never too old.
 func (l *Ledger) Wanted(now time.Time) []Want {
-	v := l.acquire()
-	defer v.release()
+	v := l.peek()
 	var out []Want
 	_, size, client, oldest := v.active.size()
 	old := l.opts.SealAge > 0 && client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()
@@ -51,8 +50,7 @@ func SealNow() []byte { return encodeSeal(sealAny) }
 // Backlog says whether writes must wait for the flusher: too many sealed memtables, or an active one that has grown to
 // twice its bound because no seal got through. cause is why the flusher is behind, nil when it is merely busy.
 func (l *Ledger) Backlog() (full bool, cause error) {
-	v := l.acquire()
-	defer v.release()
+	v := l.peek()
 	_, size, _, _ := v.active.size()
 	if len(v.sealed) < l.opts.MaxSealed && size < 2*l.opts.SealBytes {
 		return false, nil
@@ -127,8 +125,7 @@ func (l *Ledger) notify() {
 
 // Manifest describes the recorded state for people and tools.
 func (l *Ledger) Manifest() ManifestInfo {
-	v := l.acquire()
-	defer v.release()
+	v := l.peek()
 	out := ManifestInfo{Version: v.state.Version, AppliedIndex: v.state.AppliedIndex, TreeSize: v.state.TreeSize,
 		Settings: make(map[string]string, len(v.state.Settings))}
 	for _, s := range v.state.Settings {
