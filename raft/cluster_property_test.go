@@ -26,20 +26,17 @@ type clusterModel struct {
 func TestClusterUnderAnySchedule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		m := newClusterModel(t, rapid.SampledFrom([]uint64{3, 5}).Draw(t, "voters"))
-		t.Repeat(map[string]func(*rapid.T){
-			"":         m.invariants,
-			"tick":     func(t *rapid.T) { check(t, m.pick(t).core.Tick()) },
-			"campaign": func(t *rapid.T) { check(t, m.pick(t).core.Campaign()) },
-			"propose":  m.propose,
-			"run":      m.run,
-			"run more": m.run,
-			"ready":    func(t *rapid.T) { m.ready(t, m.pick(t)) },
-			"sync":     m.sync,
-			"apply":    m.apply,
-			"deliver":  m.deliver,
-			"deliver2": m.deliver,
-			"lose":     m.lose,
-			"crash":    m.crash,
+		schedule(t, m.invariants, []action{
+			{"tick", 4, func(t *rapid.T) { check(t, m.pick(t).core.Tick()) }},
+			{"campaign", 1, func(t *rapid.T) { check(t, m.pick(t).core.Campaign()) }},
+			{"propose", 5, m.propose},
+			{"run", 12, m.run},
+			{"ready", 6, func(t *rapid.T) { m.ready(t, m.pick(t)) }},
+			{"sync", 4, m.sync},
+			{"apply", 2, m.apply},
+			{"deliver", 8, m.deliver},
+			{"lose", 2, m.lose},
+			{"crash", 1, m.crash},
 		})
 		m.heal(t)
 	})
@@ -79,6 +76,11 @@ func (m *clusterModel) pick(t *rapid.T) *testNode { return rapid.SampledFrom(m.n
 
 func (m *clusterModel) propose(t *rapid.T) {
 	n := m.pick(t)
+	for _, other := range m.nodes { // a leader, if there is one
+		if n.core.role != Leader {
+			n = other
+		}
+	}
 	p, err := n.core.Propose([][]byte{fmt.Appendf(nil, "%d", m.next)})
 	if errors.Is(err, ErrNotLeader) {
 		return
