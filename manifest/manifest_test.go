@@ -1,0 +1,307 @@
+package manifest
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/cespare/xxhash/v2"
+	"pgregory.net/rapid"
+
+	"github.com/scribe-ledger/scribe/merkle"
+)
+
+func hash(b ...byte) merkle.Hash { return merkle.LeafHash(b) }
+
+func segment(first, last uint64) Segment {
+	return Segment{FirstSeq: first, LastSeq: last, Entries: last - first + 1, Bytes: 100, Root: hash(byte(first)),
+		MinKey: []byte("a"), MaxKey: []byte("z"), FirstTime: int64(first), LastTime: int64(last)}
+}
+
+// golden is a state with everything in it.
+func golden(t testing.TB) *State {
+	s := &State{ClusterID: "c0ffee"}
+	var err error
+	steps := []func() (*State, error){
+		func() (*State, error) {
+			return s.WithSegment(segment(0, 9), SealPoint{AppliedIndex: 20, AppliedTerm: 2, LastTime: 9, Frontier: []byte("front")})
+		},
+		func() (*State, error) {
+			only := segment(10, 10)
+			only.MinKey, only.MaxKey = nil, nil
+			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10, Frontier: []byte("tier"),
+				Members: []byte("members"), Idempotency: []byte("window")})
+		},
+		func() (*State, error) { return s.WithTier(0, 9, Both, "segments/0-9") },
+		func() (*State, error) { return s.WithSetting("verifier_key", "k") },
+		func() (*State, error) { return s.WithSetting("origin", "o") },
+	}
+	for _, step := range steps {
+		if s, err = step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s
+}
+
+func drawState(t *rapid.T) *State {
+	bytesGen := rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 20), func(b []byte) []byte {
+		if len(b) == 0 {
+			return nil
+		}
+		return b
+	})
+	s := &State{Version: rapid.Uint64().Draw(t, "version"), ClusterID: rapid.String().Draw(t, "cluster")}
+	s.AppliedIndex, s.AppliedTerm = rapid.Uint64().Draw(t, "index"), rapid.Uint64().Draw(t, "term")
+	s.LastTime = rapid.Int64().Draw(t, "time")
+	s.Frontier, s.Members = bytesGen.Draw(t, "frontier"), bytesGen.Draw(t, "members")
+	s.Idempotency = bytesGen.Draw(t, "idempotency")
+	for range rapid.IntRange(0, 8).Draw(t, "segments") {
+		n := rapid.Uint64Range(1, 1<<40).Draw(t, "entries")
+		g := segment(s.TreeSize, s.TreeSize+n-1)
+		g.Bytes, g.Root = rapid.Uint64().Draw(t, "bytes"), hash(bytesGen.Draw(t, "root")...)
+		switch g.Tier = Tier(rapid.IntRange(0, 2).Draw(t, "tier")); g.Tier {
+		case Both, Cold:
+			g.Object = "o" + rapid.String().Draw(t, "object")
+		}
+		if rapid.Bool().Draw(t, "keyless") {
+			g.MinKey, g.MaxKey = nil, nil
+		}
+		s.Segments = append(s.Segments, g)
+		s.TreeSize += n
+	}
+	names := rapid.SliceOfNDistinct(rapid.StringN(1, 9, -1), 0, 5, rapid.ID[string]).Draw(t, "names")
+	slices.Sort(names)
+	for _, n := range names {
+		s.Settings = append(s.Settings, Setting{n, "v" + n})
+	}
+	return s
+}
+
+func TestRoundTrip(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := drawState(rt)
+		if err := s.Validate(); err != nil {
+			rt.Fatal(err)
+		}
+		b := s.Encode()
+		got, err := Decode(b)
+		if err != nil || !reflect.DeepEqual(got, s) {
+			rt.Fatalf("%+v became %+v, %v", s, got, err)
+		}
+		if !bytes.Equal(got.Encode(), b) {
+			rt.Fatal("another encoding the second time")
+		}
+		clear(b)
+		if !reflect.DeepEqual(got, s) {
+			rt.Fatal("what Decode returned shares memory with its input")
+		}
+	})
+}
+
+func isDecodeError(err error) bool {
+	var d *DecodeError
+	return errors.As(err, &d)
+}
+
+func TestDamage(t *testing.T) {
+	b := golden(t).Encode()
+	for i := range len(b) * 8 {
+		b[i/8] ^= 1 << (i % 8)
+		if s, err := Decode(b); !isDecodeError(err) {
+			t.Fatalf("bit %d of byte %d: %+v, %v", i%8, i/8, s, err)
+		}
+		b[i/8] ^= 1 << (i % 8)
+	}
+	for n := range b {
+		if s, err := Decode(b[:n]); !isDecodeError(err) {
+			t.Fatalf("%d of %d bytes: %+v, %v", n, len(b), s, err)
+		}
+	}
+	if _, err := Decode(append(b, 0)); !isDecodeError(err) {
+		t.Fatalf("a byte too many: %v", err)
+	}
+}
+
+func reseal(b []byte) []byte {
+	if len(b) >= sumLen {
+		end := len(b) - sumLen
+		binary.LittleEndian.PutUint64(b[end:], xxhash.Sum64(b[:end]))
+	}
+	return b
+}
+
+func TestOtherVersionIsRefused(t *testing.T) {
+	b := golden(t).Encode()
+	b[len(magic)]++
+	if _, err := Decode(reseal(b)); !isDecodeError(err) {
+		t.Fatalf("format version 2: %v", err)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for name, spoil := range map[string]func(*State){
+		"gap":              func(s *State) { s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
+		"overlap":          func(s *State) { s.Segments[1] = segment(9, 10) },
+		"not from 0":       func(s *State) { s.Segments = s.Segments[1:] },
+		"swapped":          func(s *State) { slices.Reverse(s.Segments) },
+		"entries":          func(s *State) { s.Segments[0].Entries-- },
+		"backward":         func(s *State) { s.Segments[0].FirstSeq, s.Segments[0].LastSeq = 9, 0 },
+		"whole range":      func(s *State) { s.Segments = []Segment{{LastSeq: ^uint64(0)}}; s.TreeSize = 0 },
+		"tree size":        func(s *State) { s.TreeSize++ },
+		"times":            func(s *State) { s.Segments[0].FirstTime = 99 },
+		"keys":             func(s *State) { s.Segments[0].MinKey = []byte("zz") },
+		"one key":          func(s *State) { s.Segments[0].MinKey = nil },
+		"key too long":     func(s *State) { s.Segments[0].MinKey = make([]byte, MaxKeyBytes+1) },
+		"tier":             func(s *State) { s.Segments[0].Tier = 3 },
+		"object":           func(s *State) { s.Segments[0].Object = "" },
+		"object of local":  func(s *State) { s.Segments[1].Object = "o" },
+		"settings order":   func(s *State) { slices.Reverse(s.Settings) },
+		"setting twice":    func(s *State) { s.Settings[1] = s.Settings[0] },
+		"empty setting":    func(s *State) { s.Settings[0].Value = "" },
+		"nameless setting": func(s *State) { s.Settings[0].Name = "" },
+		"cluster id":       func(s *State) { s.ClusterID = string(make([]byte, MaxNameBytes+1)) },
+	} {
+		s := *golden(t)
+		s.Segments, s.Settings = slices.Clone(s.Segments), slices.Clone(s.Settings)
+		spoil(&s)
+		if err := s.Validate(); err == nil {
+			t.Errorf("%s: valid", name)
+		}
+		if _, err := Decode(s.Encode()); !isDecodeError(err) {
+			t.Errorf("%s: decodes: %v", name, err)
+		}
+	}
+}
+
+func TestEdits(t *testing.T) {
+	s := golden(t)
+	before := s.Encode()
+	point := s.SealPoint
+	refused := func(name string, _ *State, err error) {
+		t.Helper()
+		if err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+	_, err := s.WithSegment(segment(12, 13), point)
+	refused("a segment behind a gap", nil, err)
+	_, err = s.WithSegment(segment(10, 12), point)
+	refused("a segment that overlaps", nil, err)
+	back := point
+	back.AppliedIndex--
+	_, err = s.WithSegment(segment(11, 12), back)
+	refused("an index that goes back", nil, err)
+	_, err = s.WithMerged(segment(0, 9))
+	refused("one segment merged", nil, err)
+	_, err = s.WithMerged(segment(0, 11))
+	refused("more than there is merged", nil, err)
+	_, err = s.WithMerged(segment(1, 10))
+	refused("half a segment merged", nil, err)
+	_, err = s.WithTier(0, 10, Both, "o")
+	refused("a tier of no segment", nil, err)
+	_, err = s.WithTier(0, 9, Both, "")
+	refused("a tier without an object", nil, err)
+
+	next, err := s.WithSegment(segment(11, 20), point)
+	if err != nil || next.TreeSize != 21 || next.Version != s.Version+1 || len(next.Segments) != 3 {
+		t.Fatalf("WithSegment: %+v, %v", next, err)
+	}
+	merged, err := next.WithMerged(segment(10, 20))
+	if err != nil || len(merged.Segments) != 2 || merged.TreeSize != 21 || merged.Segments[1].FirstSeq != 10 {
+		t.Fatalf("WithMerged: %+v, %v", merged, err)
+	}
+	if g, ok := merged.Segment(20); !ok || g.FirstSeq != 10 {
+		t.Fatalf("Segment(20): %+v, %v", g, ok)
+	}
+	if _, ok := merged.Segment(21); ok {
+		t.Fatal("Segment(21) is there")
+	}
+	removed, err := merged.WithSetting("origin", "")
+	if err != nil || removed.Setting("origin") != "" || removed.Setting("verifier_key") != "k" {
+		t.Fatalf("WithSetting: %+v, %v", removed.Settings, err)
+	}
+	changed, err := merged.WithSetting("origin", "other")
+	if err != nil || changed.Setting("origin") != "other" || merged.Setting("origin") != "o" {
+		t.Fatalf("WithSetting: %+v, %v", changed.Settings, err)
+	}
+	if members, err := s.WithMembers([]byte("m")); err != nil || string(members.Members) != "m" {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(s.Encode(), before) {
+		t.Error("an edit changed the state it began with")
+	}
+}
+
+var update = flag.Bool("update", false, "write golden files anew")
+
+func TestGolden(t *testing.T) {
+	b := golden(t).Encode()
+	name := filepath.Join("testdata", "manifest.v1")
+	if *update {
+		if err := os.WriteFile(name, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(b, want) {
+		t.Errorf("the format changed: what is written is no longer %s", name)
+	}
+	if s, err := Decode(want); err != nil || !reflect.DeepEqual(s, golden(t)) {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(golden(f).Encode())
+	f.Add((&State{}).Encode())
+	f.Add([]byte(magic))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, b := range [][]byte{b, reseal(bytes.Clone(b))} {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			s, err := Decode(b)
+			runtime.ReadMemStats(&after)
+			if got := after.TotalAlloc - before.TotalAlloc; got > uint64(len(b))+1<<20 {
+				t.Fatalf("%d bytes allocated for an input of %d", got, len(b))
+			}
+			if err != nil {
+				if !isDecodeError(err) {
+					t.Fatal(err)
+				}
+				continue
+			}
+			if !bytes.Equal(s.Encode(), b) {
+				t.Fatalf("%d bytes encode to others", len(b))
+			}
+		}
+	})
+}
+
+func BenchmarkEncodeDecode(b *testing.B) {
+	s := &State{}
+	for i := range uint64(1000) {
+		s.Segments = append(s.Segments, segment(i*10, i*10+9))
+	}
+	s.TreeSize = 10_000
+	s.Idempotency = []byte(strconv.Itoa(1 << 20))
+	enc := s.Encode()
+	b.SetBytes(int64(len(enc)))
+	for b.Loop() {
+		enc = s.Append(enc[:0])
+		if _, err := Decode(enc); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
