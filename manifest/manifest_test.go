@@ -37,7 +37,7 @@ func golden(t testing.TB) *State {
 		func() (*State, error) {
 			only := segment(10, 10)
 			only.MinKey, only.MaxKey = nil, nil
-			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10, Frontier: []byte("tier"),
+			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10, Frontier: []byte("tier"), RecordedThrough: 10,
 				Members: []byte("members"), Idempotency: []byte("window")})
 		},
 		func() (*State, error) { return s.WithTier(0, 9, Both, "segments/0-9") },
@@ -62,6 +62,7 @@ func drawState(t *rapid.T) *State {
 	s := &State{Version: rapid.Uint64().Draw(t, "version"), ClusterID: rapid.String().Draw(t, "cluster")}
 	s.AppliedIndex, s.AppliedTerm = rapid.Uint64().Draw(t, "index"), rapid.Uint64().Draw(t, "term")
 	s.LastTime = rapid.Int64().Draw(t, "time")
+	s.RecordedThrough = rapid.Uint64().Draw(t, "recorded")
 	s.Frontier, s.Members = bytesGen.Draw(t, "frontier"), bytesGen.Draw(t, "members")
 	s.Idempotency = bytesGen.Draw(t, "idempotency")
 	for range rapid.IntRange(0, 8).Draw(t, "segments") {
