@@ -18,6 +18,7 @@ type history struct {
 	acked  model
 	inwork model
 	rand   *rand.Rand
+	script string // what to do, a letter each: append, trim, prepare, reset, close; by chance when it is used up
 }
 
 func newHistory(fs vfs.FS, m AppendMethod, seed uint64) *history {
@@ -47,8 +48,13 @@ func (h *history) step() error {
 
 func (h *history) change() error {
 	m := &h.inwork
-	switch roll := h.rand.IntN(20); {
-	case roll < 13:
+	if h.script == "" {
+		h.script = "aaaaaaaaaaaaatttprcc"[h.rand.IntN(20):][:1]
+	}
+	do := h.script[0]
+	h.script = h.script[1:]
+	switch do {
+	case 'a':
 		var hs *raft.HardState
 		if h.rand.IntN(3) == 0 {
 			hs = &raft.HardState{Term: m.hard.Term + 1, Vote: 1, Commit: m.last()}
@@ -62,13 +68,13 @@ func (h *history) change() error {
 		entries := run(index, h.rand.IntN(4), term, size)
 		m.append(hs, entries)
 		return h.log.Append(hs, entries)
-	case roll < 16:
+	case 't':
 		to := max(m.last(), 3) - 3
 		m.trimmed = max(m.trimmed, to)
 		return h.log.Trim(to)
-	case roll < 17:
+	case 'p':
 		return h.log.Prepare()
-	case roll < 18:
+	case 'r':
 		index := m.last() + uint64(h.rand.IntN(3))
 		m.hard.Term, m.hard.Vote = m.hard.Term+1, 0
 		m.entries, m.base, m.trimmed = nil, index, 0
@@ -147,7 +153,7 @@ func (h *history) survive(mem *vfs.Mem, seed uint64) error {
 
 func TestCrashAtEveryOperation(t *testing.T) {
 	methods(t, func(t *testing.T, m AppendMethod) {
-		for seed := range uint64(4) {
+		for seed := range uint64(3) {
 			mem := vfs.NewMem()
 			var h *history
 			n := uint64(0)
@@ -175,7 +181,7 @@ func TestCrashAtEveryOperation(t *testing.T) {
 // TestCrashInRecovery crashes inside Open, which must be as safe as anything else.
 func TestCrashInRecovery(t *testing.T) {
 	methods(t, func(t *testing.T, m AppendMethod) {
-		for seed := range uint64(30) {
+		for seed := range uint64(20) {
 			mem := vfs.NewMem()
 			h := newHistory(mem, m, seed)
 			for range 25 {
@@ -230,13 +236,11 @@ func TestEveryOperationFails(t *testing.T) {
 	})
 }
 
-// faultSeed makes a script that holds every kind of step early on.
-const faultSeed = 7
-
 func failAt(m AppendMethod, fault *vfs.Fault, seed uint64) error {
 	mem := vfs.NewMem()
-	h := newHistory(vfs.NewInject(mem, fault.Hook), m, faultSeed)
-	for range 25 {
+	h := newHistory(vfs.NewInject(mem, fault.Hook), m, 7)
+	h.script = "aaapaaataacaraatpac"
+	for h.script != "" {
 		err := h.step()
 		var corrupt *vfs.CorruptError
 		if errors.As(err, &corrupt) {
@@ -275,6 +279,46 @@ func failAt(m AppendMethod, fault *vfs.Fault, seed uint64) error {
 		h.inwork = h.acked
 	}
 	return h.survive(mem, seed)
+}
+
+// TestOpenFails lets every call of an Open after a crash fail; the next Open must find everything.
+func TestOpenFails(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		for seed := range uint64(12) {
+			mem := vfs.NewMem()
+			h := newHistory(mem, m, seed)
+			for range 25 {
+				if err := h.step(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			keep := vfs.CrashOptions{Keep: vfs.KeepRandom, Rand: rand.New(rand.NewPCG(seed, 3))}
+			crashed := mem.CrashClone(keep)
+			for n := int64(0); ; n++ {
+				left := crashed.CrashClone(vfs.CrashOptions{Keep: vfs.KeepAll})
+				fault := vfs.FailOnce(n, nil)
+				if n%2 == 1 {
+					fault.Persisted()
+				}
+				opts := h.opts
+				opts.FS = vfs.NewInject(left, fault.Hook)
+				l, err := Open(opts)
+				if fault.Fired() == 0 {
+					break
+				}
+				var corrupt *vfs.CorruptError
+				if errors.As(err, &corrupt) {
+					t.Fatalf("seed %d, call %d: a failing call was taken for damage: %v", seed, n, err)
+				}
+				if err == nil {
+					l.Close()
+				}
+				if err := h.survive(left, uint64(n)); err != nil {
+					t.Fatalf("seed %d, call %d failed in Open: %v", seed, n, err)
+				}
+			}
+		}
+	})
 }
 
 // TestFullDisk fills the disk, goes on as far as it goes, makes space and goes on.

@@ -112,6 +112,9 @@ func TestFlippedBit(t *testing.T) {
 			if len(files) < 4 {
 				t.Fatalf("too few files: %v", files)
 			}
+			if name != "closed" { // the files before the last are the same
+				files = files[len(files)-2:]
+			}
 			for _, file := range files {
 				info, err := mem.Stat(testDir + "/" + file)
 				if err != nil {
@@ -129,7 +132,7 @@ func TestFlippedBit(t *testing.T) {
 					}
 				}
 			}
-			if refused < 5000 {
+			if refused < 1000 {
 				t.Fatalf("only %d flips were seen", refused)
 			}
 		})
