@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"runtime/debug"
@@ -201,11 +200,6 @@ func (c *call) hold(n int64) error {
 	return err
 }
 
-// deadline returns the context that a write or a read barrier may take.
-func (c *call) deadline() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(c.r.Context(), c.api.opt.RequestTimeout)
-}
-
 // rawQuery returns the target's query as it was sent.
 func (c *call) rawQuery() string {
 	_, q := splitTarget(c.r)
@@ -235,9 +229,9 @@ func (c *call) barrier(q *query) error {
 		}
 		// A node that does not lead cannot tell how old its state is, but it can ask, and then it is not old at all.
 	}
-	ctx, cancel := c.deadline()
-	defer cancel()
-	if err := c.api.backend.Barrier(ctx); err != nil {
+	wait := c.patience()
+	defer wait.end()
+	if err := c.api.backend.Barrier(wait); err != nil {
 		return err
 	}
 	if want.stale {

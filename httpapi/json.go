@@ -122,18 +122,18 @@ func appendEntryHead(dst []byte, e *ledger.Entry) []byte {
 	return appendBytesField(dst, "key", e.Key)
 }
 
-// appendEntryTail appends what follows the value, and closes the entry. Content type and principal stand in the record
-// that the leaf hash is of, so bytes of theirs that are no UTF-8 are shown exactly too, as content_type_b64.
+// appendEntryTail appends what follows the value, and closes the entry. The content type stands in the record that the
+// leaf hash is of; it is UTF-8, or it would not have been taken.
 func appendEntryTail(dst []byte, e *ledger.Entry) []byte {
 	dst = append(dst, `,"size":`...)
 	dst = strconv.AppendUint(dst, e.ValueSize, 10)
 	if e.ContentType != "" {
-		dst = append(dst, ',')
-		dst = appendBytesField(dst, "content_type", []byte(e.ContentType))
+		dst = append(dst, `,"content_type":`...)
+		dst = appendString(dst, e.ContentType)
 	}
 	if e.Principal != "" {
-		dst = append(dst, ',')
-		dst = appendBytesField(dst, "principal", []byte(e.Principal))
+		dst = append(dst, `,"principal":`...)
+		dst = appendString(dst, e.Principal)
 	}
 	dst = append(dst, `,"leaf_hash":`...)
 	dst = appendHash(dst, e.Leaf)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -190,10 +191,13 @@ func (c *call) prepareWrite(op tlog.Op) (*single, error) {
 	return s, err
 }
 
-// checkContentType takes what can be a header's value: no control characters but tab.
+// checkContentType takes what can be a header's value and a JSON string: UTF-8 without control characters but tab.
 func checkContentType(s string) error {
 	if len(s) > ledger.MaxContentTypeBytes {
 		return badRequest("a content type has at most 255 bytes")
+	}
+	if !utf8.ValidString(s) {
+		return badRequest("the content type is not UTF-8")
 	}
 	for i := 0; i < len(s); i++ {
 		if s[i] < 0x20 && s[i] != '\t' || s[i] == 0x7f {
@@ -205,9 +209,9 @@ func checkContentType(s string) error {
 
 // write hands the command to the node and waits for its commit.
 func (c *call) write(cmd *ledger.Command) (ledger.Receipt, error) {
-	ctx, cancel := c.deadline()
-	defer cancel()
-	return c.api.backend.Write(ctx, cmd)
+	wait := c.patience()
+	defer wait.end()
+	return c.api.backend.Write(wait, cmd)
 }
 
 func (c *call) receiptHeaders(rc *ledger.Receipt) {

@@ -154,21 +154,50 @@ func (q *query) time(name string) (micros int64, ok bool, err error) {
 	if !ok || err != nil {
 		return 0, false, err
 	}
-	var t time.Time
-	if fractionDigits(s) > 9 || t.UnmarshalText([]byte(strings.ToUpper(s))) != nil {
+	t, valid := parseTime(strings.ToUpper(s))
+	if !valid {
 		return 0, false, badRequest(name + " is an RFC 3339 time such as 2026-11-22T10:00:00.000001Z")
 	}
 	return t.UnixMicro(), true, nil
 }
 
-// fractionDigits counts the digits behind the first point of an RFC 3339 time.
-func fractionDigits(s string) int {
-	_, frac, _ := strings.Cut(s, ".")
-	n := 0
-	for n < len(frac) && '0' <= frac[n] && frac[n] <= '9' {
-		n++
+// parseTime reads an RFC 3339 time in upper case. Package time judges the numbers; but it also takes hours of one digit,
+// a comma for the point, any number of decimals and offsets of a hundred hours (https://go.dev/issue/54580), so the
+// shape is checked here.
+func parseTime(s string) (t time.Time, valid bool) {
+	const shape = "0000-00-00T00:00:00"
+	if len(s) < len(shape) || !shaped(s[:len(shape)], shape) {
+		return t, false
 	}
-	return n
+	zone := s[len(shape):]
+	if strings.HasPrefix(zone, ".") {
+		digits := 1
+		for digits < len(zone) && '0' <= zone[digits] && zone[digits] <= '9' {
+			digits++
+		}
+		if digits < 2 || digits > 10 {
+			return t, false
+		}
+		zone = zone[digits:]
+	}
+	if zone != "Z" && (!shaped(zone, "+00:00") && !shaped(zone, "-00:00") || zone[1:3] > "23" || zone[4:] > "59") {
+		return t, false
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	return t, err == nil
+}
+
+// shaped says that s is the shape with any digits in place of its zeros.
+func shaped(s, shape string) bool {
+	if len(s) != len(shape) {
+		return false
+	}
+	for i := range len(s) {
+		if shape[i] == '0' && (s[i] < '0' || s[i] > '9') || shape[i] != '0' && s[i] != shape[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // consistency is how fresh a read must be.
