@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -153,6 +154,38 @@ func TestGoldenMessages(t *testing.T) {
 			t.Errorf("%s is parsed as %+v, %v", name, got, err)
 		}
 	}
+}
+
+// TestWriteCorpus keeps the committed seeds of the fuzz targets in step with the format, under -rewrite.
+func TestWriteCorpus(t *testing.T) {
+	if !*rewrite {
+		t.Skip("only with -rewrite")
+	}
+	write := func(target, name string, b []byte) {
+		dir := filepath.Join("testdata", "fuzz", target)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprintf("go test fuzz v1\n[]byte(%q)\n", b)
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, m := range goldenMessages() {
+		b := AppendMessage(nil, m)
+		write("FuzzParseMessage", name, b)
+		write("FuzzParseMessage", name+"-cut", b[:len(b)-3])
+	}
+	b := AppendMessage(nil, goldenMessages()["append"])
+	binary.BigEndian.PutUint32(b[92:], MaxMessageEntries)
+	write("FuzzParseMessage", "many-entries", b)
+	binary.BigEndian.PutUint64(b[44:], ^uint64(0))
+	write("FuzzParseMessage", "last-index", b)
+	members := AppendMembership(nil, goldenMessages()["snapshot"].Snapshot.Members)
+	write("FuzzParseMembership", "three", members)
+	write("FuzzParseMembership", "cut", members[:len(members)-1])
+	write("FuzzParseMembership", "many", []byte{1, 255})
+	write("FuzzParseMembership", "none", []byte{1, 0})
 }
 
 // TestParseMessageRefusesHostileNumbers: what would make a sum overflow, or an allocation too large.

@@ -236,3 +236,30 @@ func TestPendingReadsAreBoundedAndNotForgotten(t *testing.T) {
 		t.Fatalf("answers: %+v", n.reads)
 	}
 }
+
+// TestTailLetsGoOfWhatIsHandedOut: the array behind the tail must not keep commands of up to MaxEntryBytes alive.
+func TestTailLetsGoOfWhatIsHandedOut(t *testing.T) {
+	n := startNode(t, voters(1)...)
+	noErr(t, n.core.Tick())
+	n.run(t)
+	n.core.cfg.MaxCommittedBytes = 2 // hands out in pieces, so that live and free entries share the array
+	_, err := n.core.Propose([][]byte{{1}, {2}, {3}, {4}, {5}})
+	noErr(t, err)
+	_, err = n.ready()
+	noErr(t, err)
+	_, err = n.sync(1)
+	noErr(t, err)
+	for n.core.HasReady() {
+		_, err = n.ready()
+		noErr(t, err)
+		held := 0
+		for _, e := range n.core.log.tail[:cap(n.core.log.tail)] {
+			if e.Data != nil {
+				held++
+			}
+		}
+		if live := len(n.core.log.live()); held != live {
+			t.Fatalf("%d entries are live, %d are held", live, held)
+		}
+	}
+}

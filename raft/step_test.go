@@ -217,7 +217,13 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 			t.Fatalf("after %+v: %+v", m, p)
 		}
 	}
-	rejected.From, rejected.Index, rejected.Hint = 3, 0, 0
+	n.core.peers[3].next = 3 // probed down from 5; a rejection of the append after 4 comes late
+	rejected.From, rejected.Index, rejected.Hint = 3, 4, 0
+	noErr(t, n.core.Step(rejected))
+	if p := n.core.Status().Peers[1]; p.Next != 3 {
+		t.Fatalf("a rejection of another append moved next: %+v", p)
+	}
+	rejected.Index = 0
 	noErr(t, n.core.Step(rejected)) // next stays above 0
 	if p := n.core.Status().Peers[1]; p.Next == 0 || p.Match >= p.Next {
 		t.Fatalf("%+v", p)
