@@ -62,7 +62,6 @@ func drawState(t *rapid.T) *State {
 	s := &State{Version: rapid.Uint64().Draw(t, "version"), ClusterID: rapid.String().Draw(t, "cluster")}
 	s.AppliedIndex, s.AppliedTerm = rapid.Uint64().Draw(t, "index"), rapid.Uint64().Draw(t, "term")
 	s.LastTime = rapid.Int64().Draw(t, "time")
-	s.RecordedThrough = rapid.Uint64().Draw(t, "recorded")
 	s.Frontier, s.Members = bytesGen.Draw(t, "frontier"), bytesGen.Draw(t, "members")
 	s.Idempotency = bytesGen.Draw(t, "idempotency")
 	for range rapid.IntRange(0, 8).Draw(t, "segments") {
@@ -79,6 +78,7 @@ func drawState(t *rapid.T) *State {
 		s.Segments = append(s.Segments, g)
 		s.TreeSize += n
 	}
+	s.RecordedThrough = rapid.Uint64Range(0, s.TreeSize).Draw(t, "recorded")
 	names := rapid.SliceOfNDistinct(rapid.StringN(1, 9, -1), 0, 5, rapid.ID[string]).Draw(t, "names")
 	slices.Sort(names)
 	for _, n := range names {

@@ -22,9 +22,10 @@ type IterOptions struct {
 // is final. A new Iter stands nowhere: Next then means First, and Prev means Last. After the end it stands nowhere
 // again. It is for one goroutine.
 type Iter struct {
-	opts  IterOptions
-	at    cursor
-	entry Entry
+	opts   IterOptions
+	at     cursor
+	leaves leafReader
+	entry  Entry
 }
 
 // Iter returns an iterator within the bounds of opts. It keeps the bounds' slices.
@@ -127,7 +128,7 @@ func (it *Iter) show() bool {
 	c := &it.at
 	err := c.t.entry(&it.entry, c.b, c.i, it.opts.KeysOnly)
 	if err == nil && it.opts.Leaves {
-		it.entry.Leaf, err = c.t.leaf(c.ordinal(), c.fill)
+		it.entry.Leaf, err = it.leaves.read(c.t, c.ordinal(), c.fill)
 	}
 	if err != nil {
 		c.err, c.b = err, nil

@@ -65,6 +65,7 @@ type ScanIter struct {
 	next  uint64 // offset from FirstSeq, or ordinal
 	n     int    // block held in b
 	b     *dataBlock
+	tile  leafReader
 	entry Entry
 	err   error
 }
@@ -115,7 +116,7 @@ func (it *ScanIter) load() error {
 	}
 	if it.opts.Leaves {
 		var err error
-		it.entry.Leaf, err = it.t.leaf(ordinal, fill)
+		it.entry.Leaf, err = it.tile.read(it.t, ordinal, fill)
 		return err
 	}
 	return nil

@@ -52,25 +52,35 @@ func (t *Table) Leaf(ordinal uint64) (merkle.Hash, error) {
 	if err := t.checkOrdinal(ordinal); err != nil {
 		return merkle.Hash{}, err
 	}
-	return t.leaf(ordinal, true)
+	return new(leafReader).read(t, ordinal, true)
 }
 
-func (t *Table) leaf(ordinal uint64, fill bool) (merkle.Hash, error) {
-	b, err := t.leafTile(ordinal/merkle.TileWidth, fill)
-	if err != nil {
-		return merkle.Hash{}, err
+// leafReader reads leaf hashes and holds the last tile, for walks that mostly go on in it.
+type leafReader struct {
+	tile []byte
+	at   uint64
+}
+
+func (r *leafReader) read(t *Table, ordinal uint64, fill bool) (merkle.Hash, error) {
+	if at := ordinal / merkle.TileWidth; r.tile == nil || at != r.at {
+		var err error
+		if r.tile, err = t.leafTile(at, fill); err != nil {
+			return merkle.Hash{}, err
+		}
+		r.at = at
 	}
-	return merkle.Hash(b[ordinal%merkle.TileWidth*merkle.HashSize:][:merkle.HashSize]), nil
+	return merkle.Hash(r.tile[ordinal%merkle.TileWidth*merkle.HashSize:][:merkle.HashSize]), nil
 }
 
 // Leaves fills dst with the leaf hashes of the seqs first, first+1, …, all of which must be the segment's.
 func (t *Table) Leaves(first uint64, dst []merkle.Hash) error {
+	var leaves leafReader
 	for i := range dst {
 		ordinal, err := t.Ordinal(first + uint64(i))
 		if err != nil {
 			return err
 		}
-		if dst[i], err = t.leaf(ordinal, true); err != nil {
+		if dst[i], err = leaves.read(t, ordinal, true); err != nil {
 			return err
 		}
 	}
