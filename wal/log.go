@@ -21,8 +21,7 @@ var (
 
 // Log is an open log. One goroutine appends; all methods may be called from any number of others meanwhile.
 //
-// Locks are taken in the order appendMu, trimMu, mu; prepareMu and the pool's own are never held while another is
-// taken.
+// Locks are taken in the order appendMu, trimMu, mu and prepareMu, mu. The pool's own is taken last of all.
 type Log struct {
 	opts    Options
 	metrics *metrics

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"fmt"
+	"math"
 	"path"
 	"strconv"
 	"strings"
@@ -151,17 +152,17 @@ func (l *Log) Prepare() error {
 	if err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err = f.Sync(); err == nil {
+		err = l.opts.FS.SyncDir(l.opts.Dir)
+	}
+	if err != nil {
 		l.discard(sp, f)
 		return fmt.Errorf("wal: sync spare %s: %w", sp.path, err)
 	}
 	if err := f.Close(); err != nil {
-		return fmt.Errorf("wal: close spare %s: %w", sp.path, err)
+		l.opts.Logger.Warn("close of a spare log file", "file", sp.path, "error", err)
 	}
-	if err := l.opts.FS.SyncDir(l.opts.Dir); err != nil {
-		return fmt.Errorf("wal: sync directory: %w", err)
-	}
-	l.spares.reserve(int(^uint(0) >> 1))
+	l.spares.reserve(math.MaxInt)
 	l.spares.put(sp)
 	return nil
 }
