@@ -97,8 +97,7 @@ func opProblem(err error, i int) error {
 	return err
 }
 
-// appendOp adds an operation, unless there are too many. The list grows as operations are read, so a short body never
-// gets space for more than it holds.
+// appendOp adds an operation, unless there are too many.
 func appendOp(ops []ledger.WriteOp, op *ledger.WriteOp) ([]ledger.WriteOp, error) {
 	if len(ops) == ledger.MaxBatchOps {
 		return nil, batchTooLarge()

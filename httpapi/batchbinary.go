@@ -14,7 +14,7 @@ import (
 // The value of a delete has length 0. Lengths are in the shortest form, so a list of operations has one encoding. Keys
 // and values are slices of body.
 func decodeBatchBinary(body []byte, limits batchLimits) ([]ledger.WriteOp, error) {
-	var ops []ledger.WriteOp
+	ops := make([]ledger.WriteOp, 0, countBinary(body))
 	for i := 0; len(body) > 0; i++ {
 		op := ledger.WriteOp{Op: tlog.Op(body[0])}
 		if op.Op != tlog.OpPut && op.Op != tlog.OpDelete {
@@ -43,6 +43,18 @@ func decodeBatchBinary(body []byte, limits batchLimits) ([]ledger.WriteOp, error
 		return nil, emptyBatch()
 	}
 	return ops, nil
+}
+
+// countBinary returns how many operations body seems to hold, so that the list of them is made once. What is malformed
+// ends the count; more than a batch may hold are not counted.
+func countBinary(body []byte) int {
+	n := 0
+	for ok := true; ok && len(body) > 1 && n < ledger.MaxBatchOps; n++ {
+		if _, body, ok = cutSized(body[1:]); ok {
+			_, body, ok = cutSized(body)
+		}
+	}
+	return n
 }
 
 // cutSized cuts a length and as many bytes off the front of b.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"strconv"
 
@@ -16,7 +17,8 @@ import (
 // operations keep it. Only base64 takes new space, less than it fills in the body.
 func decodeBatchJSON(body []byte, limits batchLimits) ([]ledger.WriteOp, error) {
 	s := &jsonScanner{b: body}
-	var ops []ledger.WriteOp
+	// An operation has a brace, and a brace in a string only makes the list larger than it need be.
+	ops := make([]ledger.WriteOp, 0, min(bytes.Count(body, []byte{'{'}), ledger.MaxBatchOps))
 	seen := false
 	err := s.object(func(name []byte) error {
 		if string(name) != "ops" {
@@ -86,6 +88,7 @@ func opField(name []byte) int {
 // decodeOp reads one operation. A field that is null is as if it were left out.
 func decodeOp(s *jsonScanner) (ledger.WriteOp, error) {
 	var op ledger.WriteOp
+	var ifMatch uint64
 	seen, set := 0, 0
 	err := s.object(func(name []byte) error {
 		field := opField(name)
@@ -100,7 +103,12 @@ func decodeOp(s *jsonScanner) (ledger.WriteOp, error) {
 			return nil
 		}
 		set |= field
-		return decodeField(s, &op, field)
+		if field == fieldIfMatch {
+			var err error
+			ifMatch, err = s.uint()
+			return err
+		}
+		return decodeText(s, &op, field)
 	})
 	if err != nil {
 		return op, err
@@ -116,15 +124,30 @@ func decodeOp(s *jsonScanner) (ledger.WriteOp, error) {
 	case op.Op == tlog.OpDelete && set&(values|fieldContentType) != 0:
 		err = s.errorf("a delete has no value and no content type")
 	}
+	op.Conditions = opConditions(set, ifMatch)
 	return op, err
 }
 
-func decodeField(s *jsonScanner, op *ledger.WriteOp, field int) error {
-	if field == fieldIfMatch {
-		seq, err := s.uint()
-		op.Conditions = append(op.Conditions, ledger.Condition{Kind: ledger.IfMatch, Seqs: []uint64{seq}})
-		return err
+// opConditions makes the list of an operation's conditions in the space it needs.
+func opConditions(set int, ifMatch uint64) []ledger.Condition {
+	match := ledger.Condition{Kind: ledger.IfMatch}
+	if set&fieldIfMatch != 0 {
+		match.Seqs = []uint64{ifMatch}
 	}
+	absent := ledger.Condition{Kind: ledger.IfNoneMatch, Any: true}
+	switch set & (fieldIfMatch | fieldIfNoneMatch) {
+	case fieldIfMatch:
+		return []ledger.Condition{match}
+	case fieldIfNoneMatch:
+		return []ledger.Condition{absent}
+	case fieldIfMatch | fieldIfNoneMatch:
+		return []ledger.Condition{match, absent}
+	}
+	return nil
+}
+
+// decodeText reads a field that is a string.
+func decodeText(s *jsonScanner, op *ledger.WriteOp, field int) error {
 	text, err := s.str()
 	if err != nil {
 		return err
@@ -154,7 +177,6 @@ func decodeField(s *jsonScanner, op *ledger.WriteOp, field int) error {
 		if string(text) != "*" {
 			return s.errorf(`"if_none_match" is "*"`)
 		}
-		op.Conditions = append(op.Conditions, ledger.Condition{Kind: ledger.IfNoneMatch, Any: true})
 	}
 	return err
 }

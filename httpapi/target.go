@@ -67,6 +67,9 @@ func unhex(b byte) (v byte, ok bool) {
 
 // decodeKey appends the key that a raw piece of a target stands for to dst and checks its length.
 func decodeKey(dst []byte, raw string, maxKey int) ([]byte, error) {
+	if len(raw) > 3*maxKey {
+		return dst, keyTooLong(maxKey) // each byte of a key takes three at most
+	}
 	key, ok := unescape(dst, raw)
 	if !ok {
 		return dst, badRequest("the key has a bad percent-encoding")

@@ -1,0 +1,248 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http/httptest"
+	"net/url"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// allocated runs f and returns the bytes it allocated.
+func allocated(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func checkAllocated(t *testing.T, input int, f func()) {
+	t.Helper()
+	if got := allocated(f); got > uint64(input)+1<<20 {
+		t.Fatalf("%d bytes of input took %d bytes of memory", input, got)
+	}
+}
+
+func FuzzDecodeBatchBinary(f *testing.F) {
+	f.Add([]byte(binaryPut("key", "value") + binaryDelete("key")))
+	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a\x00"))
+	f.Add([]byte("\x01\x81\x00a\x00"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		limits := batchLimits{key: 4096, value: 1 << 20}
+		var ops []ledger.WriteOp
+		var err error
+		checkAllocated(t, len(body), func() { ops, err = decodeBatchBinary(body, limits) })
+		if err != nil {
+			return
+		}
+		// There is one encoding of a list of operations, so what is read writes back as it was.
+		var again []byte
+		for i := range ops {
+			again = appendBatchBinary(again, &ops[i])
+		}
+		if !bytes.Equal(again, body) {
+			t.Fatalf("%q reads as %q", body, again)
+		}
+	})
+}
+
+func FuzzDecodeBatchJSON(f *testing.F) {
+	f.Add([]byte(`{"ops":[{"op":"put","key":"a","value":"b","if_match":7},{"op":"delete","key":"c"}]}`))
+	f.Add([]byte(`{"ops":[{"op":"put","key_b64":"/w==","value_b64":"","content_type":"t","if_none_match":"*"}]}`))
+	f.Add([]byte(`{"ops":[{"op":"put","key":"\ud83d\ude00\u0000","value":"\"\\\/\b\f\n\r\t"}]}`))
+	f.Add([]byte(`{"ops":[{"op":"put","key":"\ud83d","value":null}]} `))
+	type wireOp struct {
+		Op          string  `json:"op"`
+		Key         *string `json:"key"`
+		KeyB64      []byte  `json:"key_b64"`
+		Value       *string `json:"value"`
+		ValueB64    []byte  `json:"value_b64"`
+		ContentType string  `json:"content_type"`
+		IfMatch     *uint64 `json:"if_match"`
+		IfNoneMatch *string `json:"if_none_match"`
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		original := bytes.Clone(body)
+		var ops []ledger.WriteOp
+		var err error
+		checkAllocated(t, len(body), func() { ops, err = decodeBatchJSON(body, batchLimits{key: 4096, value: 1 << 20}) })
+		if err != nil {
+			return
+		}
+		// What passes here passes encoding/json, which is laxer, and means the same there.
+		var want struct {
+			Ops []wireOp `json:"ops"`
+		}
+		d := json.NewDecoder(bytes.NewReader(original))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&want); err != nil || len(want.Ops) != len(ops) {
+			t.Fatalf("%q: %d ops, encoding/json: %d, %v", original, len(ops), len(want.Ops), err)
+		}
+		for i, op := range ops {
+			w := want.Ops[i]
+			key, value := w.KeyB64, w.ValueB64
+			if w.Key != nil {
+				key = []byte(*w.Key)
+			}
+			if w.Value != nil {
+				value = []byte(*w.Value)
+			}
+			conditions := 0
+			if w.IfMatch != nil {
+				conditions++
+			}
+			if w.IfNoneMatch != nil {
+				conditions++
+			}
+			if !bytes.Equal(op.Key, key) || !bytes.Equal(op.Value, value) || opName(op.Op) != w.Op ||
+				op.ContentType != w.ContentType || len(op.Conditions) != conditions {
+				t.Fatalf("%q: op %d is %+v, encoding/json has %+v", original, i, op, w)
+			}
+			if op.Op != tlog.OpPut && op.Op != tlog.OpDelete || len(op.Key) == 0 {
+				t.Fatalf("op %d is %+v", i, op)
+			}
+		}
+	})
+}
+
+// The densest batches there can be: what they decode to stays within the input and a mebibyte.
+func TestBatchMemory(t *testing.T) {
+	bin := []byte(strings.Repeat(binaryPut("k", ""), ledger.MaxBatchOps+1))
+	checkAllocated(t, len(bin), func() { _, _ = decodeBatchBinary(bin, testLimits) })
+	op := `{"op":"put","key_b64":"aw==","value":"","content_type":"t","if_match":1,"if_none_match":"*"},`
+	text := []byte(`{"ops":[` + strings.Repeat(op, ledger.MaxBatchOps+1))
+	checkAllocated(t, len(text), func() { _, _ = decodeBatchJSON(text, testLimits) })
+	braces := []byte(`{"ops":[` + strings.Repeat("{", 1<<20))
+	checkAllocated(t, len(braces), func() { _, _ = decodeBatchJSON(braces, testLimits) })
+}
+
+func FuzzDecodeKey(f *testing.F) {
+	for raw := range oddKeys {
+		f.Add(raw)
+	}
+	for _, raw := range []string{"%", "%2", "%zz", "", strings.Repeat("%00", 5000)} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var key []byte
+		var err error
+		checkAllocated(t, len(raw), func() { key, err = decodeKey(nil, raw, 4096) })
+		// url.PathUnescape is the oracle for what is percent-encoding at all.
+		want, oracle := url.PathUnescape(raw)
+		if oracle != nil || want == "" || len(want) > 4096 {
+			if err == nil {
+				t.Fatalf("%q passes as %q", raw, key)
+			}
+			return
+		}
+		if err != nil || string(key) != want {
+			t.Fatalf("%q is %q, %v; want %q", raw, key, err, want)
+		}
+		back, err := decodeKey(nil, string(appendEscapedKey(nil, key)), 4096)
+		if err != nil || !bytes.Equal(back, key) {
+			t.Fatalf("%q escapes to %q", key, back)
+		}
+	})
+}
+
+func FuzzDecodeCursor(f *testing.F) {
+	for _, k := range []cursor{{last: []byte("a")}, {reverse: true, pinned: 1 << 60, bounds: 7, last: []byte("\x00\xff")},
+		{clamped: true, last: []byte("b")}} {
+		f.Add(k.encode())
+	}
+	f.Add("")
+	f.Add("AQAA")
+	f.Fuzz(func(t *testing.T, text string) {
+		var k cursor
+		var err error
+		checkAllocated(t, len(text), func() { k, err = decodeCursor(text) })
+		if err == nil && k.encode() != text {
+			t.Fatalf("%q reads as %+v, which is %q", text, k, k.encode())
+		}
+	})
+}
+
+func FuzzParseQuery(f *testing.F) {
+	for _, raw := range []string{"", "a=b&c=d", "prefix=%ff&limit=3", "as_of_time=2026-11-22T10:00:00.5+02:00", "a=%",
+		"seq=18446744073709551616", "&&=&", "consistency=stale&max_staleness=5s", "limit=99999999999999999999"} {
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw string) {
+		var q query
+		var err error
+		checkAllocated(t, len(raw), func() { q, err = parseQuery(raw) })
+		if err != nil {
+			return
+		}
+		for _, p := range q.params {
+			if value, ok, err := q.get(p.name); err == nil && (!ok || value != p.value) {
+				t.Fatalf("%q: %s is %q, then %q", raw, p.name, p.value, value)
+			}
+		}
+		// The oracle differs where it should: "+" is a space to it, and ";" an error.
+		if oracle, err := url.ParseQuery(strings.ReplaceAll(raw, "+", "%2B")); err == nil {
+			for _, p := range q.params {
+				if oracle.Get(p.name) != p.value && len(oracle[p.name]) == 1 {
+					t.Fatalf("%q: %s is %q, want %q", raw, p.name, p.value, oracle.Get(p.name))
+				}
+			}
+		}
+		_, _ = q.selector()
+		_, _ = q.consistency()
+		_, _ = q.limit()
+		_, _ = q.pin()
+		_, _, _ = q.bounds()
+	})
+}
+
+func FuzzParseETags(f *testing.F) {
+	for _, field := range []string{`"1"`, `*`, `W/"1", "2"`, `"a" "b"`, `,,"1",`, `"`, `W/`, `"\"`, "\"\xff\""} {
+		f.Add(field)
+	}
+	f.Fuzz(func(t *testing.T, field string) {
+		tags, err := parseETags(map[string][]string{"If-Match": {field}}, "If-Match")
+		if err != nil {
+			return
+		}
+		for _, tag := range tags.tags {
+			if tags.any || tags.matchStrong(tag.seq) && tag.weak && len(tags.tags) == 1 || !tags.matchWeak(tag.seq) {
+				t.Fatalf("%q is %+v", field, tags)
+			}
+		}
+	})
+}
+
+// FuzzHandler throws whole requests at the handler: nothing it answers may be a 500, and every problem is well-formed.
+func FuzzHandler(f *testing.F) {
+	f.Add("GET", "/v1/kv/a?seq=1", "If-Match", `"1"`, []byte(""))
+	f.Add("PUT", "/a%2Fb", "Idempotency-Key", "k", []byte("value"))
+	f.Add("POST", "/v1/batch", "Content-Type", "application/json", []byte(`{"ops":[{"op":"put","key":"a","value":"b"}]}`))
+	f.Add("GET", "/v1/range?prefix=a&limit=1", "Accept", "application/x-ndjson", []byte(""))
+	f.Add("GET", "/v1/kv/a", "Range", "bytes=0-1", []byte(""))
+	f.Add("DELETE", "http://h/v1/kv/a", "X-Request-Id", "x", []byte(""))
+	f.Fuzz(func(t *testing.T, method, target, name, value string, body []byte) {
+		m := newModel()
+		m.put("a", "value")
+		api := New(Options{Backend: m})
+		req := httptest.NewRequest("GET", "/", bytes.NewReader(body))
+		req.Method, req.RequestURI = method, target
+		req.Header.Set(name, value)
+		w := httptest.NewRecorder()
+		api.ServeHTTP(w, req)
+		if w.Code == 500 || w.Code >= 200 && w.Code < 300 && w.Header().Get("X-Request-Id") == "" {
+			t.Fatalf("%s %q: %d %s", method, target, w.Code, w.Body)
+		}
+		if w.Code >= 400 && w.Code != 503 && method != "HEAD" && !strings.HasPrefix(target, "/health") {
+			if !utf8.Valid(w.Body.Bytes()) || !json.Valid(w.Body.Bytes()) {
+				t.Fatalf("%s %q: %d %q", method, target, w.Code, w.Body)
+			}
+		}
+	})
+}
