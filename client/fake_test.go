@@ -190,7 +190,8 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.batch(w, r)
 	case path == "/v1/admin/seal":
 		f.sealed = uint64(len(f.all))
-		f.send(w, path, 200, map[string]any{"segments": []string{tlog.SegmentID(0, f.sealed-1)}, "sealed_through": f.sealed - 1})
+		f.send(w, path, 200, map[string]any{"segments": []string{tlog.SegmentID(0, f.sealed-1)},
+			"sealed_through": f.sealed - 1})
 	case path == "/cluster/status":
 		f.send(w, path, 200, map[string]any{"node_id": 1, "role": "leader", "tree_size": len(f.leaves),
 			"root": merkle.RootOf(f.leaves).String(), "members": []any{map[string]any{"node_id": 1, "voter": true}}})
@@ -253,7 +254,8 @@ func (f *fake) kv(w http.ResponseWriter, r *http.Request, key string, q url.Valu
 	}
 	body, _ := io.ReadAll(r.Body)
 	n := f.append(op, key, string(body), r.Header.Get("Content-Type"))
-	doc := map[string]any{"seq": n.Seq, "time": n.Time.Format(timeLayout), "leaf_hash": n.LeafHash.String(), "size": n.Size}
+	doc := map[string]any{"seq": n.Seq, "time": n.Time.Format(timeLayout), "leaf_hash": n.LeafHash.String(),
+		"size": n.Size}
 	putKey(doc, key)
 	f.receipts[retry], _ = json.Marshal(doc)
 	f.send(w, "/v1/kv", status, doc)
@@ -361,7 +363,7 @@ func (f *fake) problem(w http.ResponseWriter, status int, code string, e *Entry)
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"type":"about:blank","title":"no","status":%d,"code":%q,"detail":"why","request_id":"r1"}`, status, code)
+	fmt.Fprintf(w, `{"title":"no","status":%d,"code":%q,"detail":"why","request_id":"r1"}`, status, code)
 }
 
 // decode reads JSON with its numbers kept exact.

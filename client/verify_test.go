@@ -153,12 +153,24 @@ func TestEveryLieIsRefused(t *testing.T) {
 			}
 		}
 		e, err := c.Verify(ctx, "k1", VerifyOptions{})
-		var refused *ProofError
-		if !errors.As(err, &refused) {
-			t.Errorf("%s: %+v, %v", l.name, e, err)
+		if err == nil {
+			t.Errorf("%s: %+v", l.name, e)
 		}
 		if c.Pin() != pin {
 			t.Fatalf("%s: the pin moved", l.name)
+		}
+		// Without a pin too: the checks of the proof itself must see it.
+		var refused *ProofError
+		var fork *ForkError
+		fresh := f.client(Options{})
+		if e, err = fresh.Verify(ctx, "k1", VerifyOptions{}); !errors.As(err, &refused) || errors.As(err, &fork) {
+			t.Errorf("%s, without a pin: %+v, %v", l.name, e, err)
+		}
+		if l.name == "too many hashes" && refused.Step != "document" {
+			t.Errorf("%s: parsed in full", l.name)
+		}
+		if fresh.Pin().Origin != "" {
+			t.Fatalf("%s: the checkpoint of a refused proof is pinned", l.name)
 		}
 	}
 	// And "verified" counts for nothing either way.
@@ -172,13 +184,18 @@ func TestEveryLieIsRefused(t *testing.T) {
 func TestAnotherKeysProofIsRefused(t *testing.T) {
 	f, c := newFake(t)
 	fill(f)
-	for _, other := range []int{1, 3, 9, 11, 15} {
+	relabel := false
+	for _, other := range []int{1, 1, 3, 3, 9, 9, 11, 11, 15, 15} {
 		f.tamper = func(path string, doc map[string]any) {
 			if strings.HasPrefix(path, "/verify/") {
 				b, _ := json.Marshal(f.proof(&f.all[other]))
 				clear(doc)
 				for k, v := range decode(b) {
 					doc[k] = v
+				}
+				if relabel {
+					delete(doc, "key_b64")
+					doc["key"] = "k1"
 				}
 			}
 		}
@@ -187,6 +204,66 @@ func TestAnotherKeysProofIsRefused(t *testing.T) {
 		if _, err := c.Verify(context.Background(), "k1", VerifyOptions{Seq: &seq}); !errors.As(err, &refused) {
 			t.Errorf("entry %d passes for entry 8 of k1: %v", other, err)
 		}
+		_, err := c.Verify(context.Background(), "k1", VerifyOptions{NoValue: true})
+		if older := other == 1; !older && !errors.As(err, &refused) {
+			t.Errorf("entry %d passes for one of k1: %v", other, err)
+		}
+		relabel = !relabel
+	}
+	// A segment entry is no version of the key that its id makes.
+	f.tamper = nil
+	var refused *ProofError
+	segment := &f.all[11]
+	if _, err := c.Verify(context.Background(), segment.Key, VerifyOptions{Seq: &segment.Seq}); !errors.As(err, &refused) {
+		t.Error(err)
+	}
+}
+
+// TestLeafMustStandAtItsSeq: a made-up tree that has the true record, in another place.
+func TestLeafMustStandAtItsSeq(t *testing.T) {
+	f, _ := newFake(t)
+	fill(f)
+	doc, err := json.Marshal(f.proof(&f.all[8]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []uint64{0, 3, 7, 8, 9, 15} {
+		p, err := ParseProof(doc)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves := make([]merkle.Hash, 16)
+		leaves[at] = p.LeafHash
+		root := merkle.RootOf(leaves)
+		path, err := merkle.InclusionProof(at, 16, nodes(leaves))
+		if err != nil {
+			t.Fatal(err)
+		}
+		note, _ := (&tlog.Checkpoint{Origin: origin, Size: 16, Root: root}).Text()
+		p.Ledger = LedgerProof{Index: at, TreeSize: 16, Root: root, Proof: path, Checkpoint: note}
+		if _, err := p.Check(Claim{Key: "k1"}); (err == nil) != (at == 8) {
+			t.Errorf("entry 8 at %d: %v", at, err)
+		}
+	}
+}
+
+// TestPinThatMovesMeanwhile: between the check against a pin and its replacement another call may have moved it.
+func TestPinThatMovesMeanwhile(t *testing.T) {
+	f, c := newFake(t)
+	fill(f)
+	if _, err := c.Verify(context.Background(), "k1", VerifyOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	f.add(OpPut, "later", "x", "")
+	moved := tlog.Checkpoint{Origin: origin, Size: 21, Root: merkle.Hash{1}}
+	f.tamper = func(path string, _ map[string]any) {
+		if path == "/v1/proof/consistency" {
+			c.SetPin(moved)
+		}
+	}
+	var fork *ForkError
+	if _, err := c.Verify(context.Background(), "k1", VerifyOptions{}); !errors.As(err, &fork) || c.Pin() != moved {
+		t.Fatal(err)
 	}
 }
 
@@ -247,7 +324,8 @@ func TestServedValueMustBeTheProvenOne(t *testing.T) {
 		}
 	}
 	var refused *ProofError
-	if _, err := c.Verify(context.Background(), "k1", VerifyOptions{}); !errors.As(err, &refused) || refused.Step != "value" {
+	_, err := c.Verify(context.Background(), "k1", VerifyOptions{})
+	if !errors.As(err, &refused) || refused.Step != "value" {
 		t.Fatal(err)
 	}
 	if _, err := c.Verify(context.Background(), "k1", VerifyOptions{NoValue: true}); err != nil {
@@ -429,7 +507,8 @@ func FuzzParseProof(f *testing.F) {
 
 // FuzzParseConsistency: the same for consistency proofs.
 func FuzzParseConsistency(f *testing.F) {
-	f.Add([]byte(`{"from":3,"to":9,"from_root":"","to_root":"`+strings.Repeat("ab", 32)+`","proof":[]}`), uint64(3), uint64(9))
+	h := strings.Repeat("ab", 32)
+	f.Add([]byte(`{"from":3,"to":9,"to_root":"`+h+`","proof":["`+h+`"]}`), uint64(3), uint64(9))
 	f.Add([]byte(`{"from":3}`), uint64(3), uint64(9))
 	f.Fuzz(func(t *testing.T, data []byte, from, to uint64) {
 		hashes, err := parseConsistency(data, from, to)
