@@ -51,7 +51,7 @@ type Config struct {
 
 	// MaxUncommittedBytes bounds the log's tail in memory: entries proposed but not yet committed and handed out.
 	// Propose answers ErrOverloaded when it is used up; one proposal of any size is let through while the tail is
-	// empty. Default 64 MiB.
+	// empty. A follower that applies slower than its leader sends keeps to it by reading entries back. Default 64 MiB.
 	MaxUncommittedBytes uint64
 	// MaxCommittedBytes bounds the Data of Ready.Committed; one entry is always let through. Default 4 MiB.
 	MaxCommittedBytes uint64

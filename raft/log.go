@@ -7,12 +7,13 @@ import (
 )
 
 // raftLog is the log as the core sees it: what is durable, read through LogReader, and the tail held in memory. An entry
-// stays in the tail until it is both durable and handed out as committed, so applying does not read the log back.
+// stays in the tail until it is both durable and handed out as committed, so applying does not read the log back; only
+// on a follower that applies slower than its leader sends, the tail lets go of what is durable to keep its bound.
 //
 //	start ≤ applied ≤ handed ≤ min(commit, durable),  durable ≤ written ≤ last,  commit ≤ last
 //
-// Only entries above commit are ever replaced. The tail holds [offset, last]; offset ≤ handed+1 except after a restart,
-// when all that was found is below the tail.
+// Only entries above commit are ever replaced. The tail holds [offset, last]; offset ≤ durable+1. What lies between
+// handed and offset, after a restart or because of the bound, is read back.
 type raftLog struct {
 	reader LogReader
 	start  Position // what the newest snapshot covers; its term stays known after the entry is gone
@@ -173,6 +174,13 @@ func (l *raftLog) truncate(i uint64) {
 // durableTo records that entries up to i are durable.
 func (l *raftLog) durableTo(i uint64) { l.durable = max(l.durable, i) }
 
+// relieve lets go of what is durable when the tail costs more than maxBytes, applied or not.
+func (l *raftLog) relieve(maxBytes uint64) {
+	if l.bytes > maxBytes {
+		l.drop(l.durable)
+	}
+}
+
 // commitTo moves the commit index; it never goes back.
 func (l *raftLog) commitTo(i uint64) { l.commit = max(l.commit, min(i, l.last())) }
 
@@ -235,7 +243,7 @@ func (l *raftLog) takeCommitted(maxBytes, maxApplying uint64) ([]Entry, error) {
 	h := handout{last: l.handed, cost: costOf(out)}
 	l.handouts = append(l.handouts, h)
 	l.applying += h.cost
-	l.drop()
+	l.drop(l.handed)
 	return out, nil
 }
 
@@ -261,12 +269,12 @@ func (l *raftLog) slice(lo, hi, maxBytes uint64) ([]Entry, error) {
 	return out, nil
 }
 
-// drop frees the tail up to handed. The array is compacted once half of it is free, which is amortised constant work.
-func (l *raftLog) drop() {
-	if l.handed < l.offset {
+// drop frees the tail up to entry i. The array is compacted once half of it is free, which is amortised constant work.
+func (l *raftLog) drop(i uint64) {
+	if i < l.offset {
 		return
 	}
-	gone := l.live()[:l.handed+1-l.offset]
+	gone := l.live()[:i+1-l.offset]
 	l.bytes -= costOf(gone)
 	l.offset += uint64(len(gone))
 	l.head += len(gone)

@@ -161,6 +161,9 @@ func (c *Core) advance(p Progress) error {
 			n++
 		}
 		c.writes = append(c.writes[:0], c.writes[n:]...)
+		if c.role != Leader { // a leader keeps to the bound by refusing proposals
+			c.log.relieve(c.cfg.MaxUncommittedBytes)
+		}
 		if n > 0 {
 			if err := c.onDurable(); err != nil {
 				return err

@@ -187,6 +187,31 @@ func TestReplacedAndRestoredEntryIsNotCountedEarly(t *testing.T) {
 	}
 }
 
+// TestSlowFollowerKeepsItsMemory: a follower acknowledges what is durable, however slowly it applies; the entries that wait
+// to be applied must not pile up in memory, and must all be applied in the end.
+func TestSlowFollowerKeepsItsMemory(t *testing.T) {
+	cfg := Config{ID: 1, ClusterID: testCluster, MaxUncommittedBytes: 1000, MaxApplyingBytes: 100}
+	n, err := newTestNode(cfg, mustMembers(t, voters(1, 2, 3)...))
+	noErr(t, err)
+	for i := range uint64(100) {
+		m := appendMsg(2, 1, i, min(i, 1), entries(i+1, 1)...)
+		m.Commit = i
+		noErr(t, n.core.Step(m))
+		_, err := n.ready()
+		noErr(t, err)
+		_, err = n.sync(1)
+		noErr(t, err)
+		if s := n.core.Status(); s.TailBytes > cfg.MaxUncommittedBytes+entryOverhead {
+			t.Fatalf("%d bytes in memory", s.TailBytes)
+		}
+	}
+	noErr(t, n.apply(n.handed())) // until now the apply loop was stuck, and Ready handed out no more
+	n.run(t)
+	if s := n.core.Status(); s.Applied != 99 {
+		t.Fatalf("applied %d of 99 committed", s.Applied)
+	}
+}
+
 // leading returns node 1 as the leader of term 1 over nodes 2 and 3, which have answered nothing but the election.
 func leading(t *testing.T) *testNode {
 	t.Helper()
