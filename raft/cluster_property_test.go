@@ -271,7 +271,7 @@ func (m *clusterModel) agreed() bool {
 		if s.Role == Leader {
 			leaders++
 		}
-		if s.Leader == 0 || s.Applied != s.Last || s.Last != m.nodes[0].core.Status().Last || s.Last != uint64(len(m.decided)) {
+		if s.Leader == 0 || s.Applied != s.Last || s.Last != uint64(len(m.decided)) {
 			return false
 		}
 	}

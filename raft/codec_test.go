@@ -16,13 +16,14 @@ import (
 )
 
 func drawMembership(t *rapid.T) Membership {
+	roles := []MemberRole{Voter, Learner, IncomingVoter, LeavingVoter, DemotedVoter}
 	m := Membership{}
 	id := uint64(0)
 	for range rapid.IntRange(1, 6).Draw(t, "members") {
 		id += rapid.Uint64Range(1, 1<<40).Draw(t, "id")
 		m.Members = append(m.Members, Member{
 			ID:       id,
-			Role:     rapid.SampledFrom([]MemberRole{Voter, Learner, IncomingVoter, LeavingVoter, DemotedVoter}).Draw(t, "role"),
+			Role:     rapid.SampledFrom(roles).Draw(t, "role"),
 			RaftAddr: rapid.StringN(0, 20, MaxAddrBytes).Draw(t, "raft"),
 			HTTPAddr: rapid.StringN(0, 20, MaxAddrBytes).Draw(t, "http"),
 		})
@@ -32,8 +33,9 @@ func drawMembership(t *rapid.T) Membership {
 }
 
 func drawMessage(t *rapid.T) Message {
+	kinds := []MessageKind{MsgVote, MsgVoteReply, MsgAppend, MsgAppendReply, MsgSnapshot}
 	m := Message{
-		Kind:      rapid.SampledFrom([]MessageKind{MsgVote, MsgVoteReply, MsgAppend, MsgAppendReply, MsgSnapshot}).Draw(t, "kind"),
+		Kind:      rapid.SampledFrom(kinds).Draw(t, "kind"),
 		Reject:    rapid.Bool().Draw(t, "reject"),
 		ClusterID: testCluster,
 		From:      rapid.Uint64().Draw(t, "from"),

@@ -54,6 +54,7 @@ func entries(first uint64, terms ...uint64) []Entry {
 // TestNewRefusesContradictions: durable state that no run can leave means damage, and going on could lose entries.
 func TestNewRefusesContradictions(t *testing.T) {
 	disk := func(base Position, e ...Entry) *testDisk { return &testDisk{base: base, entries: e} }
+	snap := func(index, term uint64) Snapshot { return Snapshot{Index: index, Term: term} }
 	for name, c := range map[string]struct {
 		disk *testDisk
 		hard HardState
@@ -62,22 +63,23 @@ func TestNewRefusesContradictions(t *testing.T) {
 	}{
 		"new":                      {disk(Position{}), HardState{}, Snapshot{}, true},
 		"plain":                    {disk(Position{}, entries(1, 1, 2, 2)...), HardState{Term: 2, Commit: 3}, Snapshot{}, true},
-		"commit hint lags":         {disk(Position{}, entries(1, 1, 2, 2)...), HardState{Term: 2}, Snapshot{Index: 2, Term: 2}, true},
-		"log begins at snapshot":   {disk(Position{4, 2}, entries(5, 2)...), HardState{Term: 2}, Snapshot{Index: 4, Term: 2}, true},
-		"log is all in snapshot":   {disk(Position{4, 2}), HardState{Term: 2}, Snapshot{Index: 4, Term: 2}, true},
+		"commit hint lags":         {disk(Position{}, entries(1, 1, 2, 2)...), HardState{Term: 2}, snap(2, 2), true},
+		"log begins at snapshot":   {disk(Position{4, 2}, entries(5, 2)...), HardState{Term: 2}, snap(4, 2), true},
+		"log is all in snapshot":   {disk(Position{4, 2}), HardState{Term: 2}, snap(4, 2), true},
 		"commit beyond the log":    {disk(Position{}, entries(1, 1)...), HardState{Term: 1, Commit: 2}, Snapshot{}, false},
-		"gap after the snapshot":   {disk(Position{5, 2}, entries(6, 2)...), HardState{Term: 2}, Snapshot{Index: 4, Term: 2}, false},
-		"log ends before snapshot": {disk(Position{}, entries(1, 1)...), HardState{Term: 2}, Snapshot{Index: 4, Term: 2}, false},
-		"other term in snapshot":   {disk(Position{}, entries(1, 1, 1, 1)...), HardState{Term: 2}, Snapshot{Index: 2, Term: 2}, false},
+		"gap after the snapshot":   {disk(Position{5, 2}, entries(6, 2)...), HardState{Term: 2}, snap(4, 2), false},
+		"log ends before snapshot": {disk(Position{}, entries(1, 1)...), HardState{Term: 2}, snap(4, 2), false},
+		"other term in snapshot":   {disk(Position{}, entries(1, 1, 1, 1)...), HardState{Term: 2}, snap(2, 2), false},
 		"terms go back":            {disk(Position{}, entries(1, 3, 2)...), HardState{Term: 3}, Snapshot{}, false},
-		"terms below snapshot's":   {disk(Position{4, 3}, entries(5, 2)...), HardState{Term: 3}, Snapshot{Index: 4, Term: 3}, false},
+		"terms below snapshot's":   {disk(Position{4, 3}, entries(5, 2)...), HardState{Term: 3}, snap(4, 3), false},
 		"entry of term 0":          {disk(Position{}, entries(1, 0)...), HardState{Term: 1}, Snapshot{}, false},
 		"hard state is older":      {disk(Position{}, entries(1, 1, 2)...), HardState{Term: 1}, Snapshot{}, false},
-		"hard state before snap":   {disk(Position{4, 2}), HardState{Term: 1}, Snapshot{Index: 4, Term: 2}, false},
+		"hard state before snap":   {disk(Position{4, 2}), HardState{Term: 1}, snap(4, 2), false},
 		"vote in term 0":           {disk(Position{}), HardState{Vote: 1}, Snapshot{}, false},
 		"term out of range":        {disk(Position{}), HardState{Term: MaxTerm + 1}, Snapshot{}, false},
 		"snapshot without a term":  {disk(Position{4, 0}), HardState{Term: 2}, Snapshot{Index: 4}, false},
-		"index out of range":       {disk(Position{MaxIndex, 1}, entries(MaxIndex+1, 1)...), HardState{Term: 2}, Snapshot{Index: MaxIndex, Term: 1}, false},
+		"index out of range": {disk(Position{MaxIndex, 1}, entries(MaxIndex+1, 1)...), HardState{Term: 2},
+			snap(MaxIndex, 1), false},
 	} {
 		c.snap.Members = mustMembers(t, voters(1)...)
 		_, err := New(Config{ID: 1, ClusterID: testCluster}, c.hard, c.snap, c.disk)

@@ -41,6 +41,7 @@
 //
 //   - Send an AfterSync message, or report Persisted, before the sync has returned. A sync that failed ends the process.
 //   - Make Readys durable out of order, or only one of HardState and Entries.
+//   - Drop entries from the log before Compact has told the core that a durable snapshot covers them.
 //   - Change the Data of an entry, proposed or handed out.
 //   - Go on after an error that is not ErrNotLeader, ErrNotVoter, ErrOverloaded, ErrRefused or ErrUnsupported: the log
 //     could not be read or the contract was broken, and the core refuses to do anything more.
