@@ -32,12 +32,14 @@ func golden(t testing.TB) *State {
 	var err error
 	steps := []func() (*State, error){
 		func() (*State, error) {
-			return s.WithSegment(segment(0, 9), SealPoint{AppliedIndex: 20, AppliedTerm: 2, LastTime: 9, Frontier: []byte("front")})
+			return s.WithSegment(segment(0, 9),
+				SealPoint{AppliedIndex: 20, AppliedTerm: 2, LastTime: 9, Frontier: []byte("front")})
 		},
 		func() (*State, error) {
 			only := segment(10, 10)
 			only.MinKey, only.MaxKey = nil, nil
-			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10, Frontier: []byte("tier"), RecordedThrough: 10,
+			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10,
+				Frontier: []byte("tier"), RecordedThrough: 10,
 				Members: []byte("members"), Idempotency: []byte("window")})
 		},
 		func() (*State, error) { return s.WithTier(0, 9, Both, "segments/0-9") },

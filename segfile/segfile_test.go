@@ -98,7 +98,8 @@ func TestRoundTrip(t *testing.T) {
 			rt.Fatal(err)
 		}
 		if r.Salt() != opts.Salt || r.Size() != size || r.MetaOffset() != meta {
-			rt.Fatalf("salt %d, size %d, meta tail at %d; want %d, %d, %d", r.Salt(), r.Size(), r.MetaOffset(), opts.Salt, size, meta)
+			rt.Fatalf("salt %d, size %d, meta tail at %d; want %d, %d, %d",
+				r.Salt(), r.Size(), r.MetaOffset(), opts.Salt, size, meta)
 		}
 		for _, b := range blocks {
 			got, err := r.Run(b.handle, uint64(len(b.data)))
@@ -116,8 +117,9 @@ func TestRoundTrip(t *testing.T) {
 				rt.Fatalf("block at %v: %d bytes of %d, %v", b.handle, len(got), len(b.data), err)
 			}
 			for _, wrong := range []Handle{
-				{b.handle.Offset + 1, b.handle.Length}, {b.handle.Offset, b.handle.Length + 1}, {b.handle.Offset, b.handle.Length - 1},
-				{b.handle.Offset, 0}, {^uint64(0), b.handle.Length}, {b.handle.Offset, ^uint64(0)},
+				{b.handle.Offset + 1, b.handle.Length}, {b.handle.Offset, b.handle.Length + 1},
+				{b.handle.Offset, b.handle.Length - 1}, {b.handle.Offset, 0},
+				{^uint64(0), b.handle.Length}, {b.handle.Offset, ^uint64(0)},
 			} {
 				if _, err := r.Block(wrong, nil); !isCorrupt(err) {
 					rt.Fatalf("block at %v, really at %v: %v", wrong, b.handle, err)

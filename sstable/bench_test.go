@@ -19,8 +19,8 @@ var benchModel = sync.OnceValue(func() *model {
 	rng := rand.New(rand.NewPCG(1, 2))
 	entries := make([]Entry, n)
 	for i := range entries {
-		value := fmt.Appendf(nil, `{"account":"%016x","amount":%d,"currency":"EUR","note":"transfer no. %d","status":"settled",`+
-			`"reference":"%016x%016x%016x","to":"%016x"}`,
+		value := fmt.Appendf(nil, `{"account":"%016x","amount":%d,"currency":"EUR","note":"transfer no. %d",`+
+			`"status":"settled","reference":"%016x%016x%016x","to":"%016x"}`,
 			rng.Uint64(), rng.IntN(1e6), i, rng.Uint64(), rng.Uint64(), rng.Uint64(), rng.Uint64())
 		value = append(value, bytes.Repeat([]byte{' '}, 256)...)[:256]
 		entries[i] = put(fmt.Sprintf("key/%012d", rng.IntN(n*10)), value)
@@ -109,7 +109,9 @@ func BenchmarkGet(b *testing.B) {
 func BenchmarkScan(b *testing.B) {
 	for _, c := range benchMethods {
 		m, t := benchTable(b, c.method, Options{})
-		for name, opts := range map[string]IterOptions{"all": {}, "newest": {Newest: true, AsOf: math.MaxUint64}, "leaves": {Leaves: true}} {
+		for name, opts := range map[string]IterOptions{
+			"all": {}, "newest": {Newest: true, AsOf: math.MaxUint64}, "leaves": {Leaves: true},
+		} {
 			if c.method != segfile.S2 && name != "all" {
 				continue
 			}

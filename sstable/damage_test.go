@@ -66,6 +66,8 @@ func agrees(t *testing.T, m *model, table *Table) {
 
 // TestFlippedBits flips every bit of a small segment file, and a bit of every byte of one with two leaf tiles.
 func TestFlippedBits(t *testing.T) {
+	zstd := smallOptions
+	zstd.Compression = segfile.Zstd
 	for name, c := range map[string]struct {
 		m    *model
 		opts WriterOptions
@@ -73,7 +75,7 @@ func TestFlippedBits(t *testing.T) {
 		step int
 	}{
 		"small":      {smallModel(), smallOptions, []int{0, 1, 2, 3, 4, 5, 6, 7}, 1},
-		"small zstd": {smallModel(), WriterOptions{BlockBytes: 30, LargeValueBytes: 100, Compression: segfile.Zstd}, []int{3}, 1},
+		"small zstd": {smallModel(), zstd, []int{3}, 1},
 		"tiled":      {tiledModel(), WriterOptions{BlockBytes: 500}, []int{5}, 3},
 	} {
 		t.Run(name, func(t *testing.T) {

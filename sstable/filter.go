@@ -10,7 +10,8 @@ import (
 )
 
 // The filter is a binary fuse filter with 8-bit fingerprints over the xxhash64 of every distinct key of puts and
-// deletes: about 9 bits a key, one false answer in 256. An empty section says there is none, and every key may be there.
+// deletes: about 9 bits a key, one false answer in 256. An empty section says that
+// there is none, and every key may be there.
 //
 //	seed u64 · segment length u32 · segment count u32 · fingerprints
 type keyFilter struct {

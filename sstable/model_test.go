@@ -77,7 +77,8 @@ func drawModel(t *rapid.T) *model {
 		rapid.Map(rapid.IntRange(100, 3000), func(n int) []byte { return bytes.Repeat([]byte("scribe"), n/6) }),
 	)
 	onlySegments := rapid.IntRange(0, 15).Draw(t, "onlySegments") == 0
-	n := rapid.OneOf(rapid.IntRange(1, 3), rapid.IntRange(1, 60), rapid.IntRange(250, 530)).Draw(t, "n")
+	n := rapid.OneOf(rapid.IntRange(1, 3), rapid.IntRange(1, 60), rapid.IntRange(1, 60),
+		rapid.IntRange(250, 290)).Draw(t, "n")
 	entries := make([]Entry, n)
 	now := rapid.Int64Range(-5, 1<<50).Draw(t, "time")
 	for i := range entries {

@@ -16,8 +16,9 @@ import (
 
 // drawWriterOptions makes blocks small, so that few entries make many blocks and large values.
 func drawWriterOptions(t *rapid.T) WriterOptions {
+	methods := []segfile.Compression{segfile.NoCompression, segfile.S2, segfile.Zstd}
 	return WriterOptions{
-		Compression:     rapid.SampledFrom([]segfile.Compression{segfile.NoCompression, segfile.S2, segfile.Zstd}).Draw(t, "method"),
+		Compression:     rapid.SampledFrom(methods).Draw(t, "method"),
 		BlockBytes:      rapid.SampledFrom([]int{1, 100, 1000, 0}).Draw(t, "block"),
 		LargeValueBytes: rapid.SampledFrom([]int{1, 30, 1000, 0}).Draw(t, "large"),
 	}
