@@ -19,7 +19,7 @@ const (
 	temporarySuffix = ".tmp"
 	// manifestName is the file that holds the recorded state.
 	manifestName = "MANIFEST"
-	// flushBufferBytes is the write buffer of a segment under construction.
+	// flushBufferBytes bounds the write buffer of a segment under construction.
 	flushBufferBytes = 1 << 20
 	// flushRetryMin and flushRetryMax bound the pause after a flush that failed, on a full disk above all.
 	flushRetryMin = 100 * time.Millisecond
@@ -105,7 +105,8 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 			_ = l.opts.FS.Remove(temporary)
 		}
 	}()
-	buffered := bufio.NewWriterSize(&appender{f: f}, flushBufferBytes)
+	_, size, _, _ := s.mem.size()
+	buffered := bufio.NewWriterSize(&appender{f: f}, int(min(size, flushBufferBytes)))
 	w, err := sstable.NewWriter(buffered, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression,
 		BlockBytes: l.opts.BlockBytes})
 	if err != nil {

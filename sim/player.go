@@ -6,6 +6,7 @@ import (
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // Player plays a script on a stack and keeps the model of it, of everything that was proposed and of how much of that
@@ -66,30 +67,16 @@ func (p *Player) applied(at raft.Position, r ledger.Result) {
 	p.Acked = want.Size
 }
 
-// ErrWrong is in errors of Play that tell of a wrong answer, which no failure of the disk excuses.
-var ErrWrong = errors.New("sim: wrong answer")
+var (
+	// ErrWrong is in errors of Do that tell of a wrong answer, which no failure of the disk excuses.
+	ErrWrong = errors.New("sim: wrong answer")
+	// ErrBackground is in errors of Do after which a node goes on: what failed is tried again later.
+	ErrBackground = errors.New("sim: background work failed")
+)
 
 // Do plays one step. Wants of the ledger are proposed in StepFlush, the one that makes new ones.
 func (p *Player) Do(step Step) error {
-	var err error
-	switch step.Kind {
-	case StepWrite:
-		_, err = p.Stack.Write(step.Write)
-	case StepSeal:
-		_, err = p.Stack.Seal()
-	case StepRun:
-		err = p.Stack.Run()
-	case StepFlush:
-		if _, err = p.Stack.Flush(); err == nil {
-			err = p.Stack.Wants()
-		}
-	case StepTrim:
-		_, err = p.Stack.Trim()
-	case StepPrepare:
-		err = p.Stack.Prepare()
-	default:
-		return fmt.Errorf("sim: unknown step %d", step.Kind)
-	}
+	err := p.do(step)
 	if p.wrong != nil {
 		return fmt.Errorf("%w: %w", ErrWrong, p.wrong)
 	}
@@ -97,6 +84,40 @@ func (p *Player) Do(step Step) error {
 		return fmt.Errorf("%v: %w", step.Kind, err)
 	}
 	return nil
+}
+
+func (p *Player) do(step Step) error {
+	s := p.Stack
+	switch step.Kind {
+	case StepWrite:
+		_, err := s.Write(step.Write)
+		return err
+	case StepSeal:
+		_, err := s.Seal()
+		return err
+	case StepRun:
+		err := s.Run()
+		if err != nil && vfs.IsNoSpace(err) && s.Log().Err() == nil {
+			err = fmt.Errorf("%w: %w", ErrBackground, err) // what was to be written waits for space
+		}
+		return err
+	case StepFlush:
+		if _, err := s.Flush(); err != nil {
+			return fmt.Errorf("%w: %w", ErrBackground, err)
+		}
+		return s.Wants()
+	case StepTrim:
+		if _, err := s.Trim(); err != nil {
+			return fmt.Errorf("%w: %w", ErrBackground, err)
+		}
+		return nil
+	case StepPrepare:
+		if err := s.Prepare(); err != nil {
+			return fmt.Errorf("%w: %w", ErrBackground, err)
+		}
+		return nil
+	}
+	return fmt.Errorf("sim: unknown step %d", step.Kind)
 }
 
 // Play plays all steps.
