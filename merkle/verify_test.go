@@ -135,6 +135,27 @@ func TestConsistencyRefusesEveryFlippedBit(t *testing.T) {
 	})
 }
 
+// The last leaf's proof does not pass for a leaf one beyond the end of the tree that lacks it: for an odd index that
+// proof has the length and sides that such an index would ask for.
+func TestInclusionRefusesIndexBeyondSize(t *testing.T) {
+	leaves := testLeaves(300)
+	m := newMemTree(leaves)
+	for index := range uint64(len(leaves)) {
+		root := merkle.RootOf(leaves[:index+1])
+		proof, err := merkle.InclusionProof(index, index+1, m.at(index+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := merkle.VerifyInclusion(leaves[index], index, index+1, proof, root); err != nil {
+			t.Fatal(err)
+		}
+		err = merkle.VerifyInclusion(leaves[index], index, index, proof, root)
+		if !errors.Is(err, merkle.ErrVerify) {
+			t.Errorf("index %d of %d: %v", index, index, err)
+		}
+	}
+}
+
 // uniform gives the nodes of a tree whose leaves are all alike, so a tree of any size can be had for 64 hashings. It
 // fails for a node that is not complete in a tree of size leaves.
 func uniform(t *rapid.T, size uint64) (leaf merkle.Hash, node merkle.NodeFunc) {
@@ -228,7 +249,8 @@ func TestProversHandErrorsOn(t *testing.T) {
 		{"consistency", func(f merkle.NodeFunc) ([]merkle.Hash, error) { return merkle.ConsistencyProof(77, 199, f) }},
 	} {
 		calls := 0
-		if _, err := prove.run(func(l uint, i uint64) (merkle.Hash, error) { calls++; return m.at(199)(l, i) }); err != nil {
+		_, err := prove.run(func(l uint, i uint64) (merkle.Hash, error) { calls++; return m.at(199)(l, i) })
+		if err != nil {
 			t.Fatal(err)
 		}
 		for fail := range calls {

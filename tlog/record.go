@@ -64,7 +64,7 @@ func (r *Record) Check() error {
 		return fmt.Errorf("%w: principal of %d bytes, want at most %d",
 			ErrRecord, len(r.Principal), MaxPrincipalBytes)
 	case r.ValueHash == merkle.Hash{}:
-		// Readers may leave the hash to be computed (sstable.Entry.Sum); a leaf over the zero hash would be a wrong one.
+		// A reader may leave the hash to be computed (sstable.Entry.Sum); a leaf over the zero hash would be wrong.
 		return fmt.Errorf("%w: no value hash", ErrRecord)
 	case r.ValueSize == 0 && r.ValueHash != sha256.Sum256(nil):
 		return fmt.Errorf("%w: value hash %s of no bytes", ErrRecord, r.ValueHash)
@@ -114,8 +114,8 @@ func AppendRecord(dst []byte, r *Record) ([]byte, error) {
 	return append(dst, r.ValueHash[:]...), nil
 }
 
-// LeafHash is the record's leaf in both trees. An impossible record, one that Check refuses, has none: LeafHash is then
-// the zero hash, which no real leaf equals, so whatever compares it finds a difference.
+// LeafHash is the record's leaf in both trees. An impossible record, one that Check refuses, has none: it gives the
+// zero hash, which no real leaf equals, so whatever compares it finds a difference.
 func (r *Record) LeafHash() merkle.Hash {
 	var buf [512]byte // most records fit, and then nothing is allocated
 	b, err := AppendRecord(buf[:0], r)

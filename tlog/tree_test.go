@@ -162,8 +162,10 @@ func TestTreeRecovers(t *testing.T) {
 			bit := rapid.IntRange(0, 8*merkle.HashSize-1).Draw(t, "bit")
 			h[bit/8] ^= 1 << (bit % 8)
 		}
-		tail = slices.Clone(tail)
-		cases := [][2][]merkle.Hash{{append(slices.Clone(level8), merkle.Hash{}), tail}, {level8, append(tail, merkle.Hash{})}}
+		cases := [][2][]merkle.Hash{
+			{append(slices.Clone(level8), merkle.Hash{}), tail},
+			{level8, append(slices.Clone(tail), merkle.Hash{})},
+		}
 		if len(level8) > 0 {
 			other := slices.Clone(level8)
 			damage(&other[rapid.IntRange(0, len(other)-1).Draw(t, "tile")])
@@ -187,8 +189,10 @@ func TestLevel8BeyondTheTree(t *testing.T) {
 	for _, c := range []struct {
 		first, end uint64
 		want       int
-	}{{0, 600, 2}, {0, 255, 0}, {0, 256, 1}, {255, 256, 1}, {256, 511, 0}, {511, 600, 1}, {512, 600, 0}, {0, 1 << 40, 2},
-		{1 << 40, 1 << 41, 0}, {600, 0, 0}} {
+	}{
+		{0, 600, 2}, {0, 255, 0}, {0, 256, 1}, {255, 256, 1}, {256, 511, 0}, {511, 600, 1}, {512, 600, 0},
+		{0, 1 << 40, 2}, {1 << 40, 1 << 41, 0}, {600, 0, 0},
+	} {
 		if got := tree.Level8(c.first, c.end); len(got) != c.want {
 			t.Errorf("seqs %d to %d complete %d tiles, want %d", c.first, c.end, len(got), c.want)
 		}
@@ -231,7 +235,11 @@ func TestTreeGrowsDuringProof(t *testing.T) {
 	leaves := testLeaves(2000)
 	tree := newTree(t, leaves[:300])
 	root, next := tree.Root(), 300
-	grow := hookedLeaves{func() error { tree.Append(leaves[next : next+700]...); next += 700; return nil }, leaves[:300]}
+	grow := hookedLeaves{boundedLeaves: leaves[:300], hook: func() error {
+		tree.Append(leaves[next : next+700]...)
+		next += 700
+		return nil
+	}}
 	proof, err := tree.Inclusion(5, 300, grow)
 	if err != nil || next != 1000 {
 		t.Fatalf("%d leaves, %v", next, err)
@@ -240,7 +248,7 @@ func TestTreeGrowsDuringProof(t *testing.T) {
 		t.Error(err)
 	}
 	failed := errors.New("disk gone")
-	_, err = tree.Inclusion(5, 300, hookedLeaves{func() error { return failed }, leaves})
+	_, err = tree.Inclusion(5, 300, hookedLeaves{hook: func() error { return failed }, boundedLeaves: leaves})
 	if !errors.Is(err, failed) {
 		t.Errorf("a failing reader: %v", err)
 	}
