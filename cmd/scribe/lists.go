@@ -46,8 +46,8 @@ func (a *app) scan() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "range",
 		Short: "List live keys in order",
-		Long: `Range lists the newest live versions of the keys that have PREFIX and stand from START up to, not including, END.
-All of it is as of one moment, however long it takes.`,
+		Long: `Range lists the newest live versions of the keys that have PREFIX and stand from START up to, not including,
+END. All of it is as of one moment, however long it takes.`,
 		Example: `  scribe range --prefix logs/
   scribe range --start a --end m --reverse --limit 20
   scribe range --prefix logs/ --json > logs.ndjson`,

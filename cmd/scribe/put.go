@@ -60,8 +60,8 @@ func (a *app) del() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "del KEY",
 		Short: "Delete a key by appending a tombstone",
-		Long: `Del appends a tombstone for KEY and prints its receipt. Earlier versions stay readable by their seq. A key without
-a live version is an error, and nothing is appended.`,
+		Long: `Del appends a tombstone for KEY and prints its receipt. Earlier versions stay readable by their seq. A key
+without a live version is an error, and nothing is appended.`,
 		Example: `  scribe del greeting
   scribe del greeting --if-match 12`,
 		Args: cobra.ExactArgs(1),

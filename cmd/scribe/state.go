@@ -33,7 +33,8 @@ func readState(files vfs.FS, name string) (tlog.Checkpoint, error) {
 	}
 	c, _, err := tlog.ParseCheckpoint(string(note))
 	if err != nil {
-		return tlog.Checkpoint{}, fmt.Errorf("state file %s: %w; restore it, or remove it to trust the ledger anew", name, err)
+		return tlog.Checkpoint{}, fmt.Errorf("state file %s: %w; restore it, or remove it to trust the ledger anew",
+			name, err)
 	}
 	return c, nil
 }

@@ -17,9 +17,9 @@ func (a *app) verify() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify KEY",
 		Short: "Check that a version is in the ledger, with the client's own code",
-		Long: `Verify fetches the proof of the newest version of KEY, or of the one with --seq, and checks it step by step without
-trusting what the server says of it: the record, the value's hash, the leaf, its place in the ledger tree and, once
-sealed, in its segment tree.
+		Long: `Verify fetches the proof of the newest version of KEY, or of the one with --seq, and checks it step by step
+without trusting what the server says of it: the record, the value's hash, the leaf, its place in the ledger tree and,
+once sealed, in its segment tree.
 
 That alone shows an answer that agrees with itself. With --state FILE the newest checkpoint ever seen is kept in FILE,
 and every later one must continue it: from then on no entry below it can have been changed or dropped unnoticed. The
@@ -33,7 +33,7 @@ know that you are shown the same ledger.`,
 	}
 	cmd.Flags().StringVar(&seq, "seq", "", "the version with this seq, not the newest")
 	cmd.Flags().StringVar(&state, "state", "", "keep the newest checkpoint seen in `FILE`")
-	cmd.Flags().StringVar(&value, "value", "", "the value it must have: `VALUE`, - or @FILE; not read from the server then")
+	cmd.Flags().StringVar(&value, "value", "", "the value it must have, not read from the server: `VALUE`, - or @FILE")
 	cmd.Flags().BoolVar(&o.NoValue, "no-value", false, "do not read the value to check its hash")
 	cmd.MarkFlagsMutuallyExclusive("value", "no-value")
 	return a.command(cmd, func(ctx context.Context, c *client.Client, args []string) (err error) {
