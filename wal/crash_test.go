@@ -215,7 +215,7 @@ func TestEveryOperationFails(t *testing.T) {
 		}{
 			{"once", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil) }},
 			{"once, persisted", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).Persisted() }},
-			{"once, half written", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).ShortWrite(100) }},
+			{"once, half written", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).ShortWrite(20) }},
 			{"forever", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil) }},
 			{"forever, persisted", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil).Persisted() }},
 			{"once, no space", func(n int64) *vfs.Fault { return vfs.FailOnce(n, errNoSpace) }},
@@ -319,6 +319,60 @@ func TestOpenFails(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestKillThenCrash ends the process at every operation, which leaves its unsynced bytes in the page cache, opens the
+// log on them, and then cuts the power: what Open served must be there still.
+func TestKillThenCrash(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		for n := int64(0); ; n++ {
+			mem := vfs.NewMem()
+			fault := vfs.FailFrom(n, nil)
+			if n%3 == 1 {
+				fault.Persisted()
+			} else if n%3 == 2 {
+				fault.ShortWrite(700)
+			}
+			h := newHistory(vfs.NewInject(mem, fault.Hook), m, 7)
+			h.script = "aaapaaataacaraatpac"
+			for h.script != "" && fault.Fired() == 0 {
+				if err := h.step(); err != nil && fault.Fired() == 0 {
+					t.Fatal(err)
+				}
+			}
+			if fault.Fired() == 0 {
+				return
+			}
+			_, served, err := h.recovered(mem)
+			if err != nil {
+				t.Fatalf("killed at call %d: %v", n, err)
+			}
+			h.acked, h.inwork = *served, *served
+			if err := h.survive(mem, uint64(n)); err != nil {
+				t.Fatalf("killed at call %d, then a power cut: %v", n, err)
+			}
+		}
+	})
+}
+
+// TestOpenDistrustsTheCache watches the order of the calls by which Open comes to a file's bytes.
+func TestOpenDistrustsTheCache(t *testing.T) {
+	mem, _ := written(t, ByPwrite, false)
+	calls := map[string][]vfs.OpKind{}
+	fs := vfs.NewInject(mem, vfs.OnOp(func(op vfs.Op) {
+		switch op.Kind {
+		case vfs.OpSync, vfs.OpDropCache, vfs.OpMap, vfs.OpReadAt:
+			calls[op.Name] = append(calls[op.Name], op.Kind)
+		}
+	}))
+	files := append(logFiles(t, mem), originName)
+	open(t, fs, ByPwrite).Close()
+	for _, name := range files {
+		got := calls[testDir+"/"+name]
+		if len(got) < 3 || got[0] != vfs.OpSync || got[1] != vfs.OpDropCache {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
 }
 
 // TestFullDisk fills the disk, goes on as far as it goes, makes space and goes on.

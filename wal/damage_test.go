@@ -225,6 +225,36 @@ func TestMissingAndMisplacedFiles(t *testing.T) {
 	}
 }
 
+// TestFileOfAnotherLog puts in the place of a file one of the same id and indexes with other entries.
+func TestFileOfAnotherLog(t *testing.T) {
+	var logs [2]*vfs.Mem
+	for i := range logs {
+		logs[i] = vfs.NewMem()
+		l := open(t, logs[i], ByPwrite)
+		for index := uint64(1); index < 20; index++ {
+			e := run(index, 1, 1, 700)
+			e[0].Kind = raft.EntryKind(i + 1)
+			mustAppend(t, l, nil, e)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range logFiles(t, logs[0]) {
+		other, err := vfs.ReadFile(logs[1], testDir+"/"+name, 4096)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := crashAll(logs[0])
+		if err := vfs.WriteFileAtomic(left, testDir, name, other); err != nil {
+			t.Fatal(err)
+		}
+		if refused, err := openDamaged(left, ByPwrite, &model{}); !refused {
+			t.Errorf("%s of another log was accepted (%v)", name, err)
+		}
+	}
+}
+
 // TestDamageUnderAnOpenLog reads entries whose bytes went bad after Open.
 func TestDamageUnderAnOpenLog(t *testing.T) {
 	mem, want := written(t, ByPwrite, true)

@@ -140,6 +140,25 @@ func TestReaderOutlivesTrim(t *testing.T) {
 	})
 }
 
+func TestReaderOutlivesTruncation(t *testing.T) {
+	l := open(t, vfs.NewMem(), ByPwrite)
+	defer l.Close()
+	mustAppend(t, l, nil, run(1, 9, 1, 100))
+	pieces, err := l.snapshot(1, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, nil, run(4, 3, 2, 100))
+	for _, p := range pieces {
+		for i := range p.units {
+			if rec, err := p.read(i); err != nil || rec.u64(1) != 1 {
+				t.Fatalf("a reader from before the truncation finds term %d, %v", rec.u64(1), err)
+			}
+		}
+		p.file.release()
+	}
+}
+
 func TestRecycling(t *testing.T) {
 	fs := vfs.NewMem()
 	reg := prometheus.NewRegistry()

@@ -135,6 +135,17 @@ func TestMisshapen(t *testing.T) {
 	}
 }
 
+func TestZeroLengthNeverVerifies(t *testing.T) {
+	b := newBuilder(1)
+	b.seal(b.open(typeEntry, 1, 0))
+	if _, why := recordAt(b.bytes(), 1, headerSize, b.origin); why == "" {
+		t.Error("a record without length verifies, by a checksum made for it")
+	}
+	if _, why := recordAt(make([]byte, 4096), 1, headerSize, b.origin); why == "" {
+		t.Error("zeros verify")
+	}
+}
+
 func TestHeaderRefusals(t *testing.T) {
 	good := header{id: 2, prevID: 1, fileBytes: 4096, first: 1}
 	for name, change := range map[string]func(*header){
