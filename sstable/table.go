@@ -20,7 +20,8 @@ type Options struct {
 // no file: the caller closes the source once no call is under way.
 //
 // Entries it returns alias immutable decoded blocks on the heap: they stay valid for good, and must not be modified.
-// Their Leaf is zero unless a method says otherwise.
+// One that is kept for long should be copied: it keeps its whole block in memory. Leaf is zero unless a method says
+// otherwise.
 type Table struct {
 	src    segfile.Source
 	file   *segfile.Reader
