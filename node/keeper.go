@@ -64,9 +64,9 @@ func (n *Node) setDiskFull(err error) {
 	}
 }
 
-// trim drops log files that the ledger does not need any more, and returns the index up to which.
+// trim drops log files that neither the ledger nor the core needs any more, and returns the index up to which.
 func (n *Node) trim(trimmed uint64) uint64 {
-	index, _, _ := n.ledger.SealPoint()
+	index := n.compacted.Load()
 	if index == trimmed {
 		return trimmed
 	}

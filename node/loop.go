@@ -43,10 +43,10 @@ func (n *Node) poke(c chan struct{}) {
 	}
 }
 
-// ledgerChanged is the ledger's notification: there may be something to propose, and log files to drop.
+// ledgerChanged is the ledger's notification: there may be something to propose, and entries that the log
+// need not keep.
 func (n *Node) ledgerChanged() {
 	n.poke(n.wake)
-	n.poke(n.upkeep)
 }
 
 // runLoop is the raft loop, the one owner of the core.
@@ -101,6 +101,9 @@ func (n *Node) turn() error {
 	for _, key := range wants {
 		delete(n.underWay, key)
 	}
+	if err := n.compact(); err != nil {
+		return err
+	}
 	if err := n.proposeWants(); err != nil {
 		return err
 	}
@@ -108,6 +111,21 @@ func (n *Node) turn() error {
 		return err
 	}
 	return n.handOut()
+}
+
+// compact tells the core that the ledger has in segments what stands in the log up to its seal point, and then the
+// keeper that those entries may go.
+func (n *Node) compact() error {
+	index, _, _ := n.ledger.SealPoint()
+	if index <= n.compacted.Load() || index > n.core.Status().Applied {
+		return nil
+	}
+	if err := n.core.Compact(index); err != nil {
+		return err
+	}
+	n.compacted.Store(index)
+	n.poke(n.upkeep)
+	return nil
 }
 
 // handOut distributes the core's work.

@@ -82,6 +82,7 @@ type Node struct {
 	wake        chan struct{} // capacity 1: progress, or a want of the ledger
 	progress    progress
 	upkeep      chan struct{} // capacity 1, into the keeper
+	compacted   atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
 
 	// State of the raft loop, touched by nobody else.
 	parked       []*proposal            // taken from the channel, waiting for room in the core
