@@ -27,14 +27,21 @@ type Frontier struct {
 func (f *Frontier) Size() uint64 { return f.size }
 
 // Append adds a leaf: one NodeHash on average, at most log2(size).
-func (f *Frontier) Append(leaf merkle.Hash) {
+func (f *Frontier) Append(leaf merkle.Hash) { f.appendLeaf(leaf) }
+
+// appendLeaf is Append; it returns the hash of the leaf's tile when the leaf completes it.
+func (f *Frontier) appendLeaf(leaf merkle.Hash) (tile merkle.Hash) {
 	// Adding one to size carries through its trailing ones; each carry joins two subtrees.
-	level := 0
+	node, level := leaf, 0
 	for ; f.size>>level&1 == 1; level++ {
-		leaf = merkle.NodeHash(f.nodes[level], leaf)
+		node = merkle.NodeHash(f.nodes[level], node)
+		if level+1 == merkle.TileHeight {
+			tile = node
+		}
 	}
-	f.nodes[level] = leaf
+	f.nodes[level] = node
 	f.size++
+	return tile
 }
 
 // Root is the root of the tree.

@@ -66,11 +66,10 @@ func newTail(leaves []merkle.Hash) []merkle.Hash {
 func (t *Tree) Append(leaves ...merkle.Hash) {
 	s := &t.next
 	for _, leaf := range leaves {
-		s.frontier.Append(leaf)
+		tile := s.frontier.appendLeaf(leaf)
 		s.tail = append(s.tail, leaf)
 		if len(s.tail) == merkle.TileWidth {
-			// The frontier has just joined the tile's nodes, but perhaps joined the tile with others too.
-			s.upper.Append(merkle.RootOf(s.tail))
+			s.upper.Append(tile)
 			s.tail = newTail(nil)
 		}
 	}
