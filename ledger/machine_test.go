@@ -1,0 +1,312 @@
+package ledger
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/segfile"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	testCluster = "c1"
+	testWindow  = 3
+)
+
+// testOptions make everything small, so that few commands go through many seals.
+func testOptions(fs vfs.FS) Options {
+	return Options{FS: fs, Dir: "data", ClusterID: testCluster, SealBytes: 2_000, SealAge: -1, BlockCacheBytes: 1 << 10,
+		BlockBytes: 200, Manual: true, idempotencyWindow: testWindow}
+}
+
+// machine is a ledger beside its model, and the log that both were fed.
+type machine struct {
+	mem     *vfs.Mem
+	opts    Options
+	l       *Ledger
+	m       *model
+	clock   int64
+	log     [][]byte
+	results []Result // of log
+	records [][]byte // record commands that were ever wanted
+	open    []pinned
+}
+
+// pinned is an iterator left open while the ledger goes on, and what it still has to give.
+type pinned struct {
+	it     Iterator
+	want   []*Entry
+	values bool
+	what   string
+}
+
+func (x *machine) reopen(t *rapid.T, mem *vfs.Mem) {
+	x.mem = mem
+	x.opts.FS = mem
+	l, err := Open(x.opts)
+	if err != nil {
+		t.Fatalf("open: %v", err)
+	}
+	x.l = l
+	from := l.AppliedIndex()
+	if index, _, _ := l.SealPoint(); index != from {
+		t.Fatalf("opened at %d with a seal point at %d", from, index)
+	}
+	for i := from; i < uint64(len(x.log)); i++ {
+		got, err := l.Apply(i+1, 1, x.log[i])
+		if err != nil {
+			t.Fatalf("replay command %d: %v", i+1, err)
+		}
+		if !reflect.DeepEqual(got, x.results[i]) {
+			t.Fatalf("replay of command %d gives %+v, it gave %+v", i+1, got, x.results[i])
+		}
+	}
+}
+
+// apply puts a command into the log and holds its result against the model's.
+func (x *machine) apply(t *rapid.T, data []byte, want func(time int64) Result) {
+	// Now and then a leader's clock is behind that of the one before.
+	x.clock += int64(rapid.IntRange(-2, 5).Draw(t, "clock"))
+	x.clock = max(x.clock, 1)
+	data = bytes.Clone(data)
+	StampTime(data, x.clock)
+	x.log = append(x.log, data)
+	got, err := x.l.Apply(uint64(len(x.log)), 1, data)
+	if err != nil {
+		t.Fatalf("apply: %v", err)
+	}
+	if want := want(x.clock); !reflect.DeepEqual(got, want) {
+		t.Fatalf("apply gives %+v (%v), want %+v (%v)", got.Receipt, got.Err, want.Receipt, want.Err)
+	}
+	x.results = append(x.results, got)
+}
+
+func drawKey(t *rapid.T) []byte {
+	return []byte(rapid.SampledFrom([]string{"a", "a\x00", "a/b", "a/c", "ab", "b", "\x00", "\xff", "\xff\xff"}).Draw(t, "key"))
+}
+
+func (x *machine) drawConditions(t *rapid.T) (out []Condition) {
+	if rapid.IntRange(0, 3).Draw(t, "conditional") > 0 {
+		return nil
+	}
+	for range rapid.IntRange(1, 2).Draw(t, "conditions") {
+		c := Condition{Kind: rapid.SampledFrom([]ConditionKind{IfMatch, IfNoneMatch}).Draw(t, "kind"),
+			Any: rapid.Bool().Draw(t, "any")}
+		for range rapid.IntRange(0, 3).Draw(t, "tags") {
+			c.Seqs = append(c.Seqs, x.drawSeq(t))
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// drawSeq draws a seq that is there, most often, or one a little beyond the end.
+func (x *machine) drawSeq(t *rapid.T) uint64 {
+	return rapid.Uint64Range(0, x.m.size()+1).Draw(t, "seq")
+}
+
+func (x *machine) write(t *rapid.T) {
+	cmd := &Command{Principal: rapid.SampledFrom([]string{"", "app"}).Draw(t, "principal")}
+	if rapid.IntRange(0, 2).Draw(t, "idempotent") == 0 {
+		cmd.IdempotencyKey = rapid.SampledFrom([]string{"i1", "i2", "i3", "i4", "i5"}).Draw(t, "idempotency key")
+		cmd.RequestHash = merkle.Hash{byte(rapid.IntRange(1, 2).Draw(t, "request"))}
+	}
+	for range rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "ops") {
+		op := WriteOp{Op: tlog.OpPut, Key: drawKey(t), Conditions: x.drawConditions(t)}
+		if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
+			op.Op = tlog.OpDelete
+		} else {
+			op.ContentType = rapid.SampledFrom([]string{"", "text/plain"}).Draw(t, "content type")
+			op.Value = rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "value")
+		}
+		cmd.Ops = append(cmd.Ops, op)
+	}
+	x.submit(t, cmd)
+}
+
+// bulk writes more versions than a walk takes out of a memtable at once.
+func (x *machine) bulk(t *rapid.T) {
+	if x.m.size() > 3_000 {
+		t.Skip("large enough")
+	}
+	r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
+	cmd := &Command{}
+	keys := rapid.SampledFrom([]int{1, 3, 900}).Draw(t, "keys")
+	for range rapid.IntRange(250, 1_100).Draw(t, "count") {
+		cmd.Ops = append(cmd.Ops, WriteOp{Op: tlog.OpPut, Key: fmt.Appendf(nil, "a/%03d", r.IntN(keys)),
+			Value: []byte{byte(r.Uint32())}})
+	}
+	x.submit(t, cmd)
+}
+
+func (x *machine) submit(t *rapid.T, cmd *Command) {
+	data, err := EncodeWrite(cmd)
+	if err != nil {
+		t.Fatalf("encode: %v", err)
+	}
+	x.apply(t, data, func(time int64) Result { return x.m.write(cmd, time) })
+}
+
+// seal proposes a seal: of whatever is active, of the memtable that is, or of one that is not active any more.
+func (x *machine) seal(t *rapid.T) {
+	first := rapid.SampledFrom([]uint64{sealAny, sealAny, x.m.active, x.m.active / 2, x.m.size()}).Draw(t, "first")
+	x.apply(t, encodeSeal(first), func(int64) Result {
+		x.m.seal(first)
+		return Result{Receipt: Receipt{FirstSeq: x.m.size()}}
+	})
+}
+
+// propose puts what the ledger wants into the log, perhaps not all of it.
+func (x *machine) propose(t *rapid.T) {
+	for _, w := range x.l.Wanted(time.UnixMicro(x.clock)) {
+		if rapid.IntRange(0, 3).Draw(t, "lost") == 0 {
+			continue
+		}
+		if w.Key.Kind == kindSeal {
+			x.apply(t, w.Data, func(int64) Result {
+				x.m.seal(w.Key.First)
+				return Result{Receipt: Receipt{FirstSeq: x.m.size()}}
+			})
+			continue
+		}
+		x.records = append(x.records, w.Data)
+		x.record(t, w.Data)
+	}
+}
+
+func (x *machine) record(t *rapid.T, data []byte) {
+	d, err := tlog.ParseDescriptor(data[commandHeaderBytes:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	x.apply(t, data, func(time int64) Result {
+		x.m.record(d, time)
+		return Result{}
+	})
+}
+
+// again proposes a record that was proposed before, or was wanted and lost.
+func (x *machine) again(t *rapid.T) {
+	if len(x.records) == 0 {
+		t.Skip("nothing was recorded")
+	}
+	x.record(t, rapid.SampledFrom(x.records).Draw(t, "record"))
+}
+
+func (x *machine) flush(t *rapid.T) {
+	if _, err := x.l.FlushStep(); err != nil {
+		t.Fatalf("flush: %v", err)
+	}
+}
+
+// restart ends this life of the ledger, cleanly or by a power cut.
+func (x *machine) restart(t *rapid.T) {
+	keep := rapid.SampledFrom([]vfs.Keep{vfs.KeepAll, vfs.KeepNone, vfs.KeepRandom}).Draw(t, "keep")
+	seed := rapid.Uint64().Draw(t, "seed")
+	mem := x.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(seed, 0))})
+	if err := x.l.Close(); err != nil {
+		t.Fatalf("close: %v", err)
+	}
+	if _, err := x.l.Get([]byte("a"), Selector{}); !errors.Is(err, ErrClosed) {
+		t.Fatalf("get from a closed ledger: %v", err)
+	}
+	x.reopen(t, mem)
+}
+
+// check holds state and root against the model.
+func (x *machine) check(t *rapid.T) {
+	size, root := x.l.Root()
+	if size != x.m.size() || root != x.m.roots[size] || x.l.NextSeq() != size {
+		t.Fatalf("%d entries with root %v, want %d with %v", size, root, x.m.size(), x.m.tree.Root())
+	}
+	info := x.l.Manifest()
+	if through, err := x.l.Installed(); err != nil || through != info.TreeSize {
+		t.Fatalf("installed %d, manifest %d, %v", through, info.TreeSize, err)
+	}
+	if len(info.Segments) > x.m.recorded {
+		t.Fatalf("%d segments are installed, %d recorded", len(info.Segments), x.m.recorded)
+	}
+	next := uint64(0)
+	for i, s := range info.Segments {
+		if d := x.m.sealed[i]; s.FirstSeq != next || s.FirstSeq != d.FirstSeq || s.LastSeq != d.LastSeq || s.Root != d.Root {
+			t.Fatalf("segment %d is %+v, want %+v", i, s, d)
+		}
+		next = s.LastSeq + 1
+	}
+	if info.TreeSize != next {
+		t.Fatalf("manifest counts %d entries, its segments have %d", info.TreeSize, next)
+	}
+}
+
+func (x *machine) finish(t *rapid.T) {
+	for _, p := range x.open {
+		if err := walked(p.it, p.want, p.values); err != nil {
+			t.Fatalf("%s: %v", p.what, err)
+		}
+	}
+	x.open = nil
+	it, err := x.l.Entries(0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := walked(it, x.m.from(0), true); err != nil {
+		t.Fatalf("entries: %v", err)
+	}
+	if err := x.l.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestModel: whatever is done to a ledger, in whatever state its memtables and segments are, it answers as the model.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem := vfs.NewMem()
+		x := &machine{opts: testOptions(mem), m: newModel(testWindow)}
+		x.opts.Compression = rapid.SampledFrom([]segfile.Compression{segfile.Zstd, segfile.S2}).Draw(t, "compression")
+		x.reopen(t, mem)
+		t.Repeat(map[string]func(*rapid.T){
+			"":            x.check,
+			"write":       x.write,
+			"write more":  x.write,
+			"write lots":  x.write,
+			"bulk":        x.bulk,
+			"seal":        x.seal,
+			"propose":     x.propose,
+			"propose too": x.propose,
+			"again":       x.again,
+			"flush":       x.flush,
+			"flush more":  x.flush,
+			"flush lots":  x.flush,
+			"restart":     x.restart,
+			"get":         x.get,
+			"scan":        x.scan,
+			"history":     x.history,
+			"entries":     x.entries,
+			"time":        x.time,
+			"prove":       x.prove,
+			"consistency": x.consistency,
+			"walk on":     x.walkOn,
+		})
+		x.finish(t)
+	})
+}
+
+// valueOf is a value whose bytes tell its seed; shared by the other tests of this package.
+func valueOf(seed uint64, size int) []byte {
+	b := make([]byte, 0, size+sha256.Size)
+	for i := byte(0); len(b) < size; i++ {
+		sum := sha256.Sum256([]byte{byte(seed), byte(seed >> 8), byte(seed >> 16), i})
+		b = append(b, sum[:]...)
+	}
+	return b[:size]
+}
