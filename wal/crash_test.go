@@ -218,6 +218,7 @@ func TestEveryOperationFails(t *testing.T) {
 			{"once, half written", func(n int64) *vfs.Fault { return vfs.FailOnce(n, nil).ShortWrite(20) }},
 			{"forever", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil) }},
 			{"forever, persisted", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil).Persisted() }},
+			{"forever, half written", func(n int64) *vfs.Fault { return vfs.FailFrom(n, nil).ShortWrite(20) }},
 			{"once, no space", func(n int64) *vfs.Fault { return vfs.FailOnce(n, errNoSpace) }},
 			{"once, no space, persisted", func(n int64) *vfs.Fault { return vfs.FailOnce(n, errNoSpace).Persisted() }},
 		} {
@@ -353,6 +354,32 @@ func TestKillThenCrash(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestTornOrigin tears every write to the origin file while the log is trimmed again and again.
+func TestTornOrigin(t *testing.T) {
+	for n := int64(0); n < 6; n++ {
+		mem := vfs.NewMem()
+		origin := func(name string) bool { return name == testDir+"/"+originName }
+		fault := vfs.FailOnce(n, nil).Kinds(vfs.OpWriteAt).Named(origin).ShortWrite(20)
+		l := open(t, vfs.NewInject(mem, fault.Hook), ByPwrite)
+		var want model
+		for i := uint64(1); fault.Fired() == 0; i++ {
+			batch := run(i, 1, 1, 1500)
+			mustAppend(t, l, nil, batch)
+			want.append(nil, batch)
+			want.trimmed = i
+			if err := l.Trim(i); err != nil && fault.Fired() == 0 {
+				t.Fatal(err)
+			}
+		}
+		for _, keep := range []vfs.Keep{vfs.KeepAll, vfs.KeepNone} {
+			l := open(t, mem.CrashClone(vfs.CrashOptions{Keep: keep}), ByPwrite)
+			if err := want.check(l); err != nil {
+				t.Fatalf("write %d to the origin torn: %v", n, err)
+			}
+		}
+	}
 }
 
 // TestOpenDistrustsTheCache watches the order of the calls by which Open comes to a file's bytes.
