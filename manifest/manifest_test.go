@@ -150,6 +150,25 @@ func TestOtherVersionIsRefused(t *testing.T) {
 	}
 }
 
+// TestDeclaredCounts declares more than there is, and puts bytes behind the end, under a checksum that holds.
+func TestDeclaredCounts(t *testing.T) {
+	b := (&State{}).Encode()
+	for _, fromEnd := range []int{4 + 4 + sumLen, 4 + sumLen} { // segments, settings
+		c := bytes.Clone(b)
+		binary.LittleEndian.PutUint32(c[len(c)-fromEnd:], 1<<20)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := Decode(reseal(c))
+		runtime.ReadMemStats(&after)
+		if got := after.TotalAlloc - before.TotalAlloc; !isDecodeError(err) || got > 64<<10 {
+			t.Errorf("a million items in %d bytes: %v, %d bytes allocated", len(c), err, got)
+		}
+	}
+	if _, err := Decode(reseal(append(bytes.Clone(b), 0))); !isDecodeError(err) {
+		t.Errorf("a byte before the checksum: %v", err)
+	}
+}
+
 func TestValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*State){
 		"gap":              func(s *State) { s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
@@ -187,6 +206,7 @@ func TestValidate(t *testing.T) {
 
 func TestEdits(t *testing.T) {
 	s := golden(t)
+	s.Segments = slices.Grow(s.Segments, 8) // room that edits must not share
 	before := s.Encode()
 	point := s.SealPoint
 	refused := func(name string, _ *State, err error) {
@@ -215,8 +235,16 @@ func TestEdits(t *testing.T) {
 	refused("a tier without an object", nil, err)
 
 	next, err := s.WithSegment(segment(11, 20), point)
+	if err == nil {
+		next.Segments = slices.Grow(next.Segments, 8)
+	}
 	if err != nil || next.TreeSize != 21 || next.Version != s.Version+1 || len(next.Segments) != 3 {
 		t.Fatalf("WithSegment: %+v, %v", next, err)
+	}
+	one, err1 := next.WithSegment(segment(21, 21), point)
+	two, err2 := next.WithSegment(segment(21, 22), point)
+	if err1 != nil || err2 != nil || one.Segments[3].LastSeq != 21 || two.Segments[3].LastSeq != 22 {
+		t.Fatalf("two edits of one state share memory: %v, %v", err1, err2)
 	}
 	merged, err := next.WithMerged(segment(10, 20))
 	if err != nil || len(merged.Segments) != 2 || merged.TreeSize != 21 || merged.Segments[1].FirstSeq != 10 {

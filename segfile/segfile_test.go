@@ -200,6 +200,40 @@ func TestEveryFlippedBitIsFound(t *testing.T) {
 	}
 }
 
+// TestTableMustTile holds the section table to one section behind the other, from the meta tail to the table.
+func TestTableMustTile(t *testing.T) {
+	f := footer{tableOffset: 100, metaOffset: 50}
+	for name, c := range map[string]struct {
+		sections []section
+		good     bool
+	}{
+		"none":               {nil, true},
+		"adjacent":           {[]section{{1, 60, 10, 0}, {2, 70, 0, 0}, {5, 70, 30, 0}}, true},
+		"a gap":              {[]section{{1, 60, 10, 0}, {2, 71, 29, 0}}, false},
+		"an overlap":         {[]section{{1, 60, 10, 0}, {2, 69, 31, 0}}, false},
+		"a gap at the end":   {[]section{{1, 60, 10, 0}, {2, 70, 29, 0}}, false},
+		"kinds out of order": {[]section{{2, 60, 10, 0}, {1, 70, 30, 0}}, false},
+		"a kind twice":       {[]section{{1, 60, 10, 0}, {1, 70, 30, 0}}, false},
+		"before the tail":    {[]section{{1, 49, 51, 0}}, false},
+		"out of bounds":      {[]section{{1, 60, 41, 0}}, false},
+		"wrapped around":     {[]section{{1, 60, ^uint64(0) - 20, 0}}, false},
+	} {
+		var b []byte
+		for i := range c.sections {
+			b = c.sections[i].append(b)
+		}
+		got, err := parseTable("f", b, f)
+		if c.good && (err != nil || !slices.Equal(got, c.sections)) || !c.good && !isCorrupt(err) {
+			t.Errorf("%s: %v, %v", name, got, err)
+		}
+	}
+	reserved := (&section{kind: 1, offset: 60, length: 40}).append(nil)
+	reserved[4] = 1
+	if _, err := parseTable("f", reserved, f); !isCorrupt(err) {
+		t.Errorf("reserved bytes: %v", err)
+	}
+}
+
 func TestErrorsOfTheSource(t *testing.T) {
 	file := smallFile(t, S2)
 	broken := errors.New("broken")

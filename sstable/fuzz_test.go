@@ -130,74 +130,23 @@ func FuzzOpen(f *testing.F) {
 // FuzzSections opens a file whose checksums all hold, with anything in its sections and blocks.
 func FuzzSections(f *testing.F) {
 	for _, m := range []*model{smallModel(), tiledModel()} {
-		opts := smallOptions
-		opts.Compression = segfile.NoCompression
-		file, info := m.build(f, opts)
-		r, err := segfile.Open(segfile.NewBytesSource("f", file))
-		if err != nil {
-			f.Fatal(err)
-		}
-		var sections [6][]byte
-		for k := uint32(1); k < 6; k++ {
-			if sections[k], err = r.Section(k); err != nil {
-				f.Fatal(err)
-			}
-		}
-		leaves, seqs := tileArrays(r.MetaOffset(), info.Entries)
-		var tiles []byte
-		for _, a := range []tileArray{leaves, seqs} {
-			for i := range a.tiles() {
-				b, err := r.Block(a.handle(i), nil)
-				if err != nil {
-					f.Fatal(err)
-				}
-				tiles = append(tiles, b...)
-			}
-		}
+		p := takeApart(f, m)
 		var blocks []byte // length u16 and bytes each
-		for at := uint64(0); at < r.MetaOffset(); {
-			n := uint64(binary.LittleEndian.Uint32(file[at+5:]))
-			b, err := r.Block(segfile.Handle{Offset: at, Length: n + segfile.BlockOverhead}, nil)
-			if err != nil {
-				f.Fatal(err)
-			}
+		for _, b := range p.blocks {
 			blocks = append(binary.LittleEndian.AppendUint16(blocks, uint16(len(b))), b...)
-			at += n + segfile.BlockOverhead
 		}
-		f.Add(blocks, tiles, sections[1], sections[2], sections[3], sections[5])
+		f.Add(blocks, p.tiles, p.sections[1], p.sections[2], p.sections[3], p.sections[5])
 	}
 	f.Fuzz(func(t *testing.T, blocks, tiles, index, filter, upper, props []byte) {
-		var buf bytes.Buffer
-		p, err := parseProperties(props)
-		w, werr := segfile.NewWriter(&buf, segfile.WriterOptions{Compression: segfile.NoCompression, Salt: saltOf(p.ID)})
-		if werr != nil {
-			t.Fatal(werr)
-		}
+		p := parts{tiles: tiles, sections: [6][]byte{1: index, 2: filter, 3: upper, 5: props}}
 		for len(blocks) >= 2 {
 			n := min(int(binary.LittleEndian.Uint16(blocks)), len(blocks)-2)
-			_, _ = w.AppendBlock(blocks[2 : 2+n])
+			p.blocks = append(p.blocks, blocks[2:2+n])
 			blocks = blocks[2+n:]
 		}
-		w.BeginMeta()
-		if leaves, seqs := tileArrays(0, p.Entries); err == nil && p.Entries*36 <= uint64(len(tiles)) {
-			_ = leaves.write(w, tiles[:p.Entries*32])
-			_ = seqs.write(w, tiles[p.Entries*32:p.Entries*36])
-		}
-		for k, s := range [][]byte{index, filter, upper, nil, props} {
-			_ = w.AddSection(uint32(k+1), s)
-		}
-		if _, err := w.Finish(); err != nil {
-			t.Fatal(err)
-		}
-		file := buf.Bytes()
-		var table *Table
-		bounded(t, len(file), func() { table, err = Open(segfile.NewBytesSource("f", file), Options{}) })
-		if err == nil {
-			_ = table
-			useAll(t, file)
-		} else if !isCorrupt(err) {
-			t.Fatal(err)
-		}
+		file := p.assemble(t)
+		bounded(t, len(file), func() { _, _ = Open(segfile.NewBytesSource("f", file), Options{}) })
+		useAll(t, file)
 	})
 }
 
