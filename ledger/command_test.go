@@ -1,0 +1,224 @@
+package ledger
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"reflect"
+	"runtime"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+func drawCommand(t *rapid.T) *Command {
+	text := func(n int, label string) string {
+		return string(rapid.SliceOfN(rapid.Byte(), 0, n).Draw(t, label))
+	}
+	cmd := &Command{Principal: text(MaxPrincipalBytes, "principal"), IdempotencyKey: text(MaxIdempotencyBytes, "key")}
+	if cmd.IdempotencyKey != "" {
+		copy(cmd.RequestHash[:], text(merkle.HashSize, "request"))
+	}
+	for range rapid.IntRange(1, 5).Draw(t, "ops") {
+		op := WriteOp{Op: tlog.OpPut, Key: rapid.SliceOfN(rapid.Byte(), 1, 300).Draw(t, "key")}
+		if rapid.Bool().Draw(t, "delete") {
+			op.Op = tlog.OpDelete
+		} else {
+			op.ContentType = text(MaxContentTypeBytes, "content type")
+			op.Value = rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "value")
+		}
+		for range rapid.IntRange(0, maxConditions).Draw(t, "conditions") {
+			op.Conditions = append(op.Conditions, Condition{
+				Kind: rapid.SampledFrom([]ConditionKind{IfMatch, IfNoneMatch}).Draw(t, "kind"),
+				Any:  rapid.Bool().Draw(t, "any"),
+				Seqs: rapid.SliceOfN(rapid.Uint64(), 0, maxConditionSeqs).Draw(t, "seqs"),
+			})
+		}
+		cmd.Ops = append(cmd.Ops, op)
+	}
+	return cmd
+}
+
+// plain makes empty and missing slices alike, which the encoding does not tell apart.
+func plain(cmd Command) Command {
+	ops := make([]WriteOp, len(cmd.Ops))
+	for i, op := range cmd.Ops {
+		ops[i] = WriteOp{Op: op.Op, Key: append([]byte{}, op.Key...), ContentType: op.ContentType,
+			Value: append([]byte{}, op.Value...)}
+		for _, c := range op.Conditions {
+			c.Seqs = append([]uint64{}, c.Seqs...)
+			ops[i].Conditions = append(ops[i].Conditions, c)
+		}
+	}
+	cmd.Ops = ops
+	return cmd
+}
+
+func TestCommandRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cmd := drawCommand(t)
+		data, err := EncodeWrite(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := rapid.Int64Range(0, math.MaxInt64).Draw(t, "time")
+		StampTime(data, at)
+		c, err := decodeCommand(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.kind != kindWrite || c.time != at || !reflect.DeepEqual(plain(c.write), plain(*cmd)) {
+			t.Fatalf("encoded %+v at %d, decoded %+v at %d", *cmd, at, c.write, c.time)
+		}
+		if cut := rapid.IntRange(0, len(data)-1).Draw(t, "cut"); true {
+			if _, err := decodeCommand(data[:cut]); !errors.Is(err, errCommand) {
+				t.Fatalf("%d of %d bytes decode: %v", cut, len(data), err)
+			}
+		}
+		if _, err := decodeCommand(append(data, 0)); !errors.Is(err, errCommand) {
+			t.Fatalf("a byte too many decodes: %v", err)
+		}
+	})
+}
+
+func TestOwnCommandsRoundTrip(t *testing.T) {
+	for _, first := range []uint64{0, 7, sealAny} {
+		if c, err := decodeCommand(encodeSeal(first)); err != nil || c.kind != kindSeal || c.first != first {
+			t.Errorf("seal of %d decodes as %+v, %v", first, c, err)
+		}
+	}
+	d := tlog.Descriptor{FirstSeq: 3, LastSeq: 9, Entries: 7, Root: merkle.Hash{1}}
+	if c, err := decodeCommand(encodeRecord(d)); err != nil || c.kind != kindRecord || c.desc != d {
+		t.Errorf("record of %+v decodes as %+v, %v", d, c, err)
+	}
+	if !bytes.Equal(SealNow(), encodeSeal(sealAny)) {
+		t.Error("SealNow is not a seal of anything")
+	}
+}
+
+// TestEncodeWriteRefuses holds EncodeWrite to the limits, at them and one beyond.
+func TestEncodeWriteRefuses(t *testing.T) {
+	put := func(change func(*WriteOp)) Command {
+		op := WriteOp{Op: tlog.OpPut, Key: []byte("k")}
+		change(&op)
+		return Command{Ops: []WriteOp{op}}
+	}
+	one := put(func(*WriteOp) {}).Ops
+	long := func(n int) string { return string(make([]byte, n)) }
+	batch := func(n int) Command {
+		c := Command{}
+		for range n {
+			c.Ops = append(c.Ops, one[0])
+		}
+		return c
+	}
+	seqs := func(n int) Command {
+		return put(func(op *WriteOp) { op.Conditions = []Condition{{Kind: IfMatch, Seqs: make([]uint64, n)}} })
+	}
+	for name, c := range map[string]struct {
+		good, bad Command
+	}{
+		"ops":             {batch(MaxBatchOps), batch(MaxBatchOps + 1)},
+		"no ops":          {batch(1), batch(0)},
+		"key":             {put(func(op *WriteOp) { op.Key = make([]byte, MaxKeyBytes) }), put(func(op *WriteOp) { op.Key = make([]byte, MaxKeyBytes+1) })},
+		"no key":          {put(func(op *WriteOp) { op.Key = []byte{0} }), put(func(op *WriteOp) { op.Key = nil })},
+		"content type":    {put(func(op *WriteOp) { op.ContentType = long(255) }), put(func(op *WriteOp) { op.ContentType = long(256) })},
+		"principal":       {Command{Ops: one, Principal: long(255)}, Command{Ops: one, Principal: long(256)}},
+		"idempotency key": {Command{Ops: one, IdempotencyKey: long(64)}, Command{Ops: one, IdempotencyKey: long(65)}},
+		"op":              {put(func(op *WriteOp) { op.Op = tlog.OpDelete }), put(func(op *WriteOp) { op.Op = tlog.OpSegment })},
+		"deleted value":   {put(func(op *WriteOp) { op.Op = tlog.OpDelete }), put(func(op *WriteOp) { op.Op, op.Value = tlog.OpDelete, []byte("v") })},
+		"conditions": {put(func(op *WriteOp) { op.Conditions = make([]Condition, 0) }),
+			put(func(op *WriteOp) { op.Conditions = []Condition{{Kind: IfMatch}, {Kind: IfMatch}, {Kind: IfMatch}} })},
+		"condition kind": {put(func(op *WriteOp) { op.Conditions = []Condition{{Kind: IfNoneMatch}} }),
+			put(func(op *WriteOp) { op.Conditions = []Condition{{Kind: 3}} })},
+		"condition seqs": {seqs(maxConditionSeqs), seqs(maxConditionSeqs + 1)},
+	} {
+		data, err := EncodeWrite(&c.good)
+		if err != nil {
+			t.Errorf("%s: at the limit: %v", name, err)
+		} else if _, err := decodeCommand(data); err != nil {
+			t.Errorf("%s: at the limit, decoded: %v", name, err)
+		}
+		if _, err := EncodeWrite(&c.bad); err == nil {
+			t.Errorf("%s: beyond the limit is encoded", name)
+		}
+	}
+}
+
+// allocated is how many bytes fn allocates, at most: other goroutines count too.
+func allocated(fn func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	fn()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+func FuzzDecodeCommand(f *testing.F) {
+	full := Command{Principal: "app", IdempotencyKey: "id", RequestHash: merkle.Hash{1}, Ops: []WriteOp{
+		{Op: tlog.OpPut, Key: []byte("k"), ContentType: "text/plain", Value: []byte("v"),
+			Conditions: []Condition{{Kind: IfMatch, Seqs: []uint64{1, 2}}, {Kind: IfNoneMatch, Any: true}}},
+		{Op: tlog.OpDelete, Key: []byte("k")},
+	}}
+	for _, cmd := range []Command{full, {Ops: full.Ops[1:]}} {
+		data, err := EncodeWrite(&cmd)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	f.Add(encodeSeal(sealAny))
+	f.Add(encodeRecord(tlog.Descriptor{FirstSeq: 1, LastSeq: 2, Entries: 2}))
+	f.Add(append(make([]byte, commandHeaderBytes), 0xff))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var c command
+		var err error
+		if n := allocated(func() { c, err = decodeCommand(data) }); n > uint64(len(data))+1<<20 {
+			t.Fatalf("%d bytes allocated for %d", n, len(data))
+		}
+		if err != nil {
+			if !errors.Is(err, errCommand) {
+				t.Fatalf("error is not errCommand: %v", err)
+			}
+			return
+		}
+		if c.kind != kindWrite {
+			return
+		}
+		again, err := EncodeWrite(&c.write)
+		if err != nil {
+			t.Fatalf("what was decoded does not encode: %v", err)
+		}
+		StampTime(again, c.time)
+		back, err := decodeCommand(again)
+		if err != nil || !reflect.DeepEqual(back, c) {
+			t.Fatalf("decoded %+v, then %+v, %v", c, back, err)
+		}
+	})
+}
+
+// TestDecodeCommandIsBounded feeds the counts that promise the most for the fewest bytes.
+func TestDecodeCommandIsBounded(t *testing.T) {
+	small := Command{}
+	for range 5_000 {
+		small.Ops = append(small.Ops, WriteOp{Op: tlog.OpPut, Key: []byte("k"),
+			Conditions: []Condition{{Kind: IfMatch}, {Kind: IfMatch}}})
+	}
+	wide := Command{}
+	for range 1_000 {
+		wide.Ops = append(wide.Ops, WriteOp{Op: tlog.OpPut, Key: []byte("k"),
+			Conditions: []Condition{{Kind: IfMatch, Seqs: make([]uint64, maxConditionSeqs)}}})
+	}
+	for name, cmd := range map[string]*Command{"many conditions": &small, "many tags": &wide} {
+		data, err := EncodeWrite(cmd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := allocated(func() { _, err = decodeCommand(data) }); err != nil || n > uint64(len(data))+1<<20 {
+			t.Errorf("%s: %d bytes allocated for %d, %v", name, n, len(data), err)
+		}
+	}
+}
