@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -69,26 +70,45 @@ func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
 	c.versionHeaders(e)
 	contentType := e.ContentType
 	if contentType == "" {
-		contentType = defaultContentType
+		contentType, c.untyped = defaultContentType, true
 	}
 	c.head.add("Content-Type", contentType)
 	c.head.addDigest(valueSum(e))
-	c.head.addUint("Content-Length", uint64(part.length))
+	c.contentLength(part.length)
 	status := http.StatusOK
 	if part.partial {
 		status = http.StatusPartialContent
 		c.head.add("Content-Range", "bytes "+strconv.Itoa(part.from)+"-"+strconv.Itoa(part.from+part.length-1)+
 			"/"+strconv.Itoa(len(e.Value)))
 	}
-	h := c.w.Header()
-	h["Accept-Ranges"] = c.api.fixed.ranges
-	// A stored page must not act with the rights of this origin, where the admin routes are.
-	h["Content-Security-Policy"] = c.api.fixed.sandbox
+	if len(e.Value) > netBuffer {
+		c.w.Header()["Accept-Ranges"] = c.api.fixed.ranges // who would read a short value in parts?
+	}
+	if active(contentType) {
+		c.w.Header()["Content-Security-Policy"] = c.api.fixed.sandbox
+	}
 	c.begin(status)
 	if c.r.Method != http.MethodHead {
 		_, _ = c.Write(e.Value[part.from : part.from+part.length])
 	}
 	return nil
+}
+
+// active says that a browser may run what is in a document of this type: HTML, and everything that is XML. Such a value
+// is sandboxed, as it must not act with the rights of this origin, where the admin routes are. Other types are shown or
+// saved, and nosniff keeps them from being taken for these.
+func active(contentType string) bool {
+	return containsFold(contentType, "html") || containsFold(contentType, "xml")
+}
+
+// containsFold says that s has part in it, in upper or lower case.
+func containsFold(s, part string) bool {
+	for i := 0; i+len(part) <= len(s); i++ {
+		if strings.EqualFold(s[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return false
 }
 
 // versionHeaders names the version that is answered.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func TestPutAnswersWithReceipt(t *testing.T) {
@@ -44,9 +46,9 @@ func TestGetAnswersWithVersion(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD"} {
 		p := r.do(method, "/v1/kv/a", "").wants(t, 200).has(t, "Content-Type", "application/octet-stream", "Etag", `"1"`,
 			"X-Scribe-Seq", "1", "X-Scribe-Time", at.Format("2006-01-02T15:04:05.000000Z"),
-			"Last-Modified", at.Format(http.TimeFormat), "Content-Length", "5", "X-Content-Type-Options", "nosniff",
-			"Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":", "Accept-Ranges", "bytes",
-			"Content-Security-Policy", "sandbox", "Cache-Control", "no-cache")
+			"Last-Modified", at.Format(http.TimeFormat), "Content-Length", "5",
+			"Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":", "Cache-Control", "no-cache",
+			"Content-Security-Policy", "")
 		if want := map[string]string{"GET": "\x00two\xff"}[method]; p.body != want {
 			t.Errorf("%s: body %q", method, p.body)
 		}
@@ -59,6 +61,30 @@ func TestGetAnswersWithVersion(t *testing.T) {
 		t.Errorf("seq=0 gives %q", p.body)
 	}
 	r.do("HEAD", "/v1/kv/nope", "").wants(t, 404).has(t, "Content-Type", "application/problem+json")
+}
+
+func TestActiveContentIsSandboxed(t *testing.T) {
+	r := newRig(t, nil)
+	for contentType, policy := range map[string]string{"text/html": "sandbox", "Text/HTML; charset=utf-8": "sandbox",
+		"image/svg+XML": "sandbox", "application/xhtml+xml": "sandbox", "text/xml": "sandbox", "text/plain": "",
+		"application/json": "", "image/png": "", "ml": ""} {
+		r.put("/v1/kv/a", strings.Repeat("x", netBuffer+1), "Content-Type: "+contentType).wants(t, 201)
+		r.get("/v1/kv/a").wants(t, 200).has(t, "Content-Security-Policy", policy, "X-Content-Type-Options", "nosniff",
+			"Accept-Ranges", "bytes")
+	}
+}
+
+func TestTimesAreWrittenAsPackageTimeDoes(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		micros := rapid.Int64Range(0, 253_402_300_799_999_999).Draw(t, "micros") // to the end of the year 9999
+		at := time.UnixMicro(micros).UTC()
+		if got, want := string(appendTime(nil, micros)), at.Format("2006-01-02T15:04:05.000000Z"); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+		if got, want := string(appendDate(nil, at)), at.Format(http.TimeFormat); got != want {
+			t.Fatalf("%s, want %s", got, want)
+		}
+	})
 }
 
 func TestEmptyValueReadsBack(t *testing.T) {

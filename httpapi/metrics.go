@@ -32,13 +32,13 @@ const codeClasses = 6
 func newMetrics(a *API) *metrics {
 	m := &metrics{
 		api:     a,
-		started: a.opt.Now(),
+		started: time.Now(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "scribe_http_requests_total",
 			Help: "Requests by route class, method and class of status.",
 		}, []string{"route", "method", "code"}),
 		duration: prometheus.NewDesc("scribe_http_request_duration_seconds",
-			"Time from a request's headers to the end of its handling, by route class.", []string{"route"}, nil),
+			"Time from a request's headers to the last piece of its answer, by route class.", []string{"route"}, nil),
 		inFlight: prometheus.NewDesc("scribe_http_requests_in_flight", "Requests being handled.", nil, nil),
 		bytes: prometheus.NewDesc("scribe_http_in_flight_bytes",
 			"Bytes of bodies, pages and large values that are held.", nil, nil),
@@ -125,7 +125,7 @@ func (c *call) metricsDigest() error {
 		InFlight      int64                  `json:"requests_in_flight"`
 		InFlightBytes int64                  `json:"in_flight_bytes"`
 		Routes        map[string]latencyJSON `json:"routes"`
-	}{s.NodeID, s.Role, a.opt.Now().Sub(a.metrics.started).Seconds(), s.Term, s.CommitIndex, s.AppliedIndex, s.TreeSize,
+	}{s.NodeID, s.Role, time.Since(a.metrics.started).Seconds(), s.Term, s.CommitIndex, s.AppliedIndex, s.TreeSize,
 		a.inFlight.Load(), a.budget.held.Load(), routes})
 }
 

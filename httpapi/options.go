@@ -43,9 +43,6 @@ type Options struct {
 	RequestTimeout time.Duration // for the commit of a write and for a read barrier, default 30 s
 	HeaderTimeout  time.Duration // for the request's headers, default 10 s
 	IdleTimeout    time.Duration // of a connection between requests, default 2 min
-
-	// Now is the clock of latencies, default time.Now. Deadlines on sockets always follow the real clock.
-	Now func() time.Time
 }
 
 // withDefaults returns o with every zero filled in and every limit cut to what the format can hold.
@@ -71,9 +68,6 @@ func (o Options) withDefaults() Options {
 	o.RequestTimeout = limit(o.RequestTimeout, 30*time.Second, time.Hour)
 	o.HeaderTimeout = limit(o.HeaderTimeout, 10*time.Second, time.Hour)
 	o.IdleTimeout = limit(o.IdleTimeout, 2*time.Minute, time.Hour)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	return o
 }
 
