@@ -69,7 +69,10 @@ func sameEntries(got, want []raft.Entry) error {
 
 func methods(t *testing.T, test func(*testing.T, AppendMethod)) {
 	for _, m := range []AppendMethod{ByPwrite, ByStores} {
-		t.Run(m.String(), func(t *testing.T) { test(t, m) })
+		t.Run(m.String(), func(t *testing.T) {
+			t.Parallel()
+			test(t, m)
+		})
 	}
 }
 
