@@ -41,6 +41,11 @@ func serve(c config.Config, stderr io.Writer) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
+	// From here on no signal ends the process by itself; one that comes before the node is open waits in the channel.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
 	// The address is taken before the data is opened: a busy port should not cost a recovery.
 	listener, err := net.Listen("tcp", c.Network.ListenAddr)
 	if err != nil {
@@ -63,15 +68,13 @@ func serve(c config.Config, stderr io.Writer) error {
 	go func() { served <- server.Serve(listener) }()
 	logs.Info("serving", "url", "http://"+listener.Addr().String(), "node_id", c.Node.ID, "data_dir", c.Node.DataDir,
 		"version", version())
-	err = wait(c, n, logs, served, func() { banner(stderr, c, listener.Addr().String()) })
+	err = wait(c, n, logs, signals, served, func() { banner(stderr, c, listener.Addr().String()) })
 	return errors.Join(err, shutdown(c, server, n, logs.Logger))
 }
 
 // wait returns when the process should end: nil for a signal. It calls ready once the node is.
-func wait(c config.Config, n *node.Node, logs *logging, served <-chan error, ready func()) error {
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	defer signal.Stop(signals)
+func wait(c config.Config, n *node.Node, logs *logging, signals <-chan os.Signal, served <-chan error,
+	ready func()) error {
 	becameReady := n.Ready()
 	for {
 		select {
