@@ -138,7 +138,7 @@ func (c *call) answer(p *problem) {
 		c.head.addUint("X-Scribe-Seq", p.seq)
 	}
 	switch p.status {
-	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInsufficientStorage:
 		c.head.add("Retry-After", "1")
 	case http.StatusRequestedRangeNotSatisfiable:
 		c.head.add("Content-Range", "bytes */"+strconv.Itoa(p.size))
