@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"errors"
+	"bytes"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -36,8 +36,6 @@ func smallOptions(fs vfs.FS, method wal.AppendMethod) Options {
 		Ledger: ledger.Options{SealBytes: 20 << 10, SealAge: -1, BlockBytes: 2 << 10, BlockCacheBytes: 1 << 20},
 	}
 }
-
-var crashSizes = Sizes{Small: 600, Large: 65 << 10, Every: 60}
 
 // survival is one way in which a power cut may leave the disk.
 type survival struct {
@@ -121,21 +119,56 @@ func agreesWithItself(l *ledger.Ledger) error {
 	return nil
 }
 
-// TestCrashPoints crashes at every file system operation of a script.
+// crashScript is a script to crash, and how large the log's files are for it.
+type crashScript struct {
+	name      string
+	method    wal.AppendMethod
+	fileBytes int64
+	steps     []Step
+}
+
+// crashScripts are the long script, by both ways of appending, and a short one in which most entries have a log file of
+// their own, so that a trim that goes one entry too far shows.
+func crashScripts() []crashScript {
+	long := Script(1, 200, Sizes{Small: 600, Large: 65 << 10, Every: 60})
+	return []crashScript{
+		{"pwrite", wal.ByPwrite, 16 << 10, long},
+		{"stores", wal.ByStores, 16 << 10, long},
+		{"files", wal.ByPwrite, 4 << 10, fileEach(5)},
+	}
+}
+
+// fileEach is a script whose entries behind each seal have a log file each when it is trimmed.
+func fileEach(rounds int) (steps []Step) {
+	put := func(i int) {
+		steps = append(steps, Step{Kind: StepWrite, Write: &ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut,
+			Key: fmt.Appendf(nil, "k/%d", i), Value: bytes.Repeat([]byte{byte(i)}, 3700)}}}}, Step{Kind: StepRun})
+	}
+	for i := range rounds {
+		put(2 * i)
+		steps = append(steps, Step{Kind: StepSeal}, Step{Kind: StepRun})
+		put(2*i + 1)
+		put(2*i + 1)
+		steps = append(steps, Step{Kind: StepFlush}, Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepTrim})
+	}
+	return steps
+}
+
+// TestCrashPoints crashes at every file system operation of the scripts.
 func TestCrashPoints(t *testing.T) {
 	stride := int64(1)
 	if testing.Short() || raceDetector {
 		stride = 13
 	}
-	for _, method := range []wal.AppendMethod{wal.ByPwrite, wal.ByStores} {
-		t.Run(method.String(), func(t *testing.T) {
+	for _, script := range crashScripts() {
+		t.Run(script.name, func(t *testing.T) {
 			t.Parallel()
-			crashEverywhere(t, method, stride)
+			crashEverywhere(t, script, stride)
 		})
 	}
 }
 
-func crashEverywhere(t *testing.T, method wal.AppendMethod, stride int64) {
+func crashEverywhere(t *testing.T, script crashScript, stride int64) {
 	mem := vfs.NewMem()
 	var p *Player
 	points, clones := int64(0), 0
@@ -146,7 +179,7 @@ func crashEverywhere(t *testing.T, method wal.AppendMethod, stride int64) {
 		}
 		points++
 		for _, s := range survivals(op.N, 5) {
-			name := fmt.Sprintf("%v/%d/%s", method, op.N, s.name)
+			name := fmt.Sprintf("%s/%d/%s", script.name, op.N, s.name)
 			if !wanted(name) {
 				continue
 			}
@@ -156,10 +189,12 @@ func crashEverywhere(t *testing.T, method wal.AppendMethod, stride int64) {
 			}
 		}
 	}
-	p = NewPlayer(smallOptions(vfs.NewInject(mem, vfs.OnOp(crash)), method))
+	o := smallOptions(vfs.NewInject(mem, vfs.OnOp(crash)), script.method)
+	o.WAL.FileBytes = script.fileBytes
+	p = NewPlayer(o)
 	err := p.Open()
 	if err == nil {
-		err = p.Play(Script(1, 200, crashSizes))
+		err = p.Play(script.steps)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -167,13 +202,13 @@ func crashEverywhere(t *testing.T, method wal.AppendMethod, stride int64) {
 	if err := p.Model.Check(p.Stack.Ledger(), p.Model.Size()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(p.Stack.Ledger().Manifest().Segments); n < 4 || p.Stack.Log().FirstIndex() == 1 {
-		t.Fatalf("the script makes %d segments, its log begins at %d: too little to crash in", n, p.Stack.Log().FirstIndex())
+	if n, first := len(p.Stack.Ledger().Manifest().Segments), p.Stack.Log().FirstIndex(); n < 3 || first == 1 {
+		t.Fatalf("the script makes %d segments, its log begins at %d: too little to crash in", n, first)
 	}
 	if testing.Verbose() {
 		t.Logf("%d crash points, %d states of the disk, %d entries", points, clones, p.Model.Size())
 	}
-	if err := p.Stack.Close(); err != nil && !errors.Is(err, ledger.ErrClosed) {
+	if err := p.Stack.Close(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -81,8 +81,8 @@ func operations(t *testing.T, method wal.AppendMethod) (ops []vfs.Op) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(p.Stack.Ledger().Manifest().Segments); n < 2 || p.Stack.Log().FirstIndex() == 1 {
-		t.Fatalf("the script makes %d segments, its log begins at %d: too little to fail in", n, p.Stack.Log().FirstIndex())
+	if n, first := len(p.Stack.Ledger().Manifest().Segments), p.Stack.Log().FirstIndex(); n < 2 || first == 1 {
+		t.Fatalf("the script makes %d segments, its log begins at %d: too little to fail in", n, first)
 	}
 	if err := p.Stack.Close(); err != nil {
 		t.Fatal(err)
