@@ -15,9 +15,10 @@ func TestMemoryRoundTrip(t *testing.T) {
 		window := rapid.IntRange(1, 6).Draw(t, "window")
 		m := newMemory(window)
 		var all []*remembered
-		for _, key := range rapid.SliceOfNDistinct(rapid.StringN(1, 16, MaxIdempotencyBytes), 0, 12, rapid.ID).Draw(t, "keys") {
-			r := &remembered{key: key, request: merkle.Hash{byte(len(all))}, firstSeq: rapid.Uint64().Draw(t, "seq"),
-				count: rapid.Uint64().Draw(t, "count"), time: rapid.Int64().Draw(t, "time"), leaf: merkle.Hash{1, byte(len(all))}}
+		keys := rapid.SliceOfNDistinct(rapid.StringN(1, 16, MaxIdempotencyBytes), 0, 12, rapid.ID).Draw(t, "keys")
+		for i, key := range keys {
+			r := &remembered{key: key, request: merkle.Hash{byte(i)}, firstSeq: rapid.Uint64().Draw(t, "seq"),
+				count: rapid.Uint64().Draw(t, "count"), time: rapid.Int64().Draw(t, "time"), leaf: merkle.Hash{1, byte(i)}}
 			m.add(r)
 			all = append(all, r)
 		}

@@ -133,6 +133,11 @@ func Open(opts Options) (*Ledger, error) {
 	if err := l.removeTemporary(); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
+	// A manifest that an earlier process put in place and did not live to sync must not be undone by a power cut once the
+	// log is trimmed on the strength of it.
+	if err := opts.FS.SyncDir(opts.Dir); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
 	state, err := l.readManifest()
 	if err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)

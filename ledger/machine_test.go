@@ -92,7 +92,8 @@ func (x *machine) apply(t *rapid.T, data []byte, want func(time int64) Result) {
 }
 
 func drawKey(t *rapid.T) []byte {
-	return []byte(rapid.SampledFrom([]string{"a", "a\x00", "a/b", "a/c", "ab", "b", "\x00", "\xff", "\xff\xff"}).Draw(t, "key"))
+	keys := []string{"a", "a\x00", "a/b", "a/c", "ab", "b", "\x00", "\xff", "\xff\xff"}
+	return []byte(rapid.SampledFrom(keys).Draw(t, "key"))
 }
 
 func (x *machine) drawConditions(t *rapid.T) (out []Condition) {

@@ -12,10 +12,11 @@ import (
 // so far and, once it is sealed, in its segment's tree. *NotFoundError when the key was never written,
 // ErrVersionNotFound when BySeq does not name a version of it.
 //
-// The value is hashed again and the record built from it, so an entry whose stored bytes no longer give the leaf that
-// the trees hold is a *vfs.CorruptError here, whatever its checksums say.
+// The record is built again from what is stored, and a small value hashed again, so an entry that no longer gives the
+// leaf that the trees hold is a *vfs.CorruptError here, whatever its checksums say. A large value is not read for this:
+// its hash is stored beside it, and whoever reads the value can compare.
 func (l *Ledger) Prove(key []byte, sel Selector) (*Proof, error) {
-	e, err := l.version(key, sel)
+	e, err := l.version(key, sel, true)
 	if err != nil {
 		return nil, err
 	}

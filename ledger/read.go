@@ -12,8 +12,14 @@ func (l *Ledger) NextSeq() uint64 { return l.published.Load() }
 
 // Get returns a live version of key with its value, as sel picks. *NotFoundError when the key had no live version then,
 // ErrVersionNotFound when BySeq names no put of the key, *vfs.CorruptError.
-func (l *Ledger) Get(key []byte, sel Selector) (*Entry, error) {
-	e, err := l.version(key, sel)
+func (l *Ledger) Get(key []byte, sel Selector) (*Entry, error) { return l.live(key, sel, false) }
+
+// Peek is Get, except that it does not read a large value out of a segment: Value is nil then, ValueSize and ValueHash
+// are set. Whoever wants it asks Get for that seq, and knows before how much memory that takes.
+func (l *Ledger) Peek(key []byte, sel Selector) (*Entry, error) { return l.live(key, sel, true) }
+
+func (l *Ledger) live(key []byte, sel Selector, peek bool) (*Entry, error) {
+	e, err := l.version(key, sel, peek)
 	switch {
 	case err != nil:
 		return nil, err
@@ -28,7 +34,7 @@ func (l *Ledger) Get(key []byte, sel Selector) (*Entry, error) {
 }
 
 // version returns the version of key that sel picks, a tombstone too; nil when there is none.
-func (l *Ledger) version(key []byte, sel Selector) (*Entry, error) {
+func (l *Ledger) version(key []byte, sel Selector, peek bool) (*Entry, error) {
 	// The size is read before the view: every entry below it is in this view or in a later one's older part.
 	next := l.published.Load()
 	v, err := l.acquire()
@@ -48,7 +54,7 @@ func (l *Ledger) version(key []byte, sel Selector) (*Entry, error) {
 		if sel.Seq >= next {
 			return nil, ErrVersionNotFound
 		}
-		e, err := v.at(sel.Seq)
+		e, err := v.at(sel.Seq, peek)
 		if err != nil {
 			return nil, err
 		}
@@ -65,12 +71,12 @@ func (l *Ledger) version(key []byte, sel Selector) (*Entry, error) {
 		}
 		maxSeq = n - 1
 	}
-	return v.get(key, maxSeq, false)
+	return v.get(key, maxSeq, peek)
 }
 
 // Exists says whether key was ever written.
 func (l *Ledger) Exists(key []byte) (bool, error) {
-	e, err := l.version(key, Selector{})
+	e, err := l.version(key, Selector{}, true)
 	return e != nil, err
 }
 

@@ -72,16 +72,13 @@ func (v *view) release() {
 	}
 }
 
-// get is Get, with nil for not found; with keysOnly a large value's blocks are not read, and the value may be nil.
-func (t *table) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
-	var e Entry
-	var found bool
-	var err error
-	if keysOnly {
-		e, _, found, err = t.Find(key, maxSeq)
-	} else {
-		e, found, err = t.Get(key, maxSeq)
+// get is Get or Peek, with nil for not found.
+func (t *table) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
+	look := t.Get
+	if peek {
+		look = t.Peek
 	}
+	e, found, err := look(key, maxSeq)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -123,9 +120,10 @@ func (l *Ledger) swap(edit func(*view)) {
 	old.release()
 }
 
-// get returns the newest version of key with seq <= maxSeq, tombstones included; nil when there is none. Memtables and
-// segments split the ledger by seq, so the first hit from the new end is the answer.
-func (v *view) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
+// get returns the newest version of key with seq <= maxSeq, tombstones included; nil when there is none. With peek a
+// large value in a segment is left out. Memtables and segments split the ledger by seq, so the first hit from the new end
+// is the answer.
+func (v *view) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
 	if v.active.first <= maxSeq {
 		if e := v.active.get(key, maxSeq); e != nil {
 			return e, nil
@@ -140,7 +138,7 @@ func (v *view) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
 	}
 	for i := len(v.tables) - 1; i >= 0; i-- {
 		if t := v.tables[i]; t.first <= maxSeq {
-			if e, err := t.get(key, maxSeq, keysOnly); err != nil || e != nil {
+			if e, err := t.get(key, maxSeq, peek); err != nil || e != nil {
 				return e, err
 			}
 		}
@@ -148,10 +146,14 @@ func (v *view) get(key []byte, maxSeq uint64, keysOnly bool) (*Entry, error) {
 	return nil, nil
 }
 
-// at returns the entry with a seq; nil when the view does not hold it.
-func (v *view) at(seq uint64) (*Entry, error) {
+// at returns the entry with a seq, with peek as get; nil when the view does not hold it.
+func (v *view) at(seq uint64, peek bool) (*Entry, error) {
 	if t := v.tableOf(seq); t != nil {
-		e, err := t.GetBySeq(seq)
+		look := t.GetBySeq
+		if peek {
+			look = t.PeekBySeq
+		}
+		e, err := look(seq)
 		return &e, err
 	}
 	if m := v.memtableOf(seq); m != nil {
