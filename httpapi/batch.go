@@ -34,14 +34,15 @@ func (c *call) batch() error {
 		return &problem{status: http.StatusUnsupportedMediaType, code: codeMediaType,
 			detail: "a batch is " + mediaJSON + " or " + mediaBinaryBatch}
 	}
-	body, err := c.readBody(ledger.MaxBatchBytes, batchTooLarge)
+	limits := batchLimits{key: c.api.opt.MaxKeyBytes, value: c.api.opt.MaxValueBytes, ops: c.api.opt.MaxBatchOps,
+		bytes: c.api.opt.MaxBatchBytes}
+	body, err := c.readBody(limits.bytes, limits.tooLarge)
 	if err != nil {
 		return err
 	}
 	c.unread = false
 	cmd := &ledger.Command{IdempotencyKey: idem}
 	c.identify(cmd, nil, body)
-	limits := batchLimits{key: c.api.opt.MaxKeyBytes, value: c.api.opt.MaxValueBytes}
 	if media == mediaJSON {
 		cmd.Ops, err = decodeBatchJSON(body, limits)
 	} else {
@@ -65,19 +66,23 @@ func (c *call) batch() error {
 	return nil
 }
 
-func batchTooLarge() *problem {
-	return &problem{status: http.StatusRequestEntityTooLarge, code: codeBatchTooLarge,
-		detail: "a batch has at most " + strconv.Itoa(ledger.MaxBatchOps) + " operations and " +
-			strconv.Itoa(ledger.MaxBatchBytes) + " bytes of body"}
-}
-
-// batchLimits bound the keys and values of a batch.
+// batchLimits bound a batch and the keys and values in it. They are the Options of the same names.
 type batchLimits struct {
 	key, value int
+	ops, bytes int
 }
 
-// check judges the sizes in operation i.
+func (l batchLimits) tooLarge() *problem {
+	return &problem{status: http.StatusRequestEntityTooLarge, code: codeBatchTooLarge,
+		detail: "a batch has at most " + strconv.Itoa(l.ops) + " operations and " + strconv.Itoa(l.bytes) +
+			" bytes of body"}
+}
+
+// check judges operation i: whether there may be so many, and its sizes.
 func (l batchLimits) check(op *ledger.WriteOp, i int) error {
+	if i >= l.ops {
+		return l.tooLarge().atOp(i)
+	}
 	if err := checkKey(op.Key, l.key); err != nil {
 		return opProblem(err, i)
 	}
@@ -95,14 +100,6 @@ func opProblem(err error, i int) error {
 		return p.atOp(i)
 	}
 	return err
-}
-
-// appendOp adds an operation, unless there are too many.
-func appendOp(ops []ledger.WriteOp, op *ledger.WriteOp) ([]ledger.WriteOp, error) {
-	if len(ops) == ledger.MaxBatchOps {
-		return nil, batchTooLarge()
-	}
-	return append(ops, *op), nil
 }
 
 func emptyBatch() *problem { return badRequest("a batch has at least one operation") }

@@ -13,7 +13,7 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-var testLimits = batchLimits{key: 64, value: 1000}
+var testLimits = batchLimits{key: 64, value: 1000, ops: ledger.MaxBatchOps}
 
 // appendBatchBinary appends one operation as decodeBatchBinary reads it.
 func appendBatchBinary(dst []byte, op *ledger.WriteOp) []byte {

@@ -14,7 +14,7 @@ import (
 // The value of a delete has length 0. Lengths are in the shortest form, so a list of operations has one encoding. Keys
 // and values are slices of body.
 func decodeBatchBinary(body []byte, limits batchLimits) ([]ledger.WriteOp, error) {
-	ops := make([]ledger.WriteOp, 0, countBinary(body))
+	ops := make([]ledger.WriteOp, 0, countBinary(body, limits.ops))
 	for i := 0; len(body) > 0; i++ {
 		op := ledger.WriteOp{Op: tlog.Op(body[0])}
 		if op.Op != tlog.OpPut && op.Op != tlog.OpDelete {
@@ -34,10 +34,7 @@ func decodeBatchBinary(body []byte, limits batchLimits) ([]ledger.WriteOp, error
 		if err := limits.check(&op, i); err != nil {
 			return nil, err
 		}
-		var err error
-		if ops, err = appendOp(ops, &op); err != nil {
-			return nil, err
-		}
+		ops = append(ops, op)
 	}
 	if len(ops) == 0 {
 		return nil, emptyBatch()
@@ -47,9 +44,9 @@ func decodeBatchBinary(body []byte, limits batchLimits) ([]ledger.WriteOp, error
 
 // countBinary returns how many operations body seems to hold, so that the list of them is made once. What is malformed
 // ends the count; more than a batch may hold are not counted.
-func countBinary(body []byte) int {
+func countBinary(body []byte, most int) int {
 	n := 0
-	for ok := true; ok && len(body) > 1 && n < ledger.MaxBatchOps; n++ {
+	for ok := true; ok && len(body) > 1 && n < most; n++ {
 		if _, body, ok = cutSized(body[1:]); ok {
 			_, body, ok = cutSized(body)
 		}

@@ -36,8 +36,8 @@ func decodeBatchJSON(body []byte, limits batchLimits) ([]ledger.WriteOp, error) 
 			if err != nil {
 				return opProblem(err, i)
 			}
-			ops, err = appendOp(ops, &op)
-			return err
+			ops = append(ops, op)
+			return nil
 		})
 	})
 	switch {

@@ -82,7 +82,7 @@ func BenchmarkDecodeBatch1000(b *testing.B) {
 	op := `{"op":"put","key":"key-0123456789ab","value":"` + strings.Repeat("v", 256) + `"},`
 	text := strings.Repeat(op, 1000)
 	text = `{"ops":[` + text[:len(text)-1] + `]}`
-	limits := batchLimits{key: 4096, value: 1 << 20}
+	limits := batchLimits{key: 4096, value: 1 << 20, ops: ledger.MaxBatchOps}
 	b.Run("binary", func(b *testing.B) {
 		b.SetBytes(int64(len(bin)))
 		for b.Loop() {

@@ -27,6 +27,10 @@ type Options struct {
 	MaxKeyBytes int
 	// MaxValueBytes is the size of the largest value: default ledger.MaxValueBytes, most ledger.MaxValueBytesLimit.
 	MaxValueBytes int
+	// MaxBatchOps and MaxBatchBytes bound a batch and its body: defaults and most ledger.MaxBatchOps and
+	// ledger.MaxBatchBytes.
+	MaxBatchOps   int
+	MaxBatchBytes int
 	// MaxInflightBytes bounds bodies, pages and large values held at one time, default 256 MiB. A single request that
 	// needs more takes all of it.
 	MaxInflightBytes int64
@@ -59,6 +63,8 @@ func (o Options) withDefaults() Options {
 	}
 	o.MaxKeyBytes = limit(o.MaxKeyBytes, ledger.MaxKeyBytes, ledger.MaxKeyBytes)
 	o.MaxValueBytes = limit(o.MaxValueBytes, ledger.MaxValueBytes, ledger.MaxValueBytesLimit)
+	o.MaxBatchOps = limit(o.MaxBatchOps, ledger.MaxBatchOps, ledger.MaxBatchOps)
+	o.MaxBatchBytes = limit(o.MaxBatchBytes, ledger.MaxBatchBytes, ledger.MaxBatchBytes)
 	o.MaxInflightBytes = limit(o.MaxInflightBytes, 256<<20, 1<<62)
 	o.MaxPageBytes = limit(o.MaxPageBytes, 8<<20, 1<<30)
 	o.MaxHeaderBytes = limit(o.MaxHeaderBytes, 64<<10, 16<<20)

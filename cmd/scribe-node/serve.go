@@ -59,6 +59,7 @@ func serve(c config.Config, stderr io.Writer) error {
 	api := httpapi.New(httpapi.Options{
 		Backend: backend{n.Ledger(), n}, Logger: logs.Logger, Registerer: registry, Gatherer: registry, Version: version(),
 		MaxKeyBytes: int(c.Limits.MaxKeyBytes), MaxValueBytes: int(c.Limits.MaxValueBytes),
+		MaxBatchOps: c.Limits.MaxBatchOps, MaxBatchBytes: int(c.Limits.MaxBatchBytes),
 		MaxInflightBytes: c.Limits.MaxInflightBytes, MaxHeaderBytes: int(c.Limits.MaxHeaderBytes),
 		BodyTimeout: c.HTTP.BodyTimeout, RequestTimeout: c.HTTP.RequestTimeout, HeaderTimeout: c.HTTP.ReadHeaderTimeout,
 		IdleTimeout: c.HTTP.IdleTimeout,
