@@ -49,11 +49,12 @@ func TestReadersBesideWriter(t *testing.T) {
 	}
 	// Some iterators live through everything, the end of the ledger too.
 	var long []pinnedIterator
-	index := uint64(0)
+	index, puts := uint64(0), 0
 	for r.l.NextSeq() < 2_500 || reads.Load() < 500 {
 		index++
 		seq := r.l.NextSeq()
-		mustApply(t, r.l, index, putCommand(t, fmt.Sprintf("k/%02d", seq%37), fmt.Appendf(nil, "%d", seq)))
+		mustApply(t, r.l, index, putCommand(t, fmt.Sprintf("k/%02d", puts%37), fmt.Appendf(nil, "%d", seq)))
+		puts++
 		for _, w := range r.l.Wanted(time.UnixMicro(0)) {
 			index++
 			mustApply(t, r.l, index, w.Data)
@@ -135,7 +136,7 @@ func readGet(l *Ledger, n uint64) error {
 	if err != nil {
 		return err
 	}
-	// Of the last 60 entries at most some are records of segments: the key's newest version is among them.
+	// The keys take turns, so one of the last 37 puts is this key's; records of segments stand between them.
 	if e.Seq+120 < before {
 		return fmt.Errorf("newest version of %q is %d of %d entries", e.Key, e.Seq, before)
 	}

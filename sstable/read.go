@@ -21,6 +21,16 @@ func (t *Table) MayContain(key []byte) bool {
 // Get returns the newest version of key whose seq is at most maxSeq, tombstones included. It reads one block at most,
 // and the value's when that is a large one.
 func (t *Table) Get(key []byte, maxSeq uint64) (Entry, bool, error) {
+	e, found, err := t.Peek(key, maxSeq)
+	if err == nil && found && e.Value == nil && e.ValueSize > 0 {
+		e, err = t.GetBySeq(e.Seq)
+	}
+	return e, found && err == nil, err
+}
+
+// Peek is Get, except that it does not read a large value: the entry's Value is nil then, its ValueSize and ValueHash
+// are set. Whoever wants it calls GetBySeq, and knows before how much memory that takes.
+func (t *Table) Peek(key []byte, maxSeq uint64) (Entry, bool, error) {
 	if maxSeq < t.props.FirstSeq || !t.MayContain(key) {
 		return Entry{}, false, nil
 	}
@@ -33,10 +43,24 @@ func (t *Table) Get(key []byte, maxSeq uint64) (Entry, bool, error) {
 		return Entry{}, false, nil
 	}
 	var e Entry
-	if err := t.entry(&e, b, i, false); err != nil {
-		return Entry{}, false, err
+	err = t.peek(&e, b, i)
+	return e, err == nil, err
+}
+
+// PeekBySeq is GetBySeq as Peek is Get.
+func (t *Table) PeekBySeq(seq uint64) (Entry, error) {
+	b, i, err := t.locate(seq, true)
+	if err != nil {
+		return Entry{}, err
 	}
-	return e, true, nil
+	var e Entry
+	err = t.peek(&e, b, i)
+	return e, err
+}
+
+// peek fills e with entry i of b, and with its value if the block holds it.
+func (t *Table) peek(e *Entry, b *dataBlock, i int) error {
+	return t.entry(e, b, i, b.entries[i].flags&flagLarge != 0)
 }
 
 // Find is Get for a proof: ordinal is where the version stands in segment order, or, when none is found, where it
@@ -68,7 +92,8 @@ func (t *Table) GetBySeq(seq uint64) (Entry, error) {
 		return Entry{}, err
 	}
 	var e Entry
-	return e, t.entry(&e, b, i, false)
+	err = t.entry(&e, b, i, false)
+	return e, err
 }
 
 // TimeAt returns the time of the entry with this seq.
