@@ -33,6 +33,11 @@ func closedStack(t *testing.T) (*Player, *vfs.Mem) {
 	if err == nil {
 		err = p.Play(Script(5, 60, Sizes{Small: 120, Large: 900, Every: 20}))
 	}
+	// Batches whose loss would show: the log ends with puts.
+	for i := 0; i < 12 && err == nil; i++ {
+		err = p.Play([]Step{{Kind: StepWrite, Write: &ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut,
+			Key: fmt.Appendf(nil, "last/%d", i), Value: bytes.Repeat([]byte{byte(i)}, 100)}}}}, {Kind: StepRun}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
