@@ -24,11 +24,19 @@ func allocated(f func()) uint64 {
 	return sample[0].Value.Uint64() - before
 }
 
-func checkAllocated(t *testing.T, input int, f func()) {
+// checkAllocated runs f on a copy of the input, and checks that it took no more memory than the input and a mebibyte.
+// What other goroutines allocate meanwhile is counted too, so a run that is over gets two more chances.
+func checkAllocated(t *testing.T, input []byte, f func(input []byte)) {
 	t.Helper()
-	if got := allocated(f); got > uint64(input)+1<<20 && !raceDetector {
-		t.Fatalf("%d bytes of input took %d bytes of memory", input, got)
+	most := uint64(len(input)) + 1<<20
+	var got uint64
+	for range 3 {
+		own := bytes.Clone(input)
+		if got = allocated(func() { f(own) }); got <= most || raceDetector {
+			return
+		}
 	}
+	t.Fatalf("%d bytes of input took %d bytes of memory", len(input), got)
 }
 
 func FuzzDecodeBatchBinary(f *testing.F) {
@@ -36,10 +44,10 @@ func FuzzDecodeBatchBinary(f *testing.F) {
 	f.Add([]byte("\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01a\x00"))
 	f.Add([]byte("\x01\x81\x00a\x00"))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		limits := batchLimits{key: 4096, value: 1 << 20}
+		limits := batchLimits{key: 4096, value: 1 << 20, ops: ledger.MaxBatchOps}
 		var ops []ledger.WriteOp
 		var err error
-		checkAllocated(t, len(body), func() { ops, err = decodeBatchBinary(body, limits) })
+		checkAllocated(t, body, func(b []byte) { ops, err = decodeBatchBinary(b, limits) })
 		if err != nil {
 			return
 		}
@@ -70,10 +78,10 @@ func FuzzDecodeBatchJSON(f *testing.F) {
 		IfNoneMatch *string `json:"if_none_match"`
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		original := bytes.Clone(body)
 		var ops []ledger.WriteOp
 		var err error
-		checkAllocated(t, len(body), func() { ops, err = decodeBatchJSON(body, batchLimits{key: 4096, value: 1 << 20}) })
+		limits := batchLimits{key: 4096, value: 1 << 20, ops: ledger.MaxBatchOps}
+		checkAllocated(t, body, func(b []byte) { ops, err = decodeBatchJSON(b, limits) })
 		if err != nil {
 			return
 		}
@@ -81,10 +89,10 @@ func FuzzDecodeBatchJSON(f *testing.F) {
 		var want struct {
 			Ops []wireOp `json:"ops"`
 		}
-		d := json.NewDecoder(bytes.NewReader(original))
+		d := json.NewDecoder(bytes.NewReader(body))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&want); err != nil || len(want.Ops) != len(ops) {
-			t.Fatalf("%q: %d ops, encoding/json: %d, %v", original, len(ops), len(want.Ops), err)
+			t.Fatalf("%q: %d ops, encoding/json: %d, %v", body, len(ops), len(want.Ops), err)
 		}
 		for i, op := range ops {
 			w := want.Ops[i]
@@ -104,7 +112,7 @@ func FuzzDecodeBatchJSON(f *testing.F) {
 			}
 			if !bytes.Equal(op.Key, key) || !bytes.Equal(op.Value, value) || opName(op.Op) != w.Op ||
 				op.ContentType != w.ContentType || len(op.Conditions) != conditions {
-				t.Fatalf("%q: op %d is %+v, encoding/json has %+v", original, i, op, w)
+				t.Fatalf("%q: op %d is %+v, encoding/json has %+v", body, i, op, w)
 			}
 			if op.Op != tlog.OpPut && op.Op != tlog.OpDelete || len(op.Key) == 0 {
 				t.Fatalf("op %d is %+v", i, op)
@@ -116,12 +124,12 @@ func FuzzDecodeBatchJSON(f *testing.F) {
 // The densest batches there can be: what they decode to stays within the input and a mebibyte.
 func TestBatchMemory(t *testing.T) {
 	bin := []byte(strings.Repeat(binaryPut("k", ""), ledger.MaxBatchOps+1))
-	checkAllocated(t, len(bin), func() { _, _ = decodeBatchBinary(bin, testLimits) })
+	checkAllocated(t, bin, func(b []byte) { _, _ = decodeBatchBinary(b, testLimits) })
 	op := `{"op":"put","key_b64":"aw==","value":"","content_type":"t","if_match":1,"if_none_match":"*"},`
 	text := []byte(`{"ops":[` + strings.Repeat(op, ledger.MaxBatchOps+1))
-	checkAllocated(t, len(text), func() { _, _ = decodeBatchJSON(text, testLimits) })
+	checkAllocated(t, text, func(b []byte) { _, _ = decodeBatchJSON(b, testLimits) })
 	braces := []byte(`{"ops":[` + strings.Repeat("{", 1<<20))
-	checkAllocated(t, len(braces), func() { _, _ = decodeBatchJSON(braces, testLimits) })
+	checkAllocated(t, braces, func(b []byte) { _, _ = decodeBatchJSON(b, testLimits) })
 }
 
 func FuzzDecodeKey(f *testing.F) {
@@ -134,7 +142,7 @@ func FuzzDecodeKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		var key []byte
 		var err error
-		checkAllocated(t, len(raw), func() { key, err = decodeKey(nil, raw, 4096) })
+		checkAllocated(t, []byte(raw), func([]byte) { key, err = decodeKey(nil, raw, 4096) })
 		// url.PathUnescape is the oracle for what is percent-encoding at all.
 		want, oracle := url.PathUnescape(raw)
 		if oracle != nil || want == "" || len(want) > 4096 {
@@ -163,7 +171,7 @@ func FuzzDecodeCursor(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		var k cursor
 		var err error
-		checkAllocated(t, len(text), func() { k, err = decodeCursor(text) })
+		checkAllocated(t, []byte(text), func([]byte) { k, err = decodeCursor(text) })
 		if err == nil && k.encode() != text {
 			t.Fatalf("%q reads as %+v, which is %q", text, k, k.encode())
 		}
@@ -178,7 +186,7 @@ func FuzzParseQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		var q query
 		var err error
-		checkAllocated(t, len(raw), func() { q, err = parseQuery(raw) })
+		checkAllocated(t, []byte(raw), func([]byte) { q, err = parseQuery(raw) })
 		if err != nil {
 			return
 		}

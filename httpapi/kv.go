@@ -32,7 +32,7 @@ func (c *call) getKV() error {
 	if err := c.barrier(&q); err != nil {
 		return err
 	}
-	e, err := c.api.backend.Get(key, sel)
+	e, err := c.api.backend.Peek(key, sel)
 	if err != nil {
 		return err
 	}
@@ -48,13 +48,14 @@ func (c *call) getKV() error {
 			return nil
 		}
 	}
-	part := byteRange{length: len(e.Value)}
+	size := int(e.ValueSize)
+	part := byteRange{length: size}
 	// RFC 9110 §14.2: Range is defined for GET alone.
 	if field := h["Range"]; len(field) == 1 && c.r.Method == http.MethodGet && rangeApplies(h["If-Range"], e.Seq) {
 		var ok bool
-		if part, ok = pickRange(field[0], len(e.Value)); !ok {
-			return &problem{status: http.StatusRequestedRangeNotSatisfiable, code: codeRange, size: len(e.Value),
-				detail: "the value has " + strconv.Itoa(len(e.Value)) + " bytes"}
+		if part, ok = pickRange(field[0], size); !ok {
+			return &problem{status: http.StatusRequestedRangeNotSatisfiable, code: codeRange, size: size,
+				detail: "the value has " + strconv.Itoa(size) + " bytes"}
 		}
 	}
 	return c.sendValue(e, part)
@@ -62,10 +63,9 @@ func (c *call) getKV() error {
 
 // sendValue sends a version's value, or the part of it that was asked for.
 func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
-	if part.length > smallBytes {
-		if err := c.hold(int64(part.length)); err != nil {
-			return err
-		}
+	value, err := c.value(e, part)
+	if err != nil {
+		return err
 	}
 	c.versionHeaders(e)
 	contentType := e.ContentType
@@ -79,9 +79,9 @@ func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
 	if part.partial {
 		status = http.StatusPartialContent
 		c.head.add("Content-Range", "bytes "+strconv.Itoa(part.from)+"-"+strconv.Itoa(part.from+part.length-1)+
-			"/"+strconv.Itoa(len(e.Value)))
+			"/"+strconv.FormatUint(e.ValueSize, 10))
 	}
-	if len(e.Value) > netBuffer {
+	if e.ValueSize > netBuffer {
 		c.w.Header()["Accept-Ranges"] = c.api.fixed.ranges // who would read a short value in parts?
 	}
 	if active(contentType) {
@@ -89,9 +89,35 @@ func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
 	}
 	c.begin(status)
 	if c.r.Method != http.MethodHead {
-		_, _ = c.Write(e.Value[part.from : part.from+part.length])
+		_, _ = c.Write(value[part.from : part.from+part.length])
 	}
 	return nil
+}
+
+// value returns the value of an entry that was peeked at, of which part is to be sent. A large one is read only when the
+// budget has room for all of it.
+func (c *call) value(e *ledger.Entry, part byteRange) ([]byte, error) {
+	if c.r.Method == http.MethodHead {
+		return nil, nil
+	}
+	left := e.Value == nil && e.ValueSize > 0 // left out by Peek
+	need := part.length
+	if left {
+		need = int(e.ValueSize)
+	}
+	if need > smallBytes {
+		if err := c.hold(int64(need)); err != nil {
+			return nil, err
+		}
+	}
+	if !left {
+		return e.Value, nil
+	}
+	full, err := c.api.backend.Get(e.Key, ledger.Selector{Kind: ledger.BySeq, Seq: e.Seq})
+	if err != nil {
+		return nil, err
+	}
+	return full.Value, nil
 }
 
 // active says that a browser may run what is in a document of this type: HTML, and everything that is XML. Such a value
