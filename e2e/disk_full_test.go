@@ -1,0 +1,219 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestFullDisk fills a real file system, a small tmpfs in a mount namespace of its own, that the node shares with other
+// files. Where a process may not mount one, not even in a user namespace, TestFileSizeLimit still runs.
+func TestFullDisk(t *testing.T) {
+	disk := mountSmallDisk(t, "96m")
+	if disk == nil {
+		t.Log("no file system can be mounted here; only a limit on the size of files is tested")
+		return
+	}
+	fillAndFree(t, options{dir: disk.inside("data"), env: small(), wrap: disk.enter}, func(*scribe) {
+		// Somebody else takes what is left.
+		disk.fill(t)
+	}, func(*scribe) {
+		disk.free(t)
+	})
+}
+
+// TestFileSizeLimit lets no file grow beyond a log file's size (RLIMIT_FSIZE), so that segments, which are longer here,
+// cannot be made: the system answers EFBIG where a full disk answers ENOSPC. It runs everywhere.
+func TestFileSizeLimit(t *testing.T) {
+	limit := func(s *scribe, bytes uint64) {
+		s.t.Helper()
+		if err := unix.Prlimit(s.pid(), unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: bytes, Max: math.MaxUint64}, nil); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	env := []string{"SCRIBE_STORAGE_SEAL_BYTES=2MiB", "SCRIBE_STORAGE_WAL_FILE_BYTES=1MiB"}
+	fillAndFree(t, options{dir: filepath.Join(t.TempDir(), "data"), env: env}, func(s *scribe) {
+		limit(s, 1<<20)
+	}, func(s *scribe) {
+		limit(s, math.MaxUint64)
+	})
+}
+
+// fillAndFree takes a node into a full disk and out of it again: writes are refused with 507 and nothing else, reads go
+// on, nothing acknowledged is lost, not even by a kill, and writes go on once there is space, without a restart.
+func fillAndFree(t *testing.T, o options, fill, free func(*scribe)) {
+	t.Helper()
+	s := start(t, o)
+	acked := make(map[string]string)
+	n := 0
+	// put writes one more value and says whether it was taken.
+	put := func() *answer {
+		n++
+		key := fmt.Sprintf("k%05d", n)
+		value := fmt.Sprint(n, " ") + string(noise(100<<10, key))
+		a := s.do("PUT", "/v1/kv/"+key, []byte(value))
+		if a.status == 201 {
+			acked[key] = value
+		}
+		return a
+	}
+	for range 40 {
+		put().want(201)
+	}
+	fill(s)
+	refused := func() {
+		t.Helper()
+		for range 500 {
+			a := put()
+			if a.status == 201 {
+				continue
+			}
+			if a.status == 503 { // busy, before it is full
+				continue
+			}
+			a.wantProblem(507, "disk_full")
+			if a.header.Get("Retry-After") == "" {
+				t.Errorf("507 without Retry-After")
+			}
+			return
+		}
+		t.Fatal("500 writes of 100 KiB were taken by a full disk")
+	}
+	refused()
+	// Every kind of write is refused, and every kind of read goes on.
+	s.batch(`{"ops":[{"op":"put","key":"b","value":"`+strings.Repeat("x", 1<<20)+`"}]}`).wantProblem(507, "disk_full")
+	check := func() {
+		t.Helper()
+		for key, value := range acked {
+			s.get("/v1/kv/" + key).want(200).wantBody(value)
+		}
+		s.replay()
+	}
+	check()
+	s.get("/health").want(200)
+	s.get("/v1/range?keys_only=1").want(200)
+	s.get("/verify/k00001").want(200)
+	s.get("/v1/history/k00001").want(200)
+
+	// A node that is killed with the disk full comes up again, with everything.
+	again := s
+	s.kill()
+	s = launch(t, o)
+	s.awaitReady()
+	check()
+	if again.addr == s.addr && again.pid() == s.pid() {
+		t.Fatal("that is the same process")
+	}
+	fill(s)
+	refused()
+	free(s)
+	for range 60 {
+		eventually(t, func() string {
+			a := put()
+			if a.status == 503 || a.status == 507 { // the flusher has some catching up to do
+				return string(a.body)
+			}
+			a.want(201)
+			return ""
+		})
+	}
+	s.seal()
+	check()
+	s.stop()
+	s = start(t, o)
+	check()
+}
+
+// smallDisk is a file system of a few megabytes, held by a process that lives as long as the test.
+type smallDisk struct {
+	holder *exec.Cmd
+	mount  string   // where it is, inside the holder's mount namespace
+	enter  []string // the command that runs another one in there
+}
+
+// mountSmallDisk returns nil where nothing can be mounted.
+func mountSmallDisk(t *testing.T, size string) *smallDisk {
+	t.Helper()
+	d := &smallDisk{mount: t.TempDir()}
+	flags := []string{"-m"}
+	if os.Geteuid() != 0 {
+		flags = []string{"-U", "-r", "-m"}
+	}
+	script := fmt.Sprintf("mount -t tmpfs -o size=%s none %s && echo mounted && exec cat", size, d.mount)
+	d.holder = exec.Command("unshare", append(flags, "sh", "-c", script)...)
+	in, err := d.holder.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := &output{}
+	d.holder.Stdout = said
+	if d.holder.Start() != nil {
+		return nil
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = d.holder.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		in.Close()
+		<-ended
+	})
+	for {
+		_, grown := said.find("mounted")
+		if grown == nil {
+			break
+		}
+		select {
+		case <-grown:
+		case <-ended:
+			return nil
+		}
+	}
+	d.enter = []string{"nsenter", "-t", fmt.Sprint(d.holder.Process.Pid), "-m"}
+	if os.Geteuid() != 0 {
+		d.enter = append(d.enter, "-U", "--preserve-credentials")
+	}
+	return d
+}
+
+// inside is a path on the disk, as those see it who are in there.
+func (d *smallDisk) inside(name string) string { return filepath.Join(d.mount, name) }
+
+// outside is a path on the disk as the test sees it.
+func (d *smallDisk) outside(name string) string {
+	return filepath.Join("/proc", fmt.Sprint(d.holder.Process.Pid), "root", d.mount, name)
+}
+
+// fill takes all space that is left.
+func (d *smallDisk) fill(t *testing.T) {
+	t.Helper()
+	f, err := os.OpenFile(d.outside("ballast"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for piece := make([]byte, 64<<10); len(piece) > 0; {
+		if _, err := f.Write(piece); errors.Is(err, syscall.ENOSPC) {
+			piece = piece[:len(piece)/2]
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// free gives the space back.
+func (d *smallDisk) free(t *testing.T) {
+	t.Helper()
+	if err := os.Remove(d.outside("ballast")); err != nil {
+		t.Fatal(err)
+	}
+}
