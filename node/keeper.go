@@ -1,10 +1,6 @@
 package node
 
-import (
-	"time"
-
-	"github.com/scribe-ledger/scribe/vfs"
-)
+import "time"
 
 // upkeepRetry is how often the keeper tries again what a full disk kept it from.
 const upkeepRetry = time.Second
@@ -22,13 +18,14 @@ func (n *Node) runKeeper() {
 	case <-n.ready:
 	}
 	var trimmed uint64
+	var retry <-chan time.Time // set while there was no space: every write wakes the keeper, and would not find more
 	for {
-		trimmed = n.trim(trimmed)
-		var retry <-chan time.Time
-		if !n.prepare() {
-			timer := time.NewTimer(upkeepRetry)
-			defer timer.Stop()
-			retry = timer.C
+		before := trimmed
+		if trimmed = n.trim(trimmed); trimmed != before {
+			retry = nil
+		}
+		if retry == nil && !n.prepare() {
+			retry = time.After(upkeepRetry)
 		}
 		select {
 		case <-n.stop:
@@ -37,30 +34,8 @@ func (n *Node) runKeeper() {
 			return
 		case <-n.upkeep:
 		case <-retry:
+			retry = nil
 		}
-	}
-}
-
-// prepare makes the next log file ready and says whether there is one.
-func (n *Node) prepare() bool {
-	err := n.log.Prepare()
-	if err != nil && !vfs.IsNoSpace(err) {
-		// The log says by Err whether this is final; Append meets it again.
-		n.opts.Logger.Warn("the next log file could not be prepared; it is tried again", "error", err)
-		return false
-	}
-	n.setDiskFull(err)
-	return err == nil
-}
-
-func (n *Node) setDiskFull(err error) {
-	if was := n.diskFull.Swap(err != nil); was == (err != nil) {
-		return
-	}
-	if err != nil {
-		n.opts.Logger.Error("no space for the next log file; writes are refused once the present one is full", "error", err)
-	} else {
-		n.opts.Logger.Info("the log has space again")
 	}
 }
 

@@ -192,7 +192,7 @@ func (n *Node) proposeParked() error {
 			size += len(n.parked[count].data)
 			count++
 		}
-		if refusal := n.admitBytes(size); refusal != nil {
+		if refusal := n.admitBytes(size, count); refusal != nil {
 			n.refuseParked(refusal)
 			return nil
 		}
@@ -217,7 +217,7 @@ func (n *Node) proposeParked() error {
 
 // propose hands a batch to the core and registers its waiters, before anything of it can be applied.
 func (n *Node) propose(batch []*proposal) error {
-	now := n.opts.Now().UnixMicro()
+	now := max(0, n.opts.Now().UnixMicro()) // no replica applies a time before the epoch
 	commands := make([][]byte, len(batch))
 	size := 0
 	for i, p := range batch {
@@ -250,20 +250,6 @@ func (n *Node) admit() *Unavailable {
 		return &Unavailable{Reason: DiskFull, Detail: "the disk is full: segments cannot be written; free space and retry"}
 	case full:
 		return &Unavailable{Reason: Overloaded, Detail: "too much data waits to be written to segments"}
-	}
-	return nil
-}
-
-// admitBytes refuses what the log has no space for, before it enters the log: once there it could not be taken back.
-func (n *Node) admitBytes(size int) *Unavailable {
-	need := n.unpersist.Load() + int64(size) + logOverheadBytes
-	if need <= n.log.Room() && !n.diskFull.Load() {
-		return nil
-	}
-	free, err := n.opts.FS.Free(n.opts.Dir)
-	if err == nil && need > n.log.Room() && free < uint64(need)+minFreeBytes {
-		return &Unavailable{Reason: DiskFull, Detail: fmt.Sprintf(
-			"the disk is full: the log needs %d bytes and %d are free; free space and retry", need, free)}
 	}
 	return nil
 }

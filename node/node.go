@@ -195,11 +195,27 @@ func (n *Node) openLog(id *identity) error {
 	if n.log, err = wal.Open(wo); err != nil {
 		return err
 	}
-	if id == nil && n.log.LastIndex() > 0 {
+	if id != nil {
+		return nil
+	}
+	if n.log.LastIndex() > 0 {
 		return &RefusedError{Dir: n.opts.Dir, Reason: "it holds a log with entries but no " + identityName +
 			" file; restore that file, or use an empty directory"}
 	}
-	return nil
+	return n.foundLog(dir)
+}
+
+// foundLog makes sure that a new log has its first file, which the log opens without when the disk is full. An identity
+// beside no log would be refused at every later start, as one that has lost its log.
+func (n *Node) foundLog(dir string) error {
+	has, err := hasLog(n.opts.FS, dir)
+	if has || err != nil {
+		return err
+	}
+	if err := n.log.Prepare(); err != nil {
+		return fmt.Errorf("make the first log file: %w", err)
+	}
+	return errors.New("the first log file could not be made, and now there is space for it; start again")
 }
 
 func (n *Node) openCore() error {

@@ -12,8 +12,6 @@ import (
 const (
 	// logOverheadBytes is what an entry costs in the log beside its data, rounded up generously.
 	logOverheadBytes = 128
-	// minFreeBytes is the disk space that writes leave alone, so that segments can still be flushed and the log shrink.
-	minFreeBytes = 16 << 20
 	// maxWriteBytes bounds how much queued work one sync covers.
 	maxWriteBytes = 16 << 20
 	// spaceRetry is how often a log writer that found no space looks again.
@@ -95,12 +93,14 @@ func (n *Node) runWriter() {
 
 // persist makes one write durable and says whether the log writer may go on.
 func (n *Node) persist(w write) bool {
-	for {
+	for waited := false; ; waited = true {
 		began := n.opts.Now()
 		err := n.log.Append(w.hard, w.entries)
 		if err == nil {
 			n.metrics.commitSeconds.Observe(n.opts.Now().Sub(began).Seconds())
-			n.setDiskFull(nil)
+			if waited { // else it is the keeper that knows whether there is space for the next file
+				n.setDiskFull(nil)
+			}
 			n.unpersist.Add(-w.clientBytes())
 			n.report(w.number, 0, nil)
 			n.poke(n.upkeep)

@@ -110,6 +110,9 @@ func (l *Log) Room() int64 {
 	return max(room, 0)
 }
 
+// FileBytes is the length of a log file. A batch that does not fit into one gets a file of its own length.
+func (l *Log) FileBytes() int64 { return l.opts.FileBytes }
+
 // Close makes the last note durable and lets go of the files once no reader holds them. It returns the error that
 // poisoned the log, if one did. Later calls return nil.
 func (l *Log) Close() error {

@@ -137,6 +137,9 @@ func (l *Log) discard(sp spare, f vfs.File) {
 	}
 }
 
+// Prepared says whether a spare is ready, so that Prepare has nothing to do.
+func (l *Log) Prepared() bool { return l.spares.largest() >= l.opts.FileBytes }
+
 // Prepare makes a spare ready, so that the next Append that fills the file does not wait for one. It may run beside
 // all other methods. An error for which vfs.IsNoSpace holds, like any other it returns, changes nothing.
 func (l *Log) Prepare() error {
@@ -145,7 +148,7 @@ func (l *Log) Prepare() error {
 	if err := l.usable(); err != nil {
 		return err
 	}
-	if l.spares.largest() >= l.opts.FileBytes {
+	if l.Prepared() {
 		return nil
 	}
 	sp, f, err := l.makeSpare(l.opts.FileBytes)
