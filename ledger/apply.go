@@ -181,7 +181,8 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 	if d.FirstSeq != l.recordedThrough || d.LastSeq >= l.sealedThrough {
 		return nil
 	}
-	if err := l.compareRecord(d); err != nil {
+	s, err := l.compareRecord(d)
+	if err != nil {
 		return err
 	}
 	value := d.Append(nil)
@@ -191,28 +192,32 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 	e.Leaf = e.LeafHash()
 	l.append([]*Entry{e}, now)
 	l.recordedThrough = d.LastSeq + 1
-	return nil
+	if s == nil {
+		return nil
+	}
+	// Only now may the segment be installed: whoever waits for that sees the record.
+	return l.recordSealed(s, d)
 }
 
 // compareRecord holds a recorded segment against this replica's own: installed (the log is being replayed), built, or
-// still to be built, in which case the flusher compares.
-func (l *Ledger) compareRecord(d tlog.Descriptor) error {
+// still to be built, in which case it is compared later. The first result is nil when it is installed.
+func (l *Ledger) compareRecord(d tlog.Descriptor) (*sealed, error) {
 	v, err := l.acquire()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer v.release()
 	for _, s := range v.state.Segments {
 		if s.FirstSeq == d.FirstSeq {
-			return sameDescriptor(d, tlog.Descriptor{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Entries: s.Entries, Root: s.Root})
+			return nil, sameDescriptor(d, tlog.Descriptor{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Entries: s.Entries, Root: s.Root})
 		}
 	}
 	for _, s := range v.sealed {
 		if s.mem.first == d.FirstSeq {
-			return l.recordSealed(s, d)
+			return s, l.compareSealed(s, d)
 		}
 	}
-	return &DivergedError{What: "segment " + d.ID(), Detail: "recorded, but this replica never sealed it"}
+	return nil, &DivergedError{What: "segment " + d.ID(), Detail: "recorded, but this replica never sealed it"}
 }
 
 func sameDescriptor(recorded, own tlog.Descriptor) error {

@@ -183,14 +183,24 @@ func (l *Ledger) install(v *view, s *sealed) error {
 func (l *Ledger) recordSealed(s *sealed, d tlog.Descriptor) error {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
-	if s.built != nil {
+	if s.built != nil { // in this moment, perhaps
 		if err := sameDescriptor(d, descriptorOf(s.info)); err != nil {
 			return err
 		}
 	}
-	s.recorded = &d
+	s.recorded = &d // from here on build compares
 	l.pokeFlusher()
 	return nil
+}
+
+// compareSealed compares a segment that the log records with the one that this replica has built, if it has.
+func (l *Ledger) compareSealed(s *sealed, d tlog.Descriptor) error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if s.built == nil {
+		return nil
+	}
+	return sameDescriptor(d, descriptorOf(s.info))
 }
 
 func descriptorOf(i sstable.Info) tlog.Descriptor {
