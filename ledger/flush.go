@@ -235,7 +235,7 @@ func (l *Ledger) flushLoop() {
 }
 
 // drainFlushes flushes until nothing is left (it returns 0), the ledger closes, or a step fails: then it returns how
-// long to wait before the next try.
+// long to wait before the next try. A replica that has diverged tries no more: it waits for its end.
 func (l *Ledger) drainFlushes(lastPause time.Duration) time.Duration {
 	for {
 		select {
@@ -245,6 +245,12 @@ func (l *Ledger) drainFlushes(lastPause time.Duration) time.Duration {
 		}
 		worked, err := l.FlushStep()
 		l.setFlushError(err)
+		if diverged := (*DivergedError)(nil); errors.As(err, &diverged) {
+			l.opts.Logger.Error("flush found that this replica has diverged; nothing is flushed any more", "error", err)
+			l.notify()
+			<-l.stop
+			return 0
+		}
 		if err != nil {
 			pause := min(max(2*lastPause, flushRetryMin), flushRetryMax)
 			l.metrics.flushFailures.Inc()

@@ -26,6 +26,19 @@ func (x *machine) drawRead(t *rapid.T) ([]byte, Selector) {
 	return key, sel
 }
 
+// read reads in every way.
+func (x *machine) read(t *rapid.T) {
+	x.get(t)
+	x.get(t)
+	x.scan(t)
+	x.scan(t)
+	x.history(t)
+	x.entries(t)
+	x.time(t)
+	x.prove(t)
+	x.consistency(t)
+}
+
 func (x *machine) get(t *rapid.T) {
 	key, sel := x.drawRead(t)
 	want, wantErr := x.m.get(key, sel)

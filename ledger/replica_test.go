@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
 	"pgregory.net/rapid"
 
 	"github.com/scribe-ledger/scribe/tlog"
@@ -222,6 +223,39 @@ func TestDivergence(t *testing.T) {
 		_, err := r.l.Apply(3, 1, encodeRecord(wrong))
 		check(t, err)
 	})
+}
+
+// TestDivergenceStopsFlusher: the flusher of a replica that has diverged says so, tries no more, and lets go on Close.
+func TestDivergenceStopsFlusher(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	told, recorded := make(chan struct{}, 8), make(chan struct{})
+	r := newReplica(t, func(o *Options) {
+		o.FS = vfs.NewInject(o.FS, vfs.OnOp(func(op vfs.Op) {
+			if op.Kind == vfs.OpCreate && strings.Contains(op.Name, tlog.SegmentID(1, 1)) {
+				<-recorded // before it is built
+			}
+		}))
+		o.Manual = false
+		o.Notify = func() { told <- struct{}{} }
+	})
+	mustApply(t, r.l, 1, putCommand(t, "k", nil))
+	mustApply(t, r.l, 2, SealNow())
+	<-told // it is built
+	var diverged *DivergedError
+	if _, err := r.l.Apply(3, 1, encodeRecord(tlog.Descriptor{Entries: 1})); !errors.As(err, &diverged) {
+		t.Fatalf("record of another root: %v", err)
+	}
+	mustApply(t, r.l, 3, r.l.Wanted(time.UnixMicro(0))[0].Data)
+	<-told // it is installed
+	mustApply(t, r.l, 4, SealNow())
+	mustApply(t, r.l, 5, encodeRecord(tlog.Descriptor{FirstSeq: 1, LastSeq: 1, Entries: 1}))
+	close(recorded)
+	if err := r.l.WaitInstalled(t.Context(), 2); !errors.As(err, &diverged) {
+		t.Fatalf("wait for a segment that has diverged: %v", err)
+	}
+	if err := r.l.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestSealByAge: a memtable is old by its oldest put or delete; one that holds the ledger's own entries never is.

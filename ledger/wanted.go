@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/scribe-ledger/scribe/vfs"
@@ -68,7 +69,7 @@ func (l *Ledger) Installed() (through uint64, err error) {
 }
 
 // WaitInstalled waits until Installed reaches through. It gives up with the context's error, with ErrClosed, or with
-// the flusher's error when that is a full disk or damage, which waiting does not cure.
+// the flusher's error when that is a full disk, damage or divergence, which waiting does not cure.
 func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
 	for {
 		l.flushMu.Lock()
@@ -77,7 +78,7 @@ func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
 		switch {
 		case installed >= through:
 			return nil
-		case err != nil && vfs.IsNoSpace(err):
+		case isLasting(err):
 			return err
 		}
 		select {
@@ -91,6 +92,13 @@ func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
 			return ErrClosed
 		}
 	}
+}
+
+// isLasting says whether a flush error is of a kind that waiting does not cure.
+func isLasting(err error) bool {
+	var corrupt *vfs.CorruptError
+	var diverged *DivergedError
+	return vfs.IsNoSpace(err) || errors.As(err, &corrupt) || errors.As(err, &diverged)
 }
 
 func (l *Ledger) setInstalled(through uint64) {
