@@ -101,6 +101,9 @@ func (n *Node) turn() error {
 	for _, key := range wants {
 		delete(n.underWay, key)
 	}
+	if err := n.checkFlusher(); err != nil {
+		return err
+	}
 	if err := n.compact(); err != nil {
 		return err
 	}
@@ -111,6 +114,15 @@ func (n *Node) turn() error {
 		return err
 	}
 	return n.handOut()
+}
+
+// checkFlusher returns the flusher's error when no later try will do better: this replica has diverged.
+func (n *Node) checkFlusher() error {
+	var diverged *ledger.DivergedError
+	if _, err := n.ledger.Installed(); errors.As(err, &diverged) {
+		return diverged
+	}
+	return nil
 }
 
 // compact tells the core that the ledger has in segments what stands in the log up to its seal point, and then the
