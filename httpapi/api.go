@@ -81,7 +81,8 @@ func (a *API) routes() {
 	get("/v1/history/*key", classHistory, (*call).history)
 	get("/v1/range", classRange, (*call).scan)
 	get("/v1/entries", classEntries, (*call).entries)
-	a.add("/v1/batch", &route{class: classBatch, method: http.MethodPost, handler: (*call).batch, writes: true, batch: true})
+	a.add("/v1/batch", &route{class: classBatch, method: http.MethodPost, handler: (*call).batch,
+		writes: true, batch: true})
 	get("/verify/*key", classVerify, (*call).verify)
 	get("/v1/proof/consistency", classConsistency, (*call).consistencyProof)
 	get("/v1/manifest", classManifest, (*call).manifest)

@@ -73,7 +73,8 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 		op         float64
 	}{
 		{`{"ops":[{"op":"put","key":"z","value":"1"},{"op":"delete","key":"nope"}]}`, codeKeyNotFound, 404, 1},
-		{`{"ops":[{"op":"put","key":"z","value":"1"},{"op":"put","key":"a","value":"1","if_match":5}]}`, codePrecondition, 412, 1},
+		{`{"ops":[{"op":"put","key":"z","value":"1"},{"op":"put","key":"a","value":"1","if_match":5}]}`,
+			codePrecondition, 412, 1},
 		{`{"ops":[{"op":"put","key":"a","value":"1","if_none_match":"*"}]}`, codePrecondition, 412, 0},
 		// Conditions look at the state before the batch, not at its earlier operations.
 		{`{"ops":[{"op":"put","key":"n","value":"1"},{"op":"delete","key":"n"}]}`, codeKeyNotFound, 404, 1},
@@ -157,7 +158,8 @@ func TestBatchJSONIsStrict(t *testing.T) {
 func TestBatchHeaders(t *testing.T) {
 	r := newRig(t, nil)
 	const body = `{"ops":[{"op":"put","key":"a","value":"b"}]}`
-	for contentType, status := range map[string]int{"application/json": 201, "Application/JSON; charset=utf-8": 201, "": 415,
+	for contentType, status := range map[string]int{"application/json": 201, "Application/JSON; charset=utf-8": 201,
+		"":           415,
 		"text/plain": 415, "application/x-www-form-urlencoded": 415, "application/json;": 201, "json": 415} {
 		p := r.do("POST", "/v1/batch", body, "Content-Type: "+contentType).wants(t, status)
 		if status == 415 {
@@ -195,7 +197,8 @@ func TestBatchLimits(t *testing.T) {
 	r.do("POST", "/v1/batch", binaryPut(strings.Repeat("k", 11), "v"), binaryType).problem(t, 400, codeKeyTooLong)
 	r.do("POST", "/v1/batch", binaryPut("", "v"), binaryType).problem(t, 400, codeKeyEmpty)
 	r.do("POST", "/v1/batch", "", binaryType).problem(t, 400, codeBadRequest)
-	if m := r.do("POST", "/v1/batch", binaryPut("k", "v")+"\x03", binaryType).problem(t, 400, codeBadRequest); m["op_index"] != 1.0 {
+	m = r.do("POST", "/v1/batch", binaryPut("k", "v")+"\x03", binaryType).problem(t, 400, codeBadRequest)
+	if m["op_index"] != 1.0 {
 		t.Errorf("%v", m)
 	}
 }

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// jsonScanner reads JSON (RFC 8259) of a shape that is known beforehand, so nothing is ever skipped and nothing recurses.
+// jsonScanner reads JSON (RFC 8259) of a shape that is known beforehand, so nothing is ever skipped and nothing
+// recurses.
 type jsonScanner struct {
 	b   []byte
 	pos int

@@ -94,8 +94,8 @@ func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
 	return nil
 }
 
-// value returns the value of an entry that was peeked at, of which part is to be sent. A large one is read only when the
-// budget has room for all of it.
+// value returns the value of an entry that was peeked at, of which part is to be sent. A large one is read only when
+// the budget has room for all of it.
 func (c *call) value(e *ledger.Entry, part byteRange) ([]byte, error) {
 	if c.r.Method == http.MethodHead {
 		return nil, nil

@@ -53,7 +53,8 @@ func TestLargeValueRoundTrip(t *testing.T) {
 // A body that stops coming gets 408 and gives its budget back.
 func TestSlowBody(t *testing.T) {
 	r := newRig(t, func(o *Options) { o.BodyTimeout = 50 * time.Millisecond })
-	for _, request := range []string{"Content-Length: 100\r\n\r\nonly this", "Transfer-Encoding: chunked\r\n\r\n5\r\nonly "} {
+	for _, request := range []string{"Content-Length: 100\r\n\r\nonly this",
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nonly "} {
 		conn := r.dial()
 		fmt.Fprintf(conn, "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\n%s", request)
 		p := r.read(conn, "PUT")
@@ -75,7 +76,8 @@ func TestSteadyBody(t *testing.T) {
 	conn := r.dial()
 	defer conn.Close()
 	const pieces = 8
-	fmt.Fprintf(conn, "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", pieces*bodyPiece)
+	fmt.Fprintf(conn, "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n",
+		pieces*bodyPiece)
 	ticker := time.NewTicker(200 * time.Millisecond)
 	defer ticker.Stop()
 	for range pieces {
@@ -237,7 +239,8 @@ func (p *paced) Read(b []byte) (int, error) {
 
 func TestServerLimits(t *testing.T) {
 	s := New(Options{Backend: newModel()}).Server()
-	if s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.ReadTimeout != 0 || s.WriteTimeout != 0 {
+	if s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 ||
+		s.ReadTimeout != 0 || s.WriteTimeout != 0 {
 		t.Errorf("%+v", s)
 	}
 	o := Options{MaxKeyBytes: 1 << 20, MaxValueBytes: 1 << 40}.withDefaults()

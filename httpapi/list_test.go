@@ -69,7 +69,8 @@ func TestLimit(t *testing.T) {
 		r.model.put(fmt.Sprintf("k%03d", i), "v")
 	}
 	for _, route := range []string{"/v1/range", "/v1/entries"} {
-		for query, want := range map[string]int{"": 100, "?limit=1": 1, "?limit=249": 249, "?limit=250": 250, "?limit=10001": 250,
+		for query, want := range map[string]int{"": 100, "?limit=1": 1, "?limit=249": 249, "?limit=250": 250,
+			"?limit=10001":                   250,
 			"?limit=99999999999999999999999": 250} {
 			l := r.get(route + query).list(t)
 			if len(l.Entries) != want || (l.Next != nil) != (want < 250) {
@@ -145,7 +146,8 @@ func TestRangeBounds(t *testing.T) {
 			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
-	for _, bad := range []string{"prefix=a&prefix=b", "as_of_seq=1&as_of_time=2026-11-22T10:00:00Z", "as_of_seq=x", "reverse=no",
+	for _, bad := range []string{"prefix=a&prefix=b", "as_of_seq=1&as_of_time=2026-11-22T10:00:00Z", "as_of_seq=x",
+		"reverse=no",
 		"cursor=x", "cursor=AAAA", strings.Repeat("a=1&", maxParams+1)} {
 		r.get("/v1/range?"+bad).problem(t, 400, codeBadRequest)
 	}

@@ -66,7 +66,8 @@ func (c *call) manifest() error {
 		Segments     []segmentJSON     `json:"segments"`
 		Members      []memberJSON      `json:"members"`
 		Settings     map[string]string `json:"settings"`
-	}{m.Version, m.AppliedIndex, m.TreeSize, segmentsJSON(m.Segments), membersJSON(c.api.backend.Status().Members), settings})
+	}{m.Version, m.AppliedIndex, m.TreeSize, segmentsJSON(m.Segments),
+		membersJSON(c.api.backend.Status().Members), settings})
 }
 
 // segments answers /v1/segments.

@@ -390,5 +390,6 @@ func (m *model) del(key string) uint64 {
 func (m *model) segment() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.append(tlog.OpSegment, []byte(tlog.SegmentID(0, 0)), []byte(strings.Repeat("\x01", 24)+strings.Repeat("\xff", 32)), "")
+	descriptor := strings.Repeat("\x01", 24) + strings.Repeat("\xff", 32)
+	m.append(tlog.OpSegment, []byte(tlog.SegmentID(0, 0)), []byte(descriptor), "")
 }

@@ -161,9 +161,9 @@ func (q *query) time(name string) (micros int64, ok bool, err error) {
 	return t.UnixMicro(), true, nil
 }
 
-// parseTime reads an RFC 3339 time in upper case. Package time judges the numbers; but it also takes hours of one digit,
-// a comma for the point, any number of decimals and offsets of a hundred hours (https://go.dev/issue/54580), so the
-// shape is checked here.
+// parseTime reads an RFC 3339 time in upper case. Package time judges the numbers; but it also takes hours of one
+// digit, a comma for the point, any number of decimals and offsets of a hundred hours (https://go.dev/issue/54580), so
+// the shape is checked here.
 func parseTime(s string) (t time.Time, valid bool) {
 	const shape = "0000-00-00T00:00:00"
 	if len(s) < len(shape) || !shaped(s[:len(shape)], shape) {

@@ -124,7 +124,8 @@ func TestShortForm(t *testing.T) {
 	r.put("/V1", "upper").wants(t, 201)
 	r.put("/..", "dots").wants(t, 201)
 	r.do("DELETE", "/..", "").wants(t, 200)
-	for _, target := range []string{"/a/", "/a/b", "//", "//a", "/v1", "/v1/", "/v1/kv", "/v1/nothing", "/health/", "/debug",
+	for _, target := range []string{"/a/", "/a/b", "//", "//a", "/v1", "/v1/", "/v1/kv", "/v1/nothing", "/health/",
+		"/debug",
 		"/debug/pprof/", "/ui", "/tile", "/tile/0/0", "/verify", "/cluster", "/cluster/", "/cluster/join", "/%76%31",
 		"/v1/watch", "/v1/proof/latest/a", "/v1/proof/range", "/v1/admin/compact", "/checkpoint/key", "/metrics/",
 		"/v1/kv%2Fa", "/./greeting", "/../greeting", "/v1/../greeting"} {
