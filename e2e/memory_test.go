@@ -22,9 +22,9 @@ func TestMemory(t *testing.T) {
 		t.Log("the race detector takes memory of its own; this runs for races alone, with little data")
 	}
 	const clients, size = 16, 1 << 20
-	values := 512
+	values := 256
 	if testing.Short() || raceEnabled {
-		values = 128
+		values = 64
 	}
 	s := start(t, options{})
 	// One body of noise, told apart by its first bytes, so that the test has little to compute.
