@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 )
 
@@ -19,13 +20,15 @@ type Reader struct {
 }
 
 // Open verifies the footer and the section table of src. Blocks and sections are verified as they are read.
-func Open(src Source) (*Reader, error) {
+func Open(src Source) (_ *Reader, err error) {
 	r := &Reader{src: src}
 	r.slicer, _ = src.(Slicer)
 	size := src.Size()
 	if size < footerLen {
 		return nil, corrupt(src.Name(), 0, "%d bytes are too few for a segment file; it was truncated", size)
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer guard(src.Name(), uint64(size-footerLen), &err)
 	b, err := r.bytes(uint64(size-footerLen), footerLen)
 	if err != nil {
 		return nil, err
@@ -79,31 +82,37 @@ func (r *Reader) SectionAt(kind uint32) (Handle, bool) {
 // Section reads and verifies a section. A missing one is a *vfs.CorruptError: who asks needs it.
 func (r *Reader) Section(kind uint32) ([]byte, error) {
 	for i := range r.sections {
-		s := &r.sections[i]
-		if s.kind != kind {
-			continue
+		if s := &r.sections[i]; s.kind == kind {
+			return r.section(s)
 		}
-		b, err := r.bytes(s.offset, s.length)
-		if err != nil {
-			return nil, err
-		}
-		if r.slicer != nil {
-			b = bytes.Clone(b) // verified below, so it is the copy that is trusted
-		}
-		if got := seededSum(r.foot.salt^uint64(kind), b); got != s.checksum {
-			return nil, corrupt(r.Name(), int64(s.offset), "section %d (%d bytes): checksum is %016x, computed %016x",
-				kind, s.length, s.checksum, got)
-		}
-		return b, nil
 	}
 	return nil, corrupt(r.Name(), int64(r.foot.tableOffset), "section %d is missing", kind)
 }
 
+func (r *Reader) section(s *section) (_ []byte, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer guard(r.Name(), s.offset, &err)
+	b, err := r.bytes(s.offset, s.length)
+	if err != nil {
+		return nil, err
+	}
+	if r.slicer != nil {
+		b = bytes.Clone(b) // verified below, so it is the copy that is trusted
+	}
+	if got := seededSum(r.foot.salt^uint64(s.kind), b); got != s.checksum {
+		return nil, corrupt(r.Name(), int64(s.offset), "section %d (%d bytes): checksum is %016x, computed %016x",
+			s.kind, s.length, s.checksum, got)
+	}
+	return b, nil
+}
+
 // Block reads the block at h, verifies it, and returns its bytes, in dst's memory when that is large enough.
-func (r *Reader) Block(h Handle, dst []byte) ([]byte, error) {
+func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	if err := r.checkHandle(h); err != nil {
 		return nil, err
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer guard(r.Name(), h.Offset, &err)
 	stored, err := r.bytes(h.Offset, h.Length)
 	if err != nil {
 		return nil, err
@@ -120,10 +129,12 @@ func (r *Reader) Block(h Handle, dst []byte) ([]byte, error) {
 }
 
 // Run reads the adjacent blocks at h in one read, and returns their bytes joined, which must be size in all.
-func (r *Reader) Run(h Handle, size uint64) ([]byte, error) {
+func (r *Reader) Run(h Handle, size uint64) (_ []byte, err error) {
 	if err := r.checkHandle(h); err != nil {
 		return nil, err
 	}
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer guard(r.Name(), h.Offset, &err)
 	stored, err := r.bytes(h.Offset, h.Length)
 	if err != nil {
 		return nil, err
