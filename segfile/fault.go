@@ -1,7 +1,7 @@
 package segfile
 
-// guard makes the error of a page that the device cannot give. A source that is looked at in place may be a mapped file,
-// and touching such a page raises a fault, which would end the process. It is used as
+// guard makes the error of a page that the device cannot give. A source that is looked at in place may be a mapped
+// file, and touching such a page raises a fault, which would end the process. It is used as
 //
 //	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 //	defer guard(name, offset, &err)
