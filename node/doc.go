@@ -7,10 +7,10 @@
 //
 // # Goroutines
 //
-// All are started by Open and joined by Close. The raft loop is the only one that touches the core. The log writer is the
-// only one that appends to the log. The apply loop is the only one that calls ledger.Apply. The keeper makes log files
-// ready ahead of need and drops those that the ledger has put into segments. Between them stand queues that the core's own bounds keep short: MaxUncommittedBytes for
-// the log writer's, MaxApplyingBytes for the apply loop's.
+// All are started by Open and joined by Close. The raft loop is the only one that touches the core. The log writer is
+// the only one that appends to the log. The apply loop is the only one that calls ledger.Apply. The keeper makes log
+// files ready ahead of need and drops those that the ledger has put into segments. Between them stand queues that the
+// core's own bounds keep short: MaxUncommittedBytes for the log writer's, MaxApplyingBytes for the apply loop's.
 //
 // # Invariants
 //
@@ -18,7 +18,8 @@
 //   - An outcome is one of: committed (a receipt, or the reason it appended nothing), not applied (*Unavailable with
 //     any reason but OutcomeUnknown), unknown (OutcomeUnknown). A write that was queued for the core and whose caller
 //     gave up is unknown; one that was still waiting in the queue is withdrawn, and so not applied.
-//   - The first error of the log, the core or the apply loop is final: the node acknowledges nothing more, Failed is
-//     closed, and the process is expected to end. A full disk is not such an error: writes are refused before they
-//     enter the log, and what is in the log already waits for space.
+//   - The first error of the log, the core or the apply loop is final, and so is the flusher's when this replica has
+//     diverged: the node acknowledges nothing more, Failed is closed, and the process is expected to end. A full disk
+//     is not such an error: writes are refused before they enter the log, and what is in the log already waits for
+//     space.
 package node

@@ -11,8 +11,8 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// A name that a process changed and did not live to sync is seen by the next process, and a power cut may still undo it.
-// What the next process does on the strength of it must not outlive it.
+// A name that a process changed and did not live to sync is seen by the next process, and a power cut may still undo
+// it. What the next process does on the strength of it must not outlive it.
 func TestManifestSyncedBeforeTheLogIsTrimmed(t *testing.T) {
 	fsys := vfs.NewMem()
 	openNode(t, testOptions(fsys)).Close()

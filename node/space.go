@@ -35,7 +35,8 @@ func (n *Node) spaceFor(bytes int64) error {
 	if err != nil || free >= uint64(bytes)+minFreeBytes {
 		return nil
 	}
-	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, minFreeBytes, free)
+	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, minFreeBytes,
+		free)
 }
 
 // prepare makes the next log file ready and says whether there is one.
