@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
@@ -83,7 +82,7 @@ func (n *Node) runLoop() {
 		case <-n.wake:
 		}
 	}
-	n.fail(fmt.Errorf("raft: %w", err))
+	n.fail(err) // it says whose it is
 }
 
 // turn does what there is to do: takes progress in, proposes what waits, hands the core's work out.
