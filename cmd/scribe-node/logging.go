@@ -22,8 +22,12 @@ func newLogging(c config.Log, stderr io.Writer) *logging {
 	l.level.Set(c.SlogLevel())
 	out := stderr
 	if c.File != "" {
+		compression := "none"
+		if c.Compress {
+			compression = "gzip"
+		}
 		rotating := &timberjack.Logger{Filename: c.File, MaxSize: c.MaxSizeMB, MaxAge: c.MaxAgeDays,
-			MaxBackups: c.MaxBackups, Compress: c.Compress}
+			MaxBackups: c.MaxBackups, Compression: compression}
 		out, l.file = rotating, rotating
 	}
 	opts := &slog.HandlerOptions{Level: l.level}
