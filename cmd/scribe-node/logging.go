@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/DeRuina/timberjack"
 
@@ -17,11 +19,16 @@ type logging struct {
 	file  io.Closer
 }
 
-func newLogging(c config.Log, stderr io.Writer) *logging {
+// newLogging returns a *config.Error for a log file that cannot be written: later it would fail line by line, unseen.
+func newLogging(c config.Log, stderr io.Writer) (*logging, error) {
 	l := &logging{level: new(slog.LevelVar)}
 	l.level.Set(c.SlogLevel())
 	out := stderr
 	if c.File != "" {
+		if err := tryFile(c.File); err != nil {
+			return nil, &config.Error{Source: "configuration", Key: "log.file",
+				Problem: fmt.Sprintf("cannot be written: %v; name a file that can, or leave it empty for standard error", err)}
+		}
 		compression := "none"
 		if c.Compress {
 			compression = "gzip"
@@ -36,7 +43,18 @@ func newLogging(c config.Log, stderr io.Writer) *logging {
 	} else {
 		l.Logger = slog.New(slog.NewTextHandler(out, opts))
 	}
-	return l
+	return l, nil
+}
+
+func tryFile(name string) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // reload takes the log level from the configuration again. A configuration that is wrong by now changes nothing.

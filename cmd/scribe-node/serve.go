@@ -37,7 +37,10 @@ func serve(c config.Config, stderr io.Writer) error {
 		return &config.Error{Source: "configuration", Key: "cluster", Problem: "this version runs one-node ledgers only; " +
 			"leave cluster.initial and cluster.join away"}
 	}
-	logs := newLogging(c.Log, stderr)
+	logs, err := newLogging(c.Log, stderr)
+	if err != nil {
+		return err
+	}
 	defer logs.Close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
