@@ -83,6 +83,22 @@ func TestWrongConfiguration(t *testing.T) {
 	}
 }
 
+// TestLogFile: logs go where they are told to, and a file that cannot be written is told before the start.
+func TestLogFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "logs", "scribe.log")
+	s := start(t, options{env: []string{"SCRIBE_LOG_FILE=" + file, "SCRIBE_LOG_FORMAT=json"}})
+	s.stop()
+	b, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(b), `"msg":"stopped"`) {
+		t.Errorf("the log file holds %q, %v", b, err)
+	}
+	dir := t.TempDir()
+	code, _, stderr := run(t, []string{"SCRIBE_LOG_FILE=" + dir}, "scribe-node")
+	if code != 2 || strings.Count(stderr, "\n") != 1 || !strings.Contains(stderr, "log.file") || !strings.Contains(stderr, dir) {
+		t.Errorf("a log file that is a directory: exit status %d, %q", code, stderr)
+	}
+}
+
 // TestPrecedence: flags beat the environment, the environment beats the file.
 func TestPrecedence(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "scribe.toml")

@@ -189,7 +189,10 @@ func TestFlippedBitInSegment(t *testing.T) {
 		offsets = append(offsets, size-back)
 	}
 	refusals := 0
-	for _, offset := range offsets {
+	for i, offset := range offsets {
+		if raceEnabled && i%4 > 0 {
+			continue
+		}
 		damaged := copyDir(t, dir)
 		name := files(t, damaged, "segments/*")[0]
 		flip(t, name, offset)

@@ -23,8 +23,11 @@ func TestMemory(t *testing.T) {
 	}
 	const clients, size = 16, 1 << 20
 	values := 256
-	if testing.Short() || raceEnabled {
+	if testing.Short() {
 		values = 64
+	}
+	if raceEnabled {
+		values = 32
 	}
 	s := start(t, options{})
 	// One body of noise, told apart by its first bytes, so that the test has little to compute.
