@@ -96,7 +96,7 @@ func drawKey(t *rapid.T) []byte {
 	return []byte(rapid.SampledFrom(keys).Draw(t, "key"))
 }
 
-func (x *machine) drawConditions(t *rapid.T) (out []Condition) {
+func (x *machine) drawConditions(t *rapid.T, key []byte) (out []Condition) {
 	if rapid.IntRange(0, 3).Draw(t, "conditional") > 0 {
 		return nil
 	}
@@ -105,6 +105,9 @@ func (x *machine) drawConditions(t *rapid.T) (out []Condition) {
 			Any: rapid.Bool().Draw(t, "any")}
 		for range rapid.IntRange(0, 3).Draw(t, "tags") {
 			c.Seqs = append(c.Seqs, x.drawSeq(t))
+		}
+		if newest := x.m.version(key, x.m.size()); newest != nil && rapid.Bool().Draw(t, "right tag") {
+			c.Seqs = append(c.Seqs, newest.Seq)
 		}
 		out = append(out, c)
 	}
@@ -123,7 +126,8 @@ func (x *machine) write(t *rapid.T) {
 		cmd.RequestHash = merkle.Hash{byte(rapid.IntRange(1, 2).Draw(t, "request"))}
 	}
 	for range rapid.SampledFrom([]int{1, 1, 1, 2, 4}).Draw(t, "ops") {
-		op := WriteOp{Op: tlog.OpPut, Key: drawKey(t), Conditions: x.drawConditions(t)}
+		op := WriteOp{Op: tlog.OpPut, Key: drawKey(t)}
+		op.Conditions = x.drawConditions(t, op.Key)
 		if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 			op.Op = tlog.OpDelete
 		} else {
