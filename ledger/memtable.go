@@ -24,6 +24,7 @@ type memtable struct {
 
 	mu     sync.RWMutex
 	byKey  *btree.BTreeG[*Entry] // puts and deletes: key ascending, within a key seq descending. Guarded by mu.
+	newest map[string]*Entry     // the newest version of each key: what nearly all point reads want. Guarded by mu.
 	bySeq  []*Entry              // all entries; bySeq[i] has seq first+i. Guarded by mu.
 	bytes  int64                 // keys, values and overhead. Guarded by mu.
 	client int                   // puts and deletes. Guarded by mu.
@@ -31,7 +32,8 @@ type memtable struct {
 }
 
 func newMemtable(first uint64) *memtable {
-	return &memtable{first: first, byKey: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true, Degree: 32})}
+	return &memtable{first: first, newest: make(map[string]*Entry),
+		byKey: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true, Degree: 32})}
 }
 
 // before is segment order among puts and deletes.
@@ -62,6 +64,7 @@ func (m *memtable) add(entries []*Entry) {
 		}
 		m.client++
 		m.byKey.Set(e)
+		m.newest[string(e.Key)] = e
 	}
 }
 
@@ -76,7 +79,11 @@ func (m *memtable) size() (entries int, bytes int64, client int, oldest int64) {
 func (m *memtable) get(key []byte, maxSeq uint64) *Entry {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	var found *Entry
+	found := m.newest[string(key)]
+	if found == nil || found.Seq <= maxSeq {
+		return found
+	}
+	found = nil
 	m.byKey.Ascend(pivot(key, maxSeq), func(e *Entry) bool {
 		if bytes.Equal(e.Key, key) {
 			found = e
