@@ -175,10 +175,8 @@ func (n *Node) take(p *proposal) {
 	size := 0
 	for {
 		n.queuedBytes.Add(-int64(len(p.data)))
-		if p.state.CompareAndSwap(queued, taken) {
-			n.parked = append(n.parked, p)
-			size += len(p.data)
-		}
+		n.parked = append(n.parked, p)
+		size += len(p.data)
 		if len(n.parked) >= maxBatchProposals || size >= maxBatchBytes {
 			return
 		}
@@ -190,28 +188,28 @@ func (n *Node) take(p *proposal) {
 	}
 }
 
-// proposeParked proposes what was taken, in order. What the core has no room for stays parked; meanwhile the queue
-// fills and tells the callers.
+// proposeParked proposes what was taken, in order. What there is no room for yet stays parked; meanwhile the queue fills
+// and tells the callers.
 func (n *Node) proposeParked() error {
 	for len(n.parked) > 0 {
-		if refusal := n.admit(); refusal != nil {
+		wait, refusal := n.admit()
+		if refusal != nil {
 			n.refuseParked(refusal)
+		}
+		if wait || refusal != nil {
 			return nil
 		}
-		count, size := 0, 0
-		for count < len(n.parked) && count < maxBatchProposals && (count == 0 || size+len(n.parked[count].data) <= maxBatchBytes) {
-			size += len(n.parked[count].data)
-			count++
-		}
+		count, size := n.nextBatch()
 		if refusal := n.admitBytes(size, count); refusal != nil {
 			n.refuseParked(refusal)
 			return nil
 		}
-		batch := n.parked[:count]
+		batch := claim(n.parked[:count])
 		err := n.propose(batch)
 		var notLeader *raft.NotLeaderError
 		switch {
 		case errors.Is(err, raft.ErrOverloaded):
+			unclaim(batch)
 			return nil
 		case errors.As(err, &notLeader):
 			n.refuseParked(&Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
@@ -219,15 +217,49 @@ func (n *Node) proposeParked() error {
 		case err != nil:
 			return err
 		}
-		n.metrics.batchSize.Observe(float64(count))
-		n.parked = append(n.parked[:0], n.parked[count:]...)
-		clear(n.parked[len(n.parked):cap(n.parked)])
+		n.metrics.batchSize.Observe(float64(len(batch)))
+		left := copy(n.parked, n.parked[count:])
+		clear(n.parked[left:])
+		n.parked = n.parked[:left]
 	}
 	return nil
 }
 
+// nextBatch says how many of the parked proposals go next, and their bytes.
+func (n *Node) nextBatch() (count, size int) {
+	for _, p := range n.parked[:min(len(n.parked), maxBatchProposals)] {
+		if count > 0 && size+len(p.data) > maxBatchBytes {
+			break
+		}
+		size += len(p.data)
+		count++
+	}
+	return count, size
+}
+
+// claim takes the proposals that their callers have not withdrawn. From then on a caller that gives up cannot know.
+func claim(parked []*proposal) []*proposal {
+	batch := make([]*proposal, 0, len(parked))
+	for _, p := range parked {
+		if p.state.CompareAndSwap(queued, taken) {
+			batch = append(batch, p)
+		}
+	}
+	return batch
+}
+
+// unclaim gives back what the core had no room for.
+func unclaim(batch []*proposal) {
+	for _, p := range batch {
+		p.state.Store(queued)
+	}
+}
+
 // propose hands a batch to the core and registers its waiters, before anything of it can be applied.
 func (n *Node) propose(batch []*proposal) error {
+	if len(batch) == 0 {
+		return nil
+	}
 	now := max(0, n.opts.Now().UnixMicro()) // no replica applies a time before the epoch
 	commands := make([][]byte, len(batch))
 	size := 0
@@ -253,16 +285,17 @@ func (n *Node) refuseParked(refusal *Unavailable) {
 	n.parked = n.parked[:0]
 }
 
-// admit says why no write can be taken in now; nil when one can.
-func (n *Node) admit() *Unavailable {
+// admit says whether writes must wait for the flusher, or why none can be taken in at all.
+func (n *Node) admit() (wait bool, refusal *Unavailable) {
 	full, cause := n.ledger.Backlog()
 	switch {
 	case full && vfs.IsNoSpace(cause):
-		return &Unavailable{Reason: DiskFull, Detail: "the disk is full: segments cannot be written; free space and retry"}
-	case full:
-		return &Unavailable{Reason: Overloaded, Detail: "too much data waits to be written to segments"}
+		return false, &Unavailable{Reason: DiskFull,
+			Detail: "the disk is full: segments cannot be written; free space and retry"}
+	case full && cause != nil:
+		return false, &Unavailable{Reason: Overloaded, Detail: "segments cannot be written: " + cause.Error()}
 	}
-	return nil
+	return full, nil
 }
 
 // proposeWants proposes what the ledger wants and is not under way.

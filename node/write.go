@@ -13,8 +13,8 @@ import (
 
 // State of a proposal: who may still decide about it.
 const (
-	queued    int32 = iota // waits in the channel; its caller may withdraw it
-	taken                  // the raft loop has it
+	queued    int32 = iota // waits to be proposed; its caller may withdraw it
+	taken                  // it is in the log, or about to be
 	withdrawn              // its caller gave up in time
 )
 
@@ -111,7 +111,7 @@ func (n *Node) awaitReady(ctx context.Context) {
 	}
 }
 
-// abandon ends the wait for a proposal: it is not applied if the raft loop had not taken it, and unknown otherwise.
+// abandon ends the wait for a proposal: it is not applied if it had not been proposed, and unknown otherwise.
 func (n *Node) abandon(p *proposal, why string) (ledger.Result, error) {
 	if p.state.CompareAndSwap(queued, withdrawn) {
 		return ledger.Result{}, &Unavailable{Reason: Overloaded, Detail: why + "; it had not been proposed"}
