@@ -208,7 +208,7 @@ func (l *Log) poisonUnlessFull(err error) error {
 
 // nextHeader is the header of the file after the active one.
 func (l *Log) nextHeader(size int64, anew *restart) header {
-	h := header{id: 1, fileBytes: size &^ (align - 1)}
+	h := header{id: 1, fileBytes: size &^ (align - 1), owner: l.owner}
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if f := l.active(); f != nil {

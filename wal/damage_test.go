@@ -46,7 +46,7 @@ func crashAll(mem *vfs.Mem) *vfs.Mem { return mem.CrashClone(vfs.CrashOptions{Ke
 
 // openDamaged wants a damaged log to be refused, or to hold everything. Never anything between.
 func openDamaged(mem *vfs.Mem, m AppendMethod, want *model) (refused bool, err error) {
-	l, err := Open(Options{FS: mem, Dir: testDir, FileBytes: 4096, Method: m})
+	l, err := Open(Options{FS: mem, Dir: testDir, Owner: testOwner, FileBytes: 4096, Method: m})
 	var corrupt *vfs.CorruptError
 	if errors.As(err, &corrupt) {
 		if corrupt.File == "" || corrupt.Reason == "" {

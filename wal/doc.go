@@ -12,6 +12,7 @@
 //   - Bytes that were durable are never written again while their file is part of the log. Truncation by conflict is
 //     a later record, not an overwrite. After anything but zeros behind the last batch, a new file is begun.
 //   - A log file gets its name when its header is durable; file ids count up by one and are never used twice.
+//   - A log is one member's, and every file of it says whose. Another's is refused with *OwnerError.
 //   - After a failed write or sync nothing is accepted any more (ErrPoisoned).
 //   - In memory an entry costs 12 bytes, and a change of term 16; entries themselves are read from the map.
 //

@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"runtime"
@@ -155,16 +156,16 @@ func strip(b []byte) []byte {
 
 // FuzzOrigin decodes an origin file of any bytes.
 func FuzzOrigin(f *testing.F) {
-	slot := encodeOriginSlot(7)
-	f.Add(append(slot, encodeOriginSlot(8)...))
+	slot := encodeOriginSlot(7, testOwner)
+	f.Add(append(slot, encodeOriginSlot(8, testOwner)...))
 	f.Add(slot)
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		id, at, err := decodeOrigin("origin", b)
+		o, err := decodeOrigin("origin", b)
 		if err != nil {
 			mustBeCorrupt(t, err)
-		} else if id == 0 || at < 0 || at > 1 {
-			t.Fatalf("file %d in slot %d", id, at)
+		} else if slot := encodeOriginSlot(o.id, o.owner); o.id == 0 || !bytes.Equal(b[o.slot*originSlot:][:56], slot[:56]) {
+			t.Fatalf("%+v is not what was read", o)
 		}
 	})
 }

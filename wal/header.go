@@ -17,21 +17,25 @@ import (
 //	16  file id                   72  hard state: term
 //	24  bytes of the file         80  hard state: vote
 //	32  first index               88  hard state: commit
-//	40  id of the file before     96  zeros
-//	48  end of that file         120  checksum: xxhash64 of bytes 0 to 119
+//	40  id of the file before     96  owner: cluster id, 16 bytes
+//	48  end of that file         112  owner: node id
+//	                             120  checksum: xxhash64 of bytes 0 to 119
 //	                             128  the first record
 //
 // Flag 1 (restart) says that the log begins anew at the first index: the entries of older files are void.
 const (
-	headerSize   = 128
-	headerMagic  = "SCRIBWAL"
-	version      = 1
-	flagRestart  = 1
-	knownFlags   = flagRestart
-	originMagic  = "SCRIBWLO"
-	originSlot   = 512
-	originName   = "origin"
-	minFileBytes = 4096
+	headerSize        = 128
+	headerMagic       = "SCRIBWAL"
+	ownerOffset       = 96
+	version           = 1
+	flagRestart       = 1
+	knownFlags        = flagRestart
+	originMagic       = "SCRIBWLO"
+	originSlot        = 512
+	originOwnerOffset = 24
+	originSumOffset   = originOwnerOffset + ownerSize
+	originName        = "origin"
+	minFileBytes      = 4096
 )
 
 type header struct {
@@ -44,6 +48,7 @@ type header struct {
 	prevSum   uint64 // checksum of that batch's marker
 	prevTerm  uint64 // term of entry first-1; 0 when there is none
 	hard      raft.HardState
+	owner     Owner  // the same in all files of a log
 	sum       uint64 // of the header: the chain of the file's records begins with it
 }
 
@@ -65,6 +70,7 @@ func (h *header) encode() []byte {
 	le.PutUint64(b[72:], h.hard.Term)
 	le.PutUint64(b[80:], h.hard.Vote)
 	le.PutUint64(b[88:], h.hard.Commit)
+	h.owner.put(b[ownerOffset:])
 	h.sum = nonZero(xxhash.Sum64(b[:headerSize-8]))
 	le.PutUint64(b[headerSize-8:], h.sum)
 	return b
@@ -95,7 +101,8 @@ func decodeHeader(name string, buf []byte) (header, error) {
 		restart: flags&flagRestart != 0, id: le.Uint64(buf[16:]), fileBytes: int64(le.Uint64(buf[24:])),
 		first: le.Uint64(buf[32:]), prevID: le.Uint64(buf[40:]), prevEnd: int64(le.Uint64(buf[48:])),
 		prevSum: le.Uint64(buf[56:]), prevTerm: le.Uint64(buf[64:]), sum: sum,
-		hard: raft.HardState{Term: le.Uint64(buf[72:]), Vote: le.Uint64(buf[80:]), Commit: le.Uint64(buf[88:])},
+		owner: ownerAt(buf[ownerOffset:]),
+		hard:  raft.HardState{Term: le.Uint64(buf[72:]), Vote: le.Uint64(buf[80:]), Commit: le.Uint64(buf[88:])},
 	}
 	if flags&^knownFlags != 0 || h.id == 0 || h.first == 0 || h.fileBytes < headerSize || h.fileBytes%align != 0 ||
 		h.prevEnd < 0 || h.prevID != h.id-1 {
@@ -112,34 +119,46 @@ func decodeHeader(name string, buf []byte) (header, error) {
 // that is missing can be told from one that was trimmed. It holds two slots in sectors of their own, written in turn,
 // because trimming must also work on a full disk and a torn slot must leave the other:
 //
-//	0  magic "SCRIBWLO"   8  version u32, zero u32   16  file id   24  xxhash64 of bytes 0 to 23   32  zeros to 512
-func encodeOriginSlot(id uint64) []byte {
+//	 0  magic "SCRIBWLO"         24  owner: cluster id, 16 bytes
+//	 8  version u32, zero u32    40  owner: node id
+//	16  file id                  48  checksum: xxhash64 of bytes 0 to 47
+//	                             56  zeros to 512
+func encodeOriginSlot(id uint64, owner Owner) []byte {
 	b := make([]byte, originSlot)
 	copy(b, originMagic)
 	binary.LittleEndian.PutUint32(b[8:], version)
 	binary.LittleEndian.PutUint64(b[16:], id)
-	binary.LittleEndian.PutUint64(b[24:], nonZero(xxhash.Sum64(b[:24])))
+	owner.put(b[originOwnerOffset:])
+	binary.LittleEndian.PutUint64(b[originSumOffset:], nonZero(xxhash.Sum64(b[:originSumOffset])))
 	return b
 }
 
-// decodeOrigin returns the later of the slots that verify, and which one it is.
-func decodeOrigin(name string, b []byte) (id uint64, slot int, err error) {
+// origin is what a slot of the origin file says.
+type origin struct {
+	id    uint64 // of the oldest log file in use
+	owner Owner
+	slot  int // where it says so
+}
+
+// decodeOrigin returns the later of the slots that verify.
+func decodeOrigin(name string, b []byte) (latest origin, err error) {
+	le := binary.LittleEndian
 	for i := 0; i < 2 && len(b) >= (i+1)*originSlot; i++ {
 		s := b[i*originSlot:]
-		if string(s[:8]) != originMagic || binary.LittleEndian.Uint64(s[24:]) != nonZero(xxhash.Sum64(s[:24])) {
+		if string(s[:8]) != originMagic || le.Uint64(s[originSumOffset:]) != nonZero(xxhash.Sum64(s[:originSumOffset])) {
 			continue
 		}
-		if v := binary.LittleEndian.Uint32(s[8:]); v != version {
-			return 0, 0, &vfs.CorruptError{File: name, Offset: int64(i*originSlot + 8),
+		if v := le.Uint32(s[8:]); v != version {
+			return origin{}, &vfs.CorruptError{File: name, Offset: int64(i*originSlot + 8),
 				Reason: fmt.Sprintf("format version %d is not known, only %d; use the program that wrote it", v, version)}
 		}
-		if v := binary.LittleEndian.Uint64(s[16:]); v > id {
-			id, slot = v, i
+		if id := le.Uint64(s[16:]); id > latest.id {
+			latest = origin{id: id, owner: ownerAt(s[originOwnerOffset:]), slot: i}
 		}
 	}
-	if id == 0 {
-		return 0, 0, &vfs.CorruptError{File: name, Offset: 0,
+	if latest.id == 0 {
+		return origin{}, &vfs.CorruptError{File: name, Offset: 0,
 			Reason: "neither record of the oldest log file verifies; " + remedy}
 	}
-	return id, slot, nil
+	return latest, nil
 }

@@ -26,14 +26,14 @@ type Log struct {
 	opts    Options
 	metrics *metrics
 	spares  pool
+	owner   Owner // set by Open
 
 	prepareMu sync.Mutex // one Prepare at a time
 	appendMu  sync.Mutex // held through Append, Reset and Close; owns buf, marks
 	buf       []byte
 	marks     []pending  // positions of the batch's entries
-	trimMu    sync.Mutex // held through Trim; whoever takes files out of line.files holds it. Owns origin*
-	originID  uint64     // id in the origin file, 0 when there is none
-	originAt  int        // the slot that holds it
+	trimMu    sync.Mutex // held through Trim; whoever takes files out of line.files holds it. Owns origin
+	origin    origin     // what the origin file says; id 0 when there is none
 
 	mu     sync.RWMutex // guards what follows; never held across I/O
 	line   timeline

@@ -12,10 +12,13 @@ import (
 
 const testDir = "data/wal"
 
+// testOwner is whose logs the tests write.
+var testOwner = Owner{Cluster: raft.ClusterID{0: 0xc1, 15: 0x5c}, Node: 7}
+
 // open opens a small log in fs and fails the test when it cannot.
 func open(t testing.TB, fs vfs.FS, m AppendMethod) *Log {
 	t.Helper()
-	l, err := Open(Options{FS: fs, Dir: testDir, FileBytes: 4096, Method: m})
+	l, err := Open(Options{FS: fs, Dir: testDir, Owner: testOwner, FileBytes: 4096, Method: m})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

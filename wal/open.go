@@ -11,7 +11,8 @@ import (
 // Open opens the log in Options.Dir, or begins one. What an earlier process left is synced before it is read, verified
 // to the last byte that counts, and pinned: by a durable note behind the last batch, or, when anything but zeros
 // follows it, by a new file whose header says where the old one ends. Open returns *vfs.CorruptError when acknowledged
-// bytes are damaged or missing; the files are left as they are. On a full disk it opens without a new file.
+// bytes are damaged or missing, and *OwnerError when it is another's log; the files are left as they are. On a full
+// disk it opens without a new file.
 //
 // The caller has made sure that no other process or Log has the directory open.
 func Open(o Options) (*Log, error) {
@@ -77,7 +78,7 @@ func (l *Log) recover() error {
 			return err
 		}
 	}
-	trimmed, used := splitTrimmed(ls.logs, l.originID)
+	trimmed, used := splitTrimmed(ls.logs, l.origin.id)
 	if err := l.checkNames(used); err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func (l *Log) recover() error {
 	if err := l.pin(); err != nil {
 		return err
 	}
-	if l.originID == 0 && len(l.line.files) > 0 {
+	if l.origin.id == 0 && len(l.line.files) > 0 {
 		if err := l.writeOrigin(1); err != nil && !vfs.IsNoSpace(err) {
 			return err
 		}
@@ -116,7 +117,7 @@ func (l *Log) readOrigin() error {
 	if err != nil {
 		return fmt.Errorf("wal: read origin: %w", err)
 	}
-	l.originID, l.originAt, err = decodeOrigin(name, b)
+	l.origin, err = decodeOrigin(name, b)
 	return err
 }
 
@@ -128,8 +129,8 @@ func splitTrimmed(ids []uint64, origin uint64) (trimmed, used []uint64) {
 
 // checkNames finds missing files. Ids count up by one, from 1 or from what the origin file says.
 func (l *Log) checkNames(ids []uint64) error {
-	due := max(l.originID, 1)
-	if len(ids) == 0 && l.originID == 0 {
+	due := max(l.origin.id, 1)
+	if len(ids) == 0 && l.origin.id == 0 {
 		return nil
 	}
 	for _, id := range ids {
@@ -161,6 +162,9 @@ func (l *Log) openFiles(ids []uint64) error {
 		}
 		files = append(files, f)
 	}
+	if err := l.checkOwner(files); err != nil {
+		return err
+	}
 	for i, f := range files {
 		var successor *header
 		if i+1 < len(files) {
@@ -178,7 +182,7 @@ func (l *Log) openFiles(ids []uint64) error {
 			return err
 		}
 	}
-	return nil
+	return l.checkAdopted()
 }
 
 // clear makes spares of trimmed files, and takes up the spares that are whole, as many as are to be kept.

@@ -34,6 +34,12 @@ type Options struct {
 	FS vfs.FS
 	// Dir is the directory of the log, which holds nothing else; it is made when missing. Required.
 	Dir string
+	// Owner is whose log it is. An existing log of another owner is refused with *OwnerError. The zero owner is an owner
+	// like any other.
+	Owner Owner
+	// Adopt takes over another owner's log, if it was never used: what a first start leaves that was cut short before
+	// its owner was noted elsewhere. The log stays that owner's, and Log.Owner tells it.
+	Adopt bool
 	// FileBytes is the length of a log file. Default 32 MiB, at least 4 KiB, at most 8 GiB, rounded up to 4 KiB. A
 	// batch that does not fit gets a file of its own length.
 	FileBytes int64

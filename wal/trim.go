@@ -115,13 +115,13 @@ func (l *Log) retire(name string, size int64) (sp spare, kept bool, err error) {
 
 // writeOrigin makes durable that file id is the oldest of the log. The caller holds trimMu, or opens the log.
 func (l *Log) writeOrigin(id uint64) error {
-	slot := encodeOriginSlot(id)
-	if l.originID == 0 {
+	slot := encodeOriginSlot(id, l.owner)
+	if l.origin.id == 0 {
 		both := append(slot, slot...)
 		if err := vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, originName, both); err != nil {
 			return fmt.Errorf("wal: write origin: %w", err)
 		}
-		l.originID, l.originAt = id, 0
+		l.origin = origin{id: id, owner: l.owner}
 		return nil
 	}
 	f, err := l.opts.FS.OpenRW(path.Join(l.opts.Dir, originName))
@@ -129,13 +129,13 @@ func (l *Log) writeOrigin(id uint64) error {
 		return fmt.Errorf("wal: open origin: %w", err)
 	}
 	defer f.Close()
-	at := 1 - l.originAt
+	at := 1 - l.origin.slot
 	if _, err = f.WriteAt(slot, int64(at*originSlot)); err == nil {
 		err = f.Sync()
 	}
 	if err != nil {
 		return fmt.Errorf("wal: write origin: %w", err)
 	}
-	l.originID, l.originAt = id, at
+	l.origin = origin{id: id, owner: l.owner, slot: at}
 	return nil
 }

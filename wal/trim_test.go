@@ -63,7 +63,7 @@ func TestReaderOutlivesTruncation(t *testing.T) {
 func TestRecycling(t *testing.T) {
 	fs := vfs.NewMem()
 	reg := prometheus.NewRegistry()
-	l, err := Open(Options{FS: fs, Dir: testDir, FileBytes: 4096, Registerer: reg})
+	l, err := Open(Options{FS: fs, Dir: testDir, Owner: testOwner, FileBytes: 4096, Registerer: reg})
 	if err != nil {
 		t.Fatal(err)
 	}

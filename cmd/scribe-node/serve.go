@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,9 +44,7 @@ func serve(c config.Config, stderr io.Writer) error {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit(c))
-	}
+	tuneCollector(c, os.Getenv)
 	// From here on no signal ends the process by itself; one that comes before the node is open waits in the channel.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -102,14 +99,6 @@ func wait(c config.Config, n *node.Node, logs *logging, signals <-chan os.Signal
 			return fmt.Errorf("the HTTP server stopped: %w", err)
 		}
 	}
-}
-
-// memoryLimit is where the garbage collector begins to work harder, rather than let the heap grow to twice what is live:
-// the memtables at their most (one that fills up to twice its bound, and those that wait for their flush), the cache,
-// and half of what requests may hold, which they seldom do all at once. It is a soft limit and refuses nothing.
-func memoryLimit(c config.Config) int64 {
-	const memtables = 6
-	return memtables*c.Storage.SealBytes + c.Storage.BlockCacheBytes + c.Limits.MaxInflightBytes/2
 }
 
 // shutdown ends requests first, then the node.
