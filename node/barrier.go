@@ -34,10 +34,8 @@ func (n *Node) Barrier(ctx context.Context) error {
 		return err
 	case <-ctx.Done():
 		return &Unavailable{Reason: NotReady, Detail: "the read could not be confirmed in time"}
-	case <-n.failed:
-		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
-	case <-n.stop:
-		return &Unavailable{Reason: NotReady, Detail: "the node is being stopped"}
+	case <-n.ended:
+		return &Unavailable{Reason: NotReady, Detail: "the node has ended"}
 	}
 }
 

@@ -2,26 +2,27 @@ package node
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
-	"strings"
 
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
+	"github.com/scribe-ledger/scribe/wal"
 )
 
 const (
 	identityName   = "IDENTITY"
+	logDir         = "wal"
 	identityFormat = 1
 	// maxIdentityBytes bounds what is read as an identity.
 	maxIdentityBytes = 64 << 10
 )
 
-// identity says whose data a directory holds. It is written once, when the node is founded, after its log exists.
+// identity says whose data a directory holds. It is written once, when the node is founded, after its log exists, which
+// names the same node and cluster in each of its files.
 type identity struct {
 	Format    int            `json:"format"`
 	NodeID    uint64         `json:"node_id"`
@@ -92,28 +93,10 @@ func checkIdentity(id *identity, opts Options, names []string) error {
 // manifestName is the ledger's manifest, which has no place in a directory without an identity.
 const manifestName = "MANIFEST"
 
-// hasLog says whether a log directory holds any log file.
-func hasLog(fsys vfs.FS, dir string) (bool, error) {
-	names, err := fsys.List(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	for _, name := range names {
-		if strings.HasSuffix(name, ".log") && !strings.HasPrefix(name, "spare") {
-			return true, err
-		}
-	}
-	return false, err
-}
-
-// newIdentity founds a one-node cluster under a new random cluster id.
-func newIdentity(opts Options) (*identity, error) {
-	var cluster raft.ClusterID
-	if _, err := rand.Read(cluster[:]); err != nil {
-		return nil, err
-	}
-	return &identity{Format: identityFormat, NodeID: opts.NodeID, ClusterID: cluster.String(),
-		Founding: []foundingNode{{NodeID: opts.NodeID, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr}}}, nil
+// owner is how the node's log names it.
+func (id *identity) owner() (wal.Owner, error) {
+	cluster, err := raft.ParseClusterID(id.ClusterID)
+	return wal.Owner{Cluster: cluster, Node: id.NodeID}, err
 }
 
 func (id *identity) write(fsys vfs.FS, dir string) error {

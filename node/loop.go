@@ -62,11 +62,6 @@ func (n *Node) runLoop() {
 		if err = n.turn(); err != nil {
 			break
 		}
-		// While the core has no room for what was taken, the rest waits in its bounded queue.
-		proposals := n.proposals
-		if len(n.parked) > 0 {
-			proposals = nil
-		}
 		select {
 		case <-n.stop:
 			return
@@ -75,7 +70,8 @@ func (n *Node) runLoop() {
 		case <-ticker.C:
 			err = n.core.Tick()
 			n.publishStatus()
-		case p := <-proposals:
+			n.expire()
+		case p := <-n.proposals:
 			n.take(p)
 		case r := <-n.reads:
 			err = n.readIndex(r)
@@ -170,16 +166,10 @@ func (n *Node) handOut() error {
 	return nil
 }
 
-// take gathers the proposals that wait, up to a batch, behind those that are parked.
+// take gathers the proposals that wait, behind those that are parked. MaxQueue bounds them all.
 func (n *Node) take(p *proposal) {
-	size := 0
 	for {
-		n.queuedBytes.Add(-int64(len(p.data)))
 		n.parked = append(n.parked, p)
-		size += len(p.data)
-		if len(n.parked) >= maxBatchProposals || size >= maxBatchBytes {
-			return
-		}
 		select {
 		case p = <-n.proposals:
 		default:
@@ -188,8 +178,30 @@ func (n *Node) take(p *proposal) {
 	}
 }
 
-// proposeParked proposes what was taken, in order. What there is no room for yet stays parked; meanwhile the queue fills
-// and tells the callers.
+// unpark drops the first count of the parked proposals, which were proposed or answered.
+func (n *Node) unpark(count int) {
+	for _, p := range n.parked[:count] {
+		n.dequeue(p)
+	}
+	left := copy(n.parked, n.parked[count:])
+	clear(n.parked[left:])
+	n.parked = n.parked[:left]
+}
+
+// expire answers the writes whose deadline has passed.
+func (n *Node) expire() {
+	now := n.opts.Now().UnixNano()
+	n.waiters.expire(now)
+	for _, p := range n.parked {
+		if p.expired(now) && p.state.CompareAndSwap(queued, withdrawn) {
+			p.resolve(outcome{err: &Unavailable{Reason: Overloaded,
+				Detail: "the write was not taken in in time; it had not been proposed"}})
+		}
+	}
+}
+
+// proposeParked proposes what was taken, in order. What there is no room for yet stays parked; meanwhile
+// the queue fills and tells the callers.
 func (n *Node) proposeParked() error {
 	for len(n.parked) > 0 {
 		wait, refusal := n.admit()
@@ -218,9 +230,7 @@ func (n *Node) proposeParked() error {
 			return err
 		}
 		n.metrics.batchSize.Observe(float64(len(batch)))
-		left := copy(n.parked, n.parked[count:])
-		clear(n.parked[left:])
-		n.parked = n.parked[:left]
+		n.unpark(count)
 	}
 	return nil
 }
@@ -281,8 +291,7 @@ func (n *Node) refuseParked(refusal *Unavailable) {
 	for _, p := range n.parked {
 		p.resolve(outcome{err: refusal})
 	}
-	clear(n.parked)
-	n.parked = n.parked[:0]
+	n.unpark(len(n.parked))
 }
 
 // admit says whether writes must wait for the flusher, or why none can be taken in at all.

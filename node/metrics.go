@@ -22,7 +22,7 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 	}
 	m.all = []prometheus.Collector{m.batchSize, m.commitSeconds,
 		gauge("scribe_node_queued_writes", "Writes that wait for the raft loop.", func() float64 {
-			return float64(len(n.proposals))
+			return float64(n.queued.Load())
 		}),
 		gauge("scribe_node_queued_write_bytes", "Bytes of writes that wait for the raft loop.", func() float64 {
 			return float64(n.queuedBytes.Load())

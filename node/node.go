@@ -77,7 +77,8 @@ type Node struct {
 
 	// Into the raft loop.
 	proposals   chan *proposal
-	queuedBytes atomic.Int64 // of proposals waiting in the channel
+	queued      atomic.Int64 // proposals in the channel or parked
+	queuedBytes atomic.Int64 // their bytes
 	reads       chan *barrier
 	wake        chan struct{} // capacity 1: progress, or a want of the ledger
 	progress    progress
@@ -85,7 +86,7 @@ type Node struct {
 	compacted   atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
 
 	// State of the raft loop, touched by nobody else.
-	parked       []*proposal            // taken from the channel, waiting for room in the core
+	parked       []*proposal            // taken from the channel, waiting to be proposed
 	underWay     map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
 	pendingReads map[uint64][]*barrier
 	nextRead     uint64
@@ -104,6 +105,8 @@ type Node struct {
 	readyOnce  sync.Once
 	stop       chan struct{}
 	failed     chan struct{}
+	ended      chan struct{} // closed when the node is stopped or has failed
+	endOnce    sync.Once
 	failure    atomic.Pointer[error]
 	failOnce   sync.Once
 	closeOnce  sync.Once
@@ -128,6 +131,7 @@ func Open(opts Options) (_ *Node, err error) {
 		ready:        make(chan struct{}),
 		stop:         make(chan struct{}),
 		failed:       make(chan struct{}),
+		ended:        make(chan struct{}),
 	}
 	n.writer.poke = make(chan struct{}, 1)
 	n.applier.poke = make(chan struct{}, 1)
@@ -158,16 +162,13 @@ func (n *Node) open() error {
 	if err := checkIdentity(id, opts, names); err != nil {
 		return err
 	}
-	if err := n.openLog(id); err != nil {
-		return err
+	if id != nil {
+		err = n.openLog(id)
+	} else {
+		id, err = n.found()
 	}
-	if id == nil {
-		if id, err = newIdentity(opts); err != nil {
-			return err
-		}
-		if err := id.write(opts.FS, opts.Dir); err != nil {
-			return fmt.Errorf("write identity: %w", err)
-		}
+	if err != nil {
+		return err
 	}
 	n.identity = id
 	lo := opts.Ledger
@@ -178,44 +179,6 @@ func (n *Node) open() error {
 		return err
 	}
 	return n.openCore()
-}
-
-func (n *Node) openLog(id *identity) error {
-	dir := path.Join(n.opts.Dir, "wal")
-	had, err := hasLog(n.opts.FS, dir)
-	if err != nil {
-		return err
-	}
-	if id != nil && !had {
-		return &RefusedError{Dir: n.opts.Dir, Reason: "its log, the folder wal, is missing, and with it what was not in " +
-			"segments yet; restore it, or rebuild the whole directory from a backup or the other members"}
-	}
-	wo := n.opts.WAL
-	wo.FS, wo.Dir, wo.Logger, wo.Registerer = n.opts.FS, dir, n.opts.Logger, n.opts.Registerer
-	if n.log, err = wal.Open(wo); err != nil {
-		return err
-	}
-	if id != nil {
-		return nil
-	}
-	if n.log.LastIndex() > 0 {
-		return &RefusedError{Dir: n.opts.Dir, Reason: "it holds a log with entries but no " + identityName +
-			" file; restore that file, or use an empty directory"}
-	}
-	return n.foundLog(dir)
-}
-
-// foundLog makes sure that a new log has its first file, which the log opens without when the disk is full. An identity
-// beside no log would be refused at every later start, as one that has lost its log.
-func (n *Node) foundLog(dir string) error {
-	has, err := hasLog(n.opts.FS, dir)
-	if has || err != nil {
-		return err
-	}
-	if err := n.log.Prepare(); err != nil {
-		return fmt.Errorf("make the first log file: %w", err)
-	}
-	return errors.New("the first log file could not be made, and now there is space for it; start again")
 }
 
 func (n *Node) openCore() error {
@@ -277,15 +240,20 @@ func (n *Node) fail(err error) {
 		n.updateLinear()
 		n.opts.Logger.Error("this node stops serving", "error", err)
 		close(n.failed)
+		n.end()
 		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node failed before the write was confirmed"})
 	})
 }
+
+// end tells all who wait for something that it may not come.
+func (n *Node) end() { n.endOnce.Do(func() { close(n.ended) }) }
 
 // Close ends the loops, waits for them, and closes the log and the ledger. Writes that are under way get OutcomeUnknown;
 // for a clean end the caller stops sending first.
 func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
 		close(n.stop)
+		n.end()
 		n.goroutines.Wait()
 		n.linear.Store(false)
 		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node was stopped before the write was confirmed"})

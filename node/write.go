@@ -23,7 +23,9 @@ type proposal struct {
 	data  []byte
 	want  *ledger.WantKey // set when the ledger wants it and nobody waits
 	state atomic.Int32
-	done  chan outcome // capacity 1; nil when nobody waits
+	// deadline is when the raft loop gives up for the caller, in Unix nanoseconds; 0 never.
+	deadline int64
+	done     chan outcome // capacity 1; nil when nobody waits
 }
 
 // outcome is what became of a proposal.
@@ -32,13 +34,18 @@ type outcome struct {
 	err    error // *Unavailable
 }
 
+// resolve tells the caller, if there is one. Only the first outcome is heard.
 func (p *proposal) resolve(o outcome) {
-	if p.done != nil {
-		p.done <- o
+	select {
+	case p.done <- o:
+	default:
 	}
 }
 
-// Write proposes cmd and returns once it is durable on a quorum and applied.
+func (p *proposal) expired(now int64) bool { return p.deadline != 0 && now > p.deadline }
+
+// Write proposes cmd and returns once it is durable on a quorum and applied. The context's deadline is kept to within a
+// tick, by the raft loop, without a timer for each write: a context that has a deadline and is never done is best.
 //
 // Errors: *ledger.NotFoundError, *ledger.PreconditionError, ledger.ErrIdempotencyMismatch (judged when applied, nothing
 // appended), *vfs.CorruptError (a segment that the command's conditions depend on is damaged, nothing appended), and
@@ -64,29 +71,39 @@ func (n *Node) submit(ctx context.Context, data []byte) (ledger.Result, error) {
 		return ledger.Result{}, &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
 	}
 	n.awaitReady(ctx)
-	size := int64(len(data))
-	if waiting := n.queuedBytes.Add(size); waiting > n.opts.MaxQueueBytes && waiting > size {
-		n.queuedBytes.Add(-size)
-		return ledger.Result{}, &Unavailable{Reason: Overloaded, Detail: fmt.Sprintf(
-			"%d bytes of writes wait already", waiting-size)}
-	}
 	p := &proposal{data: data, done: make(chan outcome, 1)}
-	select {
-	case n.proposals <- p:
-	default:
-		n.queuedBytes.Add(-size)
-		return ledger.Result{}, &Unavailable{Reason: Overloaded, Detail: fmt.Sprintf("%d writes wait already", n.opts.MaxQueue)}
+	if at, ok := ctx.Deadline(); ok {
+		p.deadline = at.UnixNano()
+	}
+	if refusal := n.enqueue(p); refusal != nil {
+		return ledger.Result{}, refusal
 	}
 	select {
 	case o := <-p.done:
 		return o.result, o.err
 	case <-ctx.Done():
 		return n.abandon(p, "the write was not confirmed in time")
-	case <-n.failed:
-		return n.abandon(p, "the node failed before the write was confirmed")
-	case <-n.stop:
-		return n.abandon(p, "the node was stopped before the write was confirmed")
+	case <-n.ended:
+		return n.abandon(p, "the node ended before the write was confirmed")
 	}
+}
+
+// enqueue hands a proposal to the raft loop, unless as much waits already as may.
+func (n *Node) enqueue(p *proposal) *Unavailable {
+	size := int64(len(p.data))
+	count, bytes := n.queued.Add(1), n.queuedBytes.Add(size)
+	if count <= int64(n.opts.MaxQueue) && (bytes <= n.opts.MaxQueueBytes || bytes == size) {
+		n.proposals <- p // has room for MaxQueue
+		return nil
+	}
+	n.dequeue(p)
+	return &Unavailable{Reason: Overloaded, Detail: fmt.Sprintf("%d writes of %d bytes wait already", count-1, bytes-size)}
+}
+
+// dequeue notes that a proposal waits no more.
+func (n *Node) dequeue(p *proposal) {
+	n.queued.Add(-1)
+	n.queuedBytes.Add(-int64(len(p.data)))
 }
 
 // startGrace is how long a request waits for a node that has just started and has not caught up yet.
@@ -105,8 +122,7 @@ func (n *Node) awaitReady(ctx context.Context) {
 	select {
 	case <-n.ready:
 	case <-ctx.Done():
-	case <-n.failed:
-	case <-n.stop:
+	case <-n.ended:
 	case <-timer.C:
 	}
 }
@@ -160,6 +176,18 @@ func (w *waiters) pop(index, term uint64) *proposal {
 		front.p.resolve(outcome{err: &Unavailable{Reason: NoLeader, Detail: "another leader's entry took the write's place"}})
 	}
 	return nil
+}
+
+// expire answers those whose deadline has passed. What becomes of their entries they will not learn.
+func (w *waiters) expire(now int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, x := range w.queue {
+		if x.p.expired(now) {
+			x.p.deadline = 0
+			x.p.resolve(outcome{err: &Unavailable{Reason: OutcomeUnknown, Detail: "the write was not confirmed in time"}})
+		}
+	}
 }
 
 // drop answers all of them.
