@@ -96,8 +96,8 @@ type Node struct {
 	waiters waiters
 
 	status     atomic.Pointer[raft.Status]
-	sealing    sync.Mutex  // one explicit seal at a time
-	diskFull   atomic.Bool // the log could not get space when it last tried
+	sealing    chan struct{} // capacity 1: one explicit seal at a time
+	diskFull   atomic.Bool   // the log could not get space when it last tried
 	unpersist  atomic.Int64
 	linearMu   sync.Mutex    // held while linear is computed
 	linear     atomic.Bool   // reads of the applied state are linearizable without asking anybody
@@ -126,6 +126,7 @@ func Open(opts Options) (_ *Node, err error) {
 		reads:        make(chan *barrier, opts.MaxQueue),
 		wake:         make(chan struct{}, 1),
 		upkeep:       make(chan struct{}, 1),
+		sealing:      make(chan struct{}, 1),
 		underWay:     make(map[ledger.WantKey]any),
 		pendingReads: make(map[uint64][]*barrier),
 		ready:        make(chan struct{}),

@@ -10,10 +10,12 @@ import (
 )
 
 // Seal makes everything committed before the call part of durable, recorded segments, and says which segments that made.
-// Errors: *Unavailable.
+// One seal goes on at a time; others wait for it. Errors: *Unavailable.
 func (n *Node) Seal(ctx context.Context) (SealResult, error) {
-	n.sealing.Lock()
-	defer n.sealing.Unlock()
+	if err := n.beginSeal(ctx); err != nil {
+		return SealResult{}, err
+	}
+	defer func() { <-n.sealing }()
 	before, _ := n.ledger.Installed()
 	result, err := n.submit(ctx, ledger.SealNow())
 	if err != nil {
@@ -40,4 +42,18 @@ func (n *Node) Seal(ctx context.Context) (SealResult, error) {
 		}
 	}
 	return out, nil
+}
+
+// beginSeal takes the one place of an explicit seal. Whoever gives up has sealed nothing.
+func (n *Node) beginSeal(ctx context.Context) error {
+	select {
+	case n.sealing <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return &Unavailable{Reason: Overloaded, Detail: "another seal is still under way"}
+	case <-n.failed:
+		return &Unavailable{Reason: NotReady, Detail: "this node has failed and seals nothing"}
+	case <-n.stop:
+		return &Unavailable{Reason: NotReady, Detail: "the node is being stopped"}
+	}
 }
