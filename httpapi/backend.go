@@ -13,7 +13,7 @@ type Backend interface {
 	Reader
 	// Write proposes cmd and returns once it is durable on a quorum and applied. Errors: *ledger.NotFoundError,
 	// *ledger.PreconditionError, ledger.ErrIdempotencyMismatch, *vfs.CorruptError (nothing appended for any of these),
-	// and *node.Unavailable.
+	// and *node.Unavailable. The context may have a deadline and never be done.
 	Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error)
 	// Barrier returns once a read of the local state is linearizable: it reflects every write acknowledged before the
 	// call. Errors: *node.Unavailable.

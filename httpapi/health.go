@@ -6,7 +6,7 @@ import (
 
 // healthJSON is the answer of /health and /readyz.
 type healthJSON struct {
-	Status   string `json:"status"` // "ok", "degraded" (reads only), "not_ready" or "failed"
+	Status   string `json:"status"` // "ok", "degraded" (it serves, and something fails), "not_ready" or "failed"
 	NodeID   uint64 `json:"node_id"`
 	Role     string `json:"role"`
 	Leader   uint64 `json:"leader"`
@@ -26,12 +26,15 @@ func (c *call) healthNow() (status int, body healthJSON) {
 		body.Status, body.Detail = "not_ready", "no leader yet, or not caught up with it"
 		return http.StatusServiceUnavailable, body
 	case s.WritesFault != "":
-		body.Status, body.Detail = "degraded", s.WritesFault
+		body.Status, body.Detail = "degraded", "writes are refused: "+s.WritesFault
+	case s.Warning != "":
+		body.Status, body.Detail = "degraded", s.Warning
 	}
 	return http.StatusOK, body
 }
 
-// health answers /health: 503 when this node cannot serve. One that serves reads alone is degraded, and 200.
+// health answers /health: 503 when this node cannot serve. One that serves reads alone, or will soon,
+// is degraded, and 200.
 func (c *call) health() error {
 	status, body := c.healthNow()
 	if status != http.StatusOK {

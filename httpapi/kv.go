@@ -255,9 +255,7 @@ func checkContentType(s string) error {
 
 // write hands the command to the node and waits for its commit.
 func (c *call) write(cmd *ledger.Command) (ledger.Receipt, error) {
-	wait := c.patience()
-	defer wait.end()
-	return c.api.backend.Write(wait, cmd)
+	return c.api.backend.Write(c.unhurried(), cmd)
 }
 
 func (c *call) receiptHeaders(rc *ledger.Receipt) {

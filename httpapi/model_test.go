@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -59,10 +60,23 @@ func (m *model) newest(key []byte, end uint64) *ledger.Entry {
 	return nil
 }
 
+// outlast waits for a write's deadline as the node does, which does not need the context to be done.
+func outlast(ctx context.Context) error {
+	var late <-chan time.Time
+	if at, ok := ctx.Deadline(); ok {
+		late = time.After(time.Until(at))
+	}
+	select {
+	case <-late:
+		return &node.Unavailable{Reason: node.OutcomeUnknown, Detail: "the write was not confirmed in time"}
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (m *model) Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error) {
 	if m.block {
-		<-ctx.Done()
-		return ledger.Receipt{}, ctx.Err()
+		return ledger.Receipt{}, outlast(ctx)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -46,3 +46,24 @@ func (p *patience) end() {
 		p.cancel()
 	}
 }
+
+// unhurried is the request's context with a deadline that the node keeps by itself. It is never done: a write whose
+// client has gone is worth no timer and no watching, as its outcome comes all the same.
+type unhurried struct {
+	context.Context // of the request, for its values
+	at              time.Time
+}
+
+// unhurried returns the context for a write.
+func (c *call) unhurried() unhurried {
+	return unhurried{Context: c.r.Context(), at: time.Now().Add(c.api.opt.RequestTimeout)}
+}
+
+// Done implements context.Context.
+func (unhurried) Done() <-chan struct{} { return nil }
+
+// Err implements context.Context.
+func (unhurried) Err() error { return nil }
+
+// Deadline implements context.Context.
+func (u unhurried) Deadline() (time.Time, bool) { return u.at, true }

@@ -246,7 +246,8 @@ func TestHealth(t *testing.T) {
 		status        string
 	}{
 		{func(*node.Status) {}, 200, 200, "ok"},
-		{func(s *node.Status) { s.WritesFault = "disk full" }, 200, 200, "degraded"},
+		{func(s *node.Status) { s.Warning = "input/output error" }, 200, 200, "degraded"},
+		{func(s *node.Status) { s.Warning, s.WritesFault = "", "disk full" }, 200, 200, "degraded"},
 		{func(s *node.Status) { s.Ready = false }, 503, 503, "not_ready"},
 		{func(s *node.Status) { s.Fault = "diverged" }, 503, 503, "failed"},
 	} {
@@ -255,6 +256,11 @@ func TestHealth(t *testing.T) {
 		m := p.json(t)
 		if m["status"] != c.status || m["node_id"] != 1.0 || m["role"] != "leader" || m["leader"] != 1.0 {
 			t.Errorf("%v", m)
+		}
+		st := r.model.status
+		if detail, _ := m["detail"].(string); (detail == "") != (c.status == "ok") ||
+			!strings.Contains(detail, st.Warning+st.WritesFault) && c.status == "degraded" {
+			t.Errorf("detail %q of %+v", detail, st)
 		}
 		if (p.header.Get("Retry-After") != "") != (c.health == 503) {
 			t.Errorf("Retry-After %q", p.header.Get("Retry-After"))

@@ -12,12 +12,11 @@ const minFreeBytes = 16 << 20
 // admitBytes refuses what the log has no space for, before it enters the log: once there it could not be taken back.
 // It is asked with the bytes of a batch of so many commands.
 func (n *Node) admitBytes(size, count int) *Unavailable {
-	need := n.unpersist.Load() + int64(size) + int64(count+1)*logOverheadBytes
-	if need <= n.log.Room() {
+	if n.logHolds(size, count) {
 		return nil
 	}
 	// A new file is needed, and nothing less than a whole one will do.
-	err := n.spaceFor(max(need, n.log.FileBytes()))
+	err := n.spaceFor(max(n.logNeeds(size, count), n.log.FileBytes()))
 	if err == nil && !n.diskFull.Load() {
 		return nil
 	}
@@ -27,6 +26,14 @@ func (n *Node) admitBytes(size, count int) *Unavailable {
 	}
 	return &Unavailable{Reason: DiskFull, Detail: "the disk is full: " + detail + "; free space and retry"}
 }
+
+// logNeeds is what the log takes once the batch is in it, beyond what it holds durably.
+func (n *Node) logNeeds(size, count int) int64 {
+	return n.unpersist.Load() + int64(size) + int64(count+1)*logOverheadBytes
+}
+
+// logHolds says whether a batch fits into the log without a new file.
+func (n *Node) logHolds(size, count int) bool { return n.logNeeds(size, count) <= n.log.Room() }
 
 // spaceFor says why a log file of so many bytes should not be made: it would leave too little for segments. A file
 // system that does not tell its free space is tried.

@@ -1,9 +1,6 @@
 package node
 
-import (
-	"github.com/scribe-ledger/scribe/raft"
-	"github.com/scribe-ledger/scribe/vfs"
-)
+import "github.com/scribe-ledger/scribe/raft"
 
 // publishStatus makes the core's view of itself visible to other goroutines. For the raft loop.
 func (n *Node) publishStatus() {
@@ -33,13 +30,36 @@ func (n *Node) Status() Status {
 	if err := n.Err(); err != nil {
 		out.Fault = err.Error()
 	}
-	if full, cause := n.ledger.Backlog(); n.diskFull.Load() || (full && vfs.IsNoSpace(cause)) {
-		out.WritesFault = "the disk is full"
-	}
+	out.WritesFault, out.Warning = n.writesFault(), n.warning()
 	for _, m := range st.Members.Members {
 		out.Members = append(out.Members, n.memberStatus(st, m, out))
 	}
 	return out
+}
+
+// smallWriteBytes is no less than what a put of a short key takes.
+const smallWriteBytes = 64
+
+// writesFault says why even a small write would be refused; empty when it would not, or would only have to wait.
+func (n *Node) writesFault() string {
+	if _, refusal := n.admit(); refusal != nil {
+		return refusal.Detail
+	}
+	if n.diskFull.Load() && !n.logHolds(smallWriteBytes, 1) {
+		return "the disk is full: the log could not get space when it last tried"
+	}
+	return ""
+}
+
+// warning says what is tried again and again while nothing is refused for it yet.
+func (n *Node) warning() string {
+	if _, err := n.ledger.Installed(); err != nil {
+		return "segments cannot be written, so the log grows; it is tried again: " + err.Error()
+	}
+	if n.diskFull.Load() {
+		return "no space for the next log file; writes are refused once the present one is full"
+	}
+	return ""
 }
 
 func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {

@@ -44,6 +44,7 @@ type Status struct {
 	Ready        bool   // has a leader and has caught up
 	Fault        string // why this node cannot serve; empty when it can
 	WritesFault  string // why writes are refused though reads work (full disk); empty when they are not
+	Warning      string // what fails, and is tried again, while nothing is refused yet; empty when nothing does
 	Members      []Member
 }
 
