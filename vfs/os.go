@@ -62,27 +62,40 @@ func (OS) Remove(name string) error {
 func (OS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
 // MkdirAll implements FS. Each directory it makes is synced into its parent before the next is made, so that no crash
-// leaves a durable child whose parent is not.
-func (o OS) MkdirAll(dir string) error {
-	dir = filepath.Clean(dir)
+// leaves a durable child whose parent is not. When dir is there already it is synced into its parent as well: an
+// earlier process may have made it and come no further.
+func (o OS) MkdirAll(dir string) error { return makeAll(filepath.Clean(dir), o.SyncDir) }
+
+// makeAll is MkdirAll, with what syncs a directory.
+func makeAll(dir string, sync func(dir string) error) error {
+	parent := filepath.Dir(dir)
 	switch st, err := os.Stat(dir); {
 	case err == nil && st.IsDir():
+		if err := sync(parent); err != nil && !cannotSync(err) {
+			return err
+		}
 		return nil
 	case err == nil:
 		return pathError("mkdir", dir, unix.ENOTDIR)
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	parent := filepath.Dir(dir)
 	if parent != dir {
-		if err := o.MkdirAll(parent); err != nil {
+		if err := makeAll(parent, sync); err != nil {
 			return err
 		}
 	}
 	if err := os.Mkdir(dir, dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return o.SyncDir(parent)
+	return sync(parent)
+}
+
+// cannotSync says that a directory is not this process's to sync, or on a file system where that means nothing (one
+// that is read-only, below a mount point). What stands in it was not made by the likes of this process.
+func cannotSync(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EINVAL) ||
+		errors.Is(err, unix.ENOTSUP)
 }
 
 // List implements FS.

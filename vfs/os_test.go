@@ -7,9 +7,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -112,13 +115,22 @@ func TestPreallocateBeyondTheDisk(t *testing.T) {
 	}
 }
 
-const lockHelperEnv = "SCRIBE_VFS_TEST_LOCK"
+const (
+	lockHelperEnv     = "SCRIBE_VFS_TEST_LOCK"
+	lockHelperFullEnv = "SCRIBE_VFS_TEST_LOCK_FULL"
+)
 
 // TestLockHelper is no test: it is what the other process of TestLockAcrossProcesses runs.
 func TestLockHelper(t *testing.T) {
 	name := os.Getenv(lockHelperEnv)
 	if name == "" {
 		t.Skip("run by TestLockAcrossProcesses")
+	}
+	if os.Getenv(lockHelperFullEnv) != "" { // the system answers EFBIG where a full disk answers ENOSPC
+		signal.Ignore(unix.SIGXFSZ)
+		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{Max: math.MaxUint64}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	l, err := NewOS().Lock(name)
 	if err != nil {
@@ -185,6 +197,56 @@ func TestLockAcrossProcesses(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLockOnFullDisk: a lock is had although who has it cannot be noted, and no note of an earlier holder stays.
+func TestLockOnFullDisk(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "LOCK")
+	if err := os.WriteFile(name, []byte("1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestLockHelper$")
+	cmd.Env = append(os.Environ(), lockHelperEnv+"="+name, lockHelperFullEnv+"=1")
+	out, err := cmd.Output() // its input is empty, so it lets go at once
+	if err != nil || !strings.HasPrefix(string(out), "locked\n") {
+		t.Errorf("the other process says %q, %v", out, err)
+	}
+	if b, err := os.ReadFile(name); err != nil || len(b) > 0 {
+		t.Errorf("the file says %q, %v", b, err)
+	}
+}
+
+// TestMkdirAllSyncs: every directory that is made is synced into its parent, and so is the last one when it stands there
+// already; where that cannot be done it is let pass.
+func TestMkdirAllSyncs(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b")
+	var synced []string
+	var fail error
+	sync := func(dir string) error {
+		synced = append(synced, dir)
+		return fail
+	}
+	for _, c := range []struct {
+		sync error
+		want []string
+		ok   bool
+	}{
+		{nil, []string{filepath.Dir(dir), dir, filepath.Dir(deep)}, true},
+		{nil, []string{filepath.Dir(deep)}, true},
+		{unix.EACCES, []string{filepath.Dir(deep)}, true},
+		{unix.EINVAL, []string{filepath.Dir(deep)}, true},
+		{unix.EIO, []string{filepath.Dir(deep)}, false},
+	} {
+		synced, fail = nil, c.sync
+		if err := makeAll(deep, sync); (err == nil) != c.ok || !slices.Equal(synced, c.want) {
+			t.Errorf("syncs that return %v: %v, of %v", c.sync, err, synced)
+		}
+	}
+	fail = unix.EACCES
+	if err := makeAll(filepath.Join(deep, "c"), sync); !errors.Is(err, fail) {
+		t.Errorf("a directory was made and not synced: %v", err)
 	}
 }
 
