@@ -35,6 +35,7 @@ type route struct {
 	handler func(*call) error
 	writes  bool // a failure may leave an entry behind
 	batch   bool // a failure names one of several operations
+	brief   bool // answers at once, or waits on nothing that a passed read deadline would end
 	metrics *routeMetrics
 }
 
@@ -70,9 +71,9 @@ func (a *API) routes() {
 		a.add(path, &route{class: cl, method: http.MethodHead, handler: h})
 	}
 	for _, rt := range []*route{
-		{class: classKVGet, method: http.MethodGet, handler: (*call).getKV},
+		{class: classKVGet, method: http.MethodGet, handler: (*call).getKV, brief: true},
 		{class: classKVGet, method: http.MethodHead, handler: (*call).getKV},
-		{class: classKVPut, method: http.MethodPut, handler: (*call).putKV, writes: true},
+		{class: classKVPut, method: http.MethodPut, handler: (*call).putKV, writes: true, brief: true},
 		{class: classKVDelete, method: http.MethodDelete, handler: (*call).deleteKV, writes: true},
 	} {
 		a.add("/v1/kv/*key", rt)

@@ -6,11 +6,10 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"time"
 )
 
 const (
-	// bodyPiece is what must arrive within Options.BodyTimeout.
+	// bodyPiece is what must arrive within Options.BodyTimeout, the first one within Options.HeaderTimeout.
 	bodyPiece = 64 << 10
 	// firstPiece is the space made for a body that does not say its length.
 	firstPiece = 4 << 10
@@ -51,14 +50,18 @@ func (c *call) readSized(n int) ([]byte, error) {
 	}
 	buf := make([]byte, n)
 	for got := 0; got < n; {
-		c.extendRead()
+		if got > 0 || !c.route.brief {
+			c.extendRead()
+		}
 		m, err := io.ReadFull(c.r.Body, buf[got:min(got+bodyPiece, n)])
 		got += m
 		if err != nil {
 			return nil, bodyError(err)
 		}
 	}
-	c.endRead()
+	if n > bodyPiece || !c.route.brief {
+		c.endRead()
+	}
 	return buf, nil
 }
 
@@ -66,7 +69,11 @@ func (c *call) readSized(n int) ([]byte, error) {
 // are moved over.
 func (c *call) readUnsized(most int, tooLarge func() *problem) ([]byte, error) {
 	var buf []byte
-	for pieceEnd := 0; ; {
+	pieceEnd := bodyPiece
+	if !c.route.brief {
+		pieceEnd = 0 // the deadline of the headers was lifted
+	}
+	for {
 		if len(buf) == cap(buf) {
 			grown := min(max(2*cap(buf), firstPiece), most+1)
 			if err := c.hold(int64(grown)); err != nil {
@@ -98,16 +105,6 @@ func (c *call) unhold(n int64) {
 	n = min(n, c.held)
 	c.api.budget.release(n)
 	c.held -= n
-}
-
-// extendRead gives the client another BodyTimeout for the next piece. endRead lifts the limit: net/http watches the
-// connection for the client's leaving while the handler works, and would take a passed deadline for that.
-func (c *call) extendRead() {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.api.opt.BodyTimeout))
-}
-
-func (c *call) endRead() {
-	_ = http.NewResponseController(c.w).SetReadDeadline(time.Time{})
 }
 
 func bodyError(err error) *problem {

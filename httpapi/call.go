@@ -33,9 +33,9 @@ type call struct {
 	last   time.Time // of the last piece sent
 	held   int64     // bytes of the budget that this call has
 	unread bool      // the body was given up on: the connection cannot be used again
-	// untyped says that the answer is a value without a content type of its own. It goes out as
-	// application/octet-stream, which browsers save and never guess at, and it goes out without nosniff: see
-	// contentLength for what a ninth header costs.
+	// untyped says that the answer is a value of application/octet-stream, by its own content type or for want of one.
+	// Browsers save such a value and never guess at it, so it goes out without nosniff: see contentLength for what a
+	// ninth header costs.
 	untyped bool
 
 	// Scratch space, kept between calls.
@@ -53,6 +53,12 @@ func (a *API) serve(rt *route, rawKey string, w http.ResponseWriter, r *http.Req
 	c.head.set("X-Request-Id", c.id)
 	a.inFlight.Add(1)
 	defer c.finish()
+	if !rt.brief {
+		c.endRead()
+	}
+	if r.Header["Expect"] != nil {
+		c.extendWrite() // net/http writes the 100 (Continue) by itself
+	}
 	if err := rt.handler(c); err != nil {
 		c.fail(err)
 	}
@@ -207,13 +213,6 @@ func (c *call) Write(p []byte) (int, error) {
 		p = p[len(part):]
 	}
 	return done, nil
-}
-
-// extendWrite gives the client another WriteTimeout to take what is sent next. A writer without deadlines, such as a
-// test's recorder, has no slow client either.
-func (c *call) extendWrite() {
-	c.last = time.Now()
-	_ = http.NewResponseController(c.w).SetWriteDeadline(c.last.Add(c.api.opt.WriteTimeout))
 }
 
 // hold takes n more bytes of the budget, to be given back when the call ends.

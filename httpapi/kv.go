@@ -70,8 +70,9 @@ func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
 	c.versionHeaders(e)
 	contentType := e.ContentType
 	if contentType == "" {
-		contentType, c.untyped = defaultContentType, true
+		contentType = defaultContentType
 	}
+	c.untyped = contentType == defaultContentType
 	c.head.add("Content-Type", contentType)
 	c.head.addDigest(valueSum(e))
 	c.contentLength(part.length)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -52,11 +53,18 @@ func TestLargeValueRoundTrip(t *testing.T) {
 
 // A body that stops coming gets 408 and gives its budget back.
 func TestSlowBody(t *testing.T) {
-	r := newRig(t, func(o *Options) { o.BodyTimeout = 50 * time.Millisecond })
-	for _, request := range []string{"Content-Length: 100\r\n\r\nonly this",
-		"Transfer-Encoding: chunked\r\n\r\n5\r\nonly "} {
+	r := newRig(t, func(o *Options) { o.BodyTimeout, o.HeaderTimeout = 50*time.Millisecond, 200*time.Millisecond })
+	piece := strings.Repeat("x", bodyPiece)
+	for _, request := range []string{
+		"PUT /v1/kv/a HTTP/1.1\r\nContent-Length: 100\r\n\r\nonly this",
+		"PUT /v1/kv/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nonly ",
+		fmt.Sprintf("PUT /v1/kv/a HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s", 2*bodyPiece, piece),
+		fmt.Sprintf("PUT /v1/kv/a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n", bodyPiece, piece),
+		"POST /v1/batch HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+	} {
 		conn := r.dial()
-		fmt.Fprintf(conn, "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\n%s", request)
+		line, rest, _ := strings.Cut(request, "\r\n")
+		fmt.Fprintf(conn, "%s\r\nHost: x\r\n%s", line, rest)
 		p := r.read(conn, "PUT")
 		p.problem(t, 408, codeRequestTimeout)
 		if !p.close {
@@ -92,7 +100,7 @@ func TestSteadyBody(t *testing.T) {
 // The body's deadline does not reach into the wait for the commit, nor into the next request.
 func TestDeadlineEndsWithBody(t *testing.T) {
 	r := newRig(t, func(o *Options) {
-		o.BodyTimeout = 50 * time.Millisecond
+		o.BodyTimeout, o.HeaderTimeout = 50*time.Millisecond, 50*time.Millisecond
 		o.RequestTimeout = 200 * time.Millisecond
 	})
 	conn := r.dial()
@@ -239,8 +247,7 @@ func (p *paced) Read(b []byte) (int, error) {
 
 func TestServerLimits(t *testing.T) {
 	s := New(Options{Backend: newModel()}).Server()
-	if s.ReadHeaderTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 ||
-		s.ReadTimeout != 0 || s.WriteTimeout != 0 {
+	if s.ReadTimeout <= 0 || s.IdleTimeout <= 0 || s.MaxHeaderBytes <= 0 || s.WriteTimeout != 0 {
 		t.Errorf("%+v", s)
 	}
 	o := Options{MaxKeyBytes: 1 << 20, MaxValueBytes: 1 << 40}.withDefaults()
@@ -290,7 +297,7 @@ func TestKeepAliveAfterErrors(t *testing.T) {
 func TestPatience(t *testing.T) {
 	parent, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	p := &patience{Context: parent, limit: time.Millisecond}
+	p := &patience{Context: parent, limit: time.Millisecond, call: &call{w: httptest.NewRecorder()}}
 	<-p.Done()
 	if !errors.Is(p.Err(), context.DeadlineExceeded) {
 		t.Error(p.Err())

@@ -42,10 +42,10 @@ type Options struct {
 	MaxHeaderBytes int
 
 	BudgetWait     time.Duration // longest wait for MaxInflightBytes, default 2 s
-	BodyTimeout    time.Duration // for each 64 KiB of a request body, default 10 s
+	BodyTimeout    time.Duration // for each further 64 KiB of a request body, default 10 s
 	WriteTimeout   time.Duration // for each 256 KiB of a response, default 30 s
 	RequestTimeout time.Duration // for the commit of a write and for a read barrier, default 30 s
-	HeaderTimeout  time.Duration // for the request's headers, default 10 s
+	HeaderTimeout  time.Duration // for the request's headers and the first 64 KiB of its body, default 10 s
 	IdleTimeout    time.Duration // of a connection between requests, default 2 min
 }
 
@@ -87,14 +87,16 @@ func limit[T int | int64 | time.Duration](v, def, most T) T {
 
 // Server returns a server for the API with every limit of the Options in place. Set its Addr or hand it a listener.
 //
-// It has no ReadTimeout and no WriteTimeout: those count from the request's first byte to the last, and would end a
-// long upload or stream that makes good progress. The API sets a deadline for each piece of a body instead.
+// It has no WriteTimeout, and its ReadTimeout is lifted behind the headers and the first piece of a body: these count
+// from the request's first byte to the last, and would end a long upload or stream that makes good progress. The API sets
+// a deadline for each further piece instead.
 func (a *API) Server() *http.Server {
 	return &http.Server{
-		Handler:           a,
-		ReadHeaderTimeout: a.opt.HeaderTimeout,
-		IdleTimeout:       a.opt.IdleTimeout,
-		MaxHeaderBytes:    a.opt.MaxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(a.opt.Logger.Handler(), slog.LevelDebug),
+		Handler:        a,
+		ReadTimeout:    a.opt.HeaderTimeout,
+		ConnContext:    newConnection,
+		IdleTimeout:    a.opt.IdleTimeout,
+		MaxHeaderBytes: a.opt.MaxHeaderBytes,
+		ErrorLog:       slog.NewLogLogger(a.opt.Logger.Handler(), slog.LevelDebug),
 	}
 }

@@ -11,6 +11,7 @@ import (
 type patience struct {
 	context.Context // of the request
 	limit           time.Duration
+	call            *call
 	once            sync.Once
 	timed           context.Context // nil when nobody waited before the end
 	cancel          context.CancelFunc
@@ -18,12 +19,15 @@ type patience struct {
 
 // patience returns the context that a write or a read barrier may take; its end must be called.
 func (c *call) patience() *patience {
-	return &patience{Context: c.r.Context(), limit: c.api.opt.RequestTimeout}
+	return &patience{Context: c.r.Context(), limit: c.api.opt.RequestTimeout, call: c}
 }
 
 // ctx returns the context with the deadline, which counts from the first call.
 func (p *patience) ctx() context.Context {
-	p.once.Do(func() { p.timed, p.cancel = context.WithTimeout(p.Context, p.limit) })
+	p.once.Do(func() {
+		p.call.endRead() // the wait may outlast the deadline of the headers
+		p.timed, p.cancel = context.WithTimeout(p.Context, p.limit)
+	})
 	if p.timed == nil {
 		return p.Context
 	}

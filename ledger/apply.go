@@ -166,7 +166,7 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 		memory:          l.memory.snapshot(),
 		members:         l.members,
 	}
-	l.active = newMemtable(l.next)
+	l.active = newMemtable(l.next, int(l.next-l.active.first))
 	l.sealedThrough = l.next
 	l.swap(func(v *view) {
 		v.active = l.active

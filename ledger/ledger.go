@@ -269,7 +269,7 @@ func (l *Ledger) restore(state *manifest.State) error {
 	if frontier.Size() != state.TreeSize {
 		return fail(fmt.Errorf("the manifest's frontier has %d leaves, its segments %d", frontier.Size(), state.TreeSize))
 	}
-	v.active = newMemtable(state.TreeSize)
+	v.active = newMemtable(state.TreeSize, 0)
 	tail := make([]merkle.Hash, state.TreeSize%merkle.TileWidth)
 	if err := v.readLeaves(state.TreeSize-uint64(len(tail)), tail); err != nil {
 		return fail(err)

@@ -31,8 +31,9 @@ type memtable struct {
 	oldest int64                 // time of the oldest put or delete, microseconds. Guarded by mu.
 }
 
-func newMemtable(first uint64) *memtable {
-	return &memtable{first: first, newest: make(map[string]*Entry),
+// newMemtable makes room for as many entries as the memtable before it came to hold.
+func newMemtable(first uint64, expected int) *memtable {
+	return &memtable{first: first, newest: make(map[string]*Entry, expected), bySeq: make([]*Entry, 0, expected),
 		byKey: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true, Degree: 32})}
 }
 

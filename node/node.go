@@ -48,6 +48,9 @@ func (o Options) withDefaults() Options {
 	if o.ElectionTicks == 0 {
 		o.ElectionTicks = 5
 	}
+	if o.Ledger.SealBytes == 0 {
+		o.Ledger.SealBytes = 64 << 20 // the ledger's own default; the reserve of disk space goes by it
+	}
 	if o.MaxQueue == 0 {
 		o.MaxQueue = 8192
 	}

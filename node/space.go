@@ -6,8 +6,22 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// minFreeBytes is the disk space that the log leaves alone, so that segments can still be flushed and the log shrink.
-const minFreeBytes = 16 << 20
+const (
+	// minFreeBytes is the disk space that the log leaves alone in any case: for the manifest, and for what segments take
+	// beyond what reserve foresees.
+	minFreeBytes = 16 << 20
+	// ownCommandBytes is the room that clients leave in the log for the node's own commands, without which a full log
+	// would never be sealed and shrink: seals, records of segments, and the hard state and first entry of a new term.
+	ownCommandBytes = 4 << 10
+)
+
+// reserve is the disk space that a log with so many bytes more must leave for segments: enough to flush one, after
+// which the log files that held its entries go and make space for the next. A memtable is sealed at SealBytes and its
+// segment is no longer than that, nor, but for the smallest entries, than the log that its entries stand in; so a small
+// disk is not kept from filling a log that will never hold a memtable of that size.
+func (n *Node) reserve(more int64) int64 {
+	return minFreeBytes + min(n.opts.Ledger.SealBytes, n.log.DiskBytes()+more)
+}
 
 // admitBytes refuses what the log has no space for, before it enters the log: once there it could not be taken back.
 // It is asked with the bytes of a batch of so many commands.
@@ -27,9 +41,9 @@ func (n *Node) admitBytes(size, count int) *Unavailable {
 	return &Unavailable{Reason: DiskFull, Detail: "the disk is full: " + detail + "; free space and retry"}
 }
 
-// logNeeds is what the log takes once the batch is in it, beyond what it holds durably.
+// logNeeds is what the log takes for a batch of clients' commands, beyond what it holds durably.
 func (n *Node) logNeeds(size, count int) int64 {
-	return n.unpersist.Load() + int64(size) + int64(count+1)*logOverheadBytes
+	return n.unpersist.Load() + int64(size) + int64(count+1)*logOverheadBytes + ownCommandBytes
 }
 
 // logHolds says whether a batch fits into the log without a new file.
@@ -39,11 +53,11 @@ func (n *Node) logHolds(size, count int) bool { return n.logNeeds(size, count) <
 // system that does not tell its free space is tried.
 func (n *Node) spaceFor(bytes int64) error {
 	free, err := n.opts.FS.Free(n.opts.Dir)
-	if err != nil || free >= uint64(bytes)+minFreeBytes {
+	reserve := n.reserve(bytes)
+	if err != nil || free >= uint64(bytes+reserve) {
 		return nil
 	}
-	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, minFreeBytes,
-		free)
+	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, reserve, free)
 }
 
 // prepare makes the next log file ready and says whether there is one.

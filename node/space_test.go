@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -102,5 +105,61 @@ func TestFullDiskShows(t *testing.T) {
 	}
 	if st := n.Status(); st.WritesFault+st.Warning != "" {
 		t.Errorf("with space again: %q, warning %q", st.WritesFault, st.Warning)
+	}
+}
+
+// TestLogLeavesSpaceForSegments lets the log fill a disk on which a log and segments as large as they may be do not fit
+// together: it stops in time, what it holds can be flushed, and writes go on in the space that this makes. The log has
+// room for the seal that it takes, even when others have taken all of the disk.
+func TestLogLeavesSpaceForSegments(t *testing.T) {
+	fsys := vfs.NewMem()
+	const disk = 46 << 20
+	fsys.SetLimit(disk)
+	opts := testOptions(fsys)
+	opts.WAL.FileBytes = 4 << 20
+	opts.Ledger.SealBytes = 24 << 20
+	opts.Ledger.SealAge = time.Hour
+	opts.Ledger.Compression = segfile.NoCompression
+	var later atomic.Int64
+	opts.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }
+	n := openNode(t, opts)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := put("key", strings.Repeat("x", 256<<10))
+	var refused *Unavailable
+	var err error
+	for _, cmd := range []*ledger.Command{cmd, put("key", strings.Repeat("x", 4<<10)), put("key", "")} {
+		for i := 0; ; i++ {
+			if i == 1000 {
+				t.Fatal("the disk is never full")
+			}
+			if _, err = n.Write(ctx, cmd); err != nil {
+				break
+			}
+		}
+		if !errors.As(err, &refused) || refused.Reason != DiskFull {
+			t.Fatalf("on a full disk: %v", err)
+		}
+	}
+	if room := n.log.Room(); room < 2<<10 {
+		t.Errorf("%d bytes of the log are left for seals", room)
+	}
+	full, _ := n.Ledger().Root()
+	later.Store(int64(2 * time.Hour)) // what is in memory is now old enough to be sealed
+	fsys.SetLimit(fsys.Used())
+	if err := n.ledger.WaitInstalled(ctx, full); !vfs.IsNoSpace(err) {
+		t.Fatalf("no space for segments, and a seal gets %v", err)
+	}
+	fsys.SetLimit(disk)
+	for err := vfs.ErrInjected; err != nil; err = n.ledger.WaitInstalled(ctx, full) {
+		if ctx.Err() != nil {
+			t.Fatalf("flush of what the log took: %v", err)
+		}
+	}
+	for errors.As(err, &refused) {
+		_, err = n.Write(ctx, cmd)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -110,6 +110,17 @@ func (l *Log) Room() int64 {
 	return max(room, 0)
 }
 
+// DiskBytes is what the log files and the spares that are ready take on disk.
+func (l *Log) DiskBytes() int64 {
+	sum := l.spares.bytes()
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	for _, f := range l.line.files {
+		sum += int64(len(f.buf))
+	}
+	return sum
+}
+
 // FileBytes is the length of a log file. A batch that does not fit into one gets a file of its own length.
 func (l *Log) FileBytes() int64 { return l.opts.FileBytes }
 

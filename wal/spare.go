@@ -94,6 +94,17 @@ func (p *pool) largest() int64 {
 	return n
 }
 
+// bytes is the size of all spares that are ready.
+func (p *pool) bytes() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := int64(0)
+	for _, s := range p.ready {
+		n += s.size
+	}
+	return n
+}
+
 const zeroChunk = 1 << 20
 
 // makeSpare makes a new file of size bytes, with real blocks under it and zeros in them: a block that was written once
