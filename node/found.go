@@ -64,8 +64,8 @@ func (n *Node) openLog(id *identity) error {
 		return err
 	}
 	if !has {
-		return &RefusedError{Dir: n.opts.Dir, Reason: "its log, the folder " + logDir + ", is missing, and with it what was " +
-			"not in segments yet; restore it, or rebuild the whole directory from a backup or the other members"}
+		return &RefusedError{Dir: n.opts.Dir, Reason: "its log, the folder " + logDir + ", is missing, and with it what " +
+			"was not in segments yet; restore it, or rebuild the whole directory from a backup or the other members"}
 	}
 	owner, err := id.owner()
 	if err != nil {

@@ -64,8 +64,8 @@ func TestWritesRefusedBeforeTheLogIsFull(t *testing.T) {
 	}
 }
 
-// TestFullDiskShows: a disk without space for another log file is a warning as long as the present one takes writes, and
-// a fault only then.
+// TestFullDiskShows: a disk without space for another log file is a warning as long as the present one takes writes,
+// and a fault only then.
 func TestFullDiskShows(t *testing.T) {
 	fsys := vfs.NewMem()
 	fsys.SetLimit(1 << 20) // a log file, and not enough to leave for segments

@@ -217,8 +217,8 @@ func TestLockOnFullDisk(t *testing.T) {
 	}
 }
 
-// TestMkdirAllSyncs: every directory that is made is synced into its parent, and so is the last one when it stands there
-// already; where that cannot be done it is let pass.
+// TestMkdirAllSyncs: every directory that is made is synced into its parent, and so is the last one when it stands
+// there already; where that cannot be done it is let pass.
 func TestMkdirAllSyncs(t *testing.T) {
 	dir := t.TempDir()
 	deep := filepath.Join(dir, "a", "b")

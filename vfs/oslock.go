@@ -33,8 +33,8 @@ func (OS) Lock(name string) (io.Closer, error) {
 	return lock, nil
 }
 
-// writeHolder notes who has the lock, or where that fails leaves no note: an old one would name somebody else. It writes
-// over the old note first, for which a full disk has space.
+// writeHolder notes who has the lock, or where that fails leaves no note: an old one would name somebody else. It
+// writes over the old note first, for which a full disk has space.
 func (f *osFile) writeHolder() {
 	n, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	if err != nil {
