@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/binary"
 	"slices"
 	"sort"
 	"sync"
@@ -23,12 +24,12 @@ type memtable struct {
 	first uint64 // seq of its first entry
 
 	mu     sync.RWMutex
-	byKey  *btree.BTreeG[*Entry] // puts and deletes: key ascending, within a key seq descending. Guarded by mu.
-	newest map[string]*Entry     // the newest version of each key: what nearly all point reads want. Guarded by mu.
-	bySeq  []*Entry              // all entries; bySeq[i] has seq first+i. Guarded by mu.
-	bytes  int64                 // keys, values and overhead. Guarded by mu.
-	client int                   // puts and deletes. Guarded by mu.
-	oldest int64                 // time of the oldest put or delete, microseconds. Guarded by mu.
+	byKey  *btree.BTreeG[place] // puts and deletes: key ascending, within a key seq descending. Guarded by mu.
+	newest map[string]*Entry    // the newest version of each key: what nearly all point reads want. Guarded by mu.
+	bySeq  []*Entry             // all entries; bySeq[i] has seq first+i. Guarded by mu.
+	bytes  int64                // keys, values and overhead. Guarded by mu.
+	client int                  // puts and deletes. Guarded by mu.
+	oldest int64                // time of the oldest put or delete, microseconds. Guarded by mu.
 }
 
 // newMemtable makes room for as many entries as the memtable before it came to hold.
@@ -37,8 +38,27 @@ func newMemtable(first uint64, expected int) *memtable {
 		byKey: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true, Degree: 32})}
 }
 
+// place is an entry in key order. It carries the first 16 bytes of the key, so that most comparisons need not fetch the
+// entry: those fetches were most of what an insert cost.
+type place struct {
+	hi, lo uint64 // big-endian, zeros behind a shorter key
+	*Entry
+}
+
+func placeOf(e *Entry) place {
+	var head [16]byte
+	copy(head[:], e.Key)
+	return place{binary.BigEndian.Uint64(head[:]), binary.BigEndian.Uint64(head[8:]), e}
+}
+
 // before is segment order among puts and deletes.
-func before(a, b *Entry) bool {
+func before(a, b place) bool {
+	if a.hi != b.hi {
+		return a.hi < b.hi
+	}
+	if a.lo != b.lo {
+		return a.lo < b.lo
+	}
 	if c := bytes.Compare(a.Key, b.Key); c != 0 {
 		return c < 0
 	}
@@ -46,8 +66,8 @@ func before(a, b *Entry) bool {
 }
 
 // pivot stands just before the newest version of key with seq <= maxSeq.
-func pivot(key []byte, maxSeq uint64) *Entry {
-	return &Entry{Record: tlog.Record{Key: key, Seq: maxSeq}}
+func pivot(key []byte, maxSeq uint64) place {
+	return placeOf(&Entry{Record: tlog.Record{Key: key, Seq: maxSeq}})
 }
 
 // add appends entries; the first one's seq is the memtable's end.
@@ -64,7 +84,7 @@ func (m *memtable) add(entries []*Entry) {
 			m.oldest = e.Time
 		}
 		m.client++
-		m.byKey.Set(e)
+		m.byKey.Set(placeOf(e))
 		m.newest[string(e.Key)] = e
 	}
 }
@@ -85,9 +105,9 @@ func (m *memtable) get(key []byte, maxSeq uint64) *Entry {
 		return found
 	}
 	found = nil
-	m.byKey.Ascend(pivot(key, maxSeq), func(e *Entry) bool {
-		if bytes.Equal(e.Key, key) {
-			found = e
+	m.byKey.Ascend(pivot(key, maxSeq), func(p place) bool {
+		if bytes.Equal(p.Key, key) {
+			found = p.Entry
 		}
 		return false
 	})
@@ -140,11 +160,11 @@ func (m *memtable) versions(key []byte, maxSeq uint64, dst []*Entry) int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	n := 0
-	m.byKey.Ascend(pivot(key, maxSeq), func(e *Entry) bool {
-		if n == len(dst) || !bytes.Equal(e.Key, key) {
+	m.byKey.Ascend(pivot(key, maxSeq), func(p place) bool {
+		if n == len(dst) || !bytes.Equal(p.Key, key) {
 			return false
 		}
-		dst[n] = e
+		dst[n] = p.Entry
 		n++
 		return true
 	})
@@ -162,8 +182,8 @@ func (m *memtable) sorted() []*Entry {
 			out = append(out, e)
 		}
 	}
-	m.byKey.Scan(func(e *Entry) bool {
-		out = append(out, e)
+	m.byKey.Scan(func(p place) bool {
+		out = append(out, p.Entry)
 		return true
 	})
 	return out
@@ -213,14 +233,15 @@ func (s *memSource) Close() error  { return nil }
 func (s *memSource) fillForward() {
 	s.m.mu.RLock()
 	defer s.m.mu.RUnlock()
-	from := s.resume
-	if from == nil {
-		from = pivot(s.start, ^uint64(0))
+	from := pivot(s.start, ^uint64(0))
+	if s.resume != nil {
+		from = placeOf(s.resume)
 	}
 	visited := 0
 	s.done = true
 	last := s.held // the last entry put out, to skip its older versions
-	s.m.byKey.Ascend(from, func(e *Entry) bool {
+	s.m.byKey.Ascend(from, func(p place) bool {
+		e := p.Entry
 		if e == s.resume {
 			return true
 		}
@@ -249,7 +270,8 @@ func (s *memSource) fillReverse() {
 	defer s.m.mu.RUnlock()
 	visited := 0
 	s.done = true
-	visit := func(e *Entry) bool {
+	visit := func(p place) bool {
+		e := p.Entry
 		if e == s.resume {
 			return true
 		}
@@ -273,7 +295,7 @@ func (s *memSource) fillReverse() {
 	}
 	switch {
 	case s.resume != nil:
-		s.m.byKey.Descend(s.resume, visit)
+		s.m.byKey.Descend(placeOf(s.resume), visit)
 	case s.end != nil:
 		s.m.byKey.Descend(pivot(s.end, ^uint64(0)), visit)
 	default:

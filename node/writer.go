@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"time"
 
@@ -80,6 +81,7 @@ func (n *Node) runWriter() {
 		case <-n.writer.poke:
 		}
 		for {
+			runtime.Gosched() // as in the raft loop: one sync covers what is about to come too
 			w, ok := n.writer.pop()
 			if !ok {
 				break
