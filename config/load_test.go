@@ -208,7 +208,7 @@ func TestRefused(t *testing.T) {
 		{file: "[limits]\nmax_inflight_bytes = \"1MiB\"", want: "s.toml:2: limits.max_inflight_bytes: must leave room"},
 		{file: "[raft]\nheartbeat = 5", want: "a duration such as"},
 		{file: "[raft]\nheartbeat = \"900ms\"", want: "s.toml:2: raft.heartbeat: an election may start"},
-		{file: "[raft]\nelection_max = \"1s\"", want: "s.toml:2: raft.election_max: timeouts are drawn"},
+		{file: "[raft]\nelection_max = \"500ms\"", want: "s.toml:2: raft.election_max: timeouts are drawn"},
 		{file: "[http]\nshutdown_timeout = \"11s\"", want: "from 0s to 10s"},
 		{file: "[tier]\nbackend = \"gcs\"", want: "it must be dir, s3 or none"},
 		{file: "[tier]\nbackend = \"s3\"", want: "s.toml:2: tier.backend: backend s3 needs tier.s3.bucket"},
