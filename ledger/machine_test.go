@@ -7,13 +7,11 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
-	"testing"
 	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/scribe-ledger/scribe/merkle"
-	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
 )
@@ -284,38 +282,6 @@ func (x *machine) finish(t *rapid.T) {
 	if err := x.l.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestModel: whatever is done to a ledger, in whatever state its memtables and segments are, it answers as the model.
-func TestModel(t *testing.T) {
-	if raceDetector {
-		t.Skip("one goroutine, ten times slower")
-	}
-	rapid.Check(t, func(t *rapid.T) {
-		mem := vfs.NewMem()
-		x := &machine{opts: testOptions(mem), m: newModel(testWindow)}
-		x.opts.Compression = rapid.SampledFrom([]segfile.Compression{segfile.Zstd, segfile.S2}).Draw(t, "compression")
-		x.reopen(t, mem)
-		t.Repeat(map[string]func(*rapid.T){
-			"":           x.check,
-			"write":      x.write,
-			"write more": x.write,
-			"write lots": x.write,
-			"bulk":       x.bulk,
-			"seal":       x.seal,
-			"propose":    x.propose,
-			"again":      x.again,
-			"flush":      x.flush,
-			"flush more": x.flush,
-			"settle":     x.settle,
-			"restart":    x.restart,
-			"read":       x.read,
-			"read more":  x.read,
-			"read lots":  x.read,
-			"walk on":    x.walkOn,
-		})
-		x.finish(t)
-	})
 }
 
 // valueOf is a value whose bytes tell its seed; shared by the other tests of this package.

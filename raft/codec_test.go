@@ -161,7 +161,7 @@ func TestGoldenMessages(t *testing.T) {
 // TestWriteCorpus keeps the committed seeds of the fuzz targets in step with the format, under -rewrite.
 func TestWriteCorpus(t *testing.T) {
 	if !*rewrite {
-		t.Skip("only with -rewrite")
+		return // the targets themselves run the corpus
 	}
 	write := func(target, name string, b []byte) {
 		dir := filepath.Join("testdata", "fuzz", target)

@@ -7,6 +7,7 @@ import (
 	_ "embed"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -88,25 +89,41 @@ func run() error {
 	if err := fill(nodeAddr); err != nil {
 		return err
 	}
+	phases := []phase{
+		{"PUT", "PUT", false},
+		{"GET", "GET", false},
+		{"GET, all in segments", "GET", true},
+	}
 	all := make(map[string][]result)
 	for range *rounds {
-		for _, method := range []string{"PUT", "GET"} {
+		for _, p := range phases {
+			if p.sealed {
+				if err := post("http://"+nodeAddr+"/v1/admin/seal", "", nil, http.StatusOK); err != nil {
+					return err
+				}
+			}
 			for _, at := range []struct{ name, addr string }{{"bare", bareAddr}, {"scribe", nodeAddr}} {
-				r, err := wrk(lua, at.addr, method)
+				r, err := wrk(lua, at.addr, p.method)
 				if err != nil {
 					return err
 				}
-				fmt.Printf("%-4s %-7s %8.0f/s  p50 %8v  p99 %8v  max %8v  errors %d\n", method, at.name, r.rate, r.p50, r.p99,
+				fmt.Printf("%-20s %-7s %8.0f/s  p50 %8v  p99 %8v  max %8v  errors %d\n", p.name, at.name, r.rate, r.p50, r.p99,
 					r.max, r.errors)
-				all[method+at.name] = append(all[method+at.name], r)
+				all[p.name+at.name] = append(all[p.name+at.name], r)
 			}
 		}
 	}
-	for _, method := range []string{"PUT", "GET"} {
-		bare, scribe := median(all[method+"bare"]), median(all[method+"scribe"])
-		fmt.Printf("%s: scribe %.0f/s, bare %.0f/s, ratio %.2f (medians)\n", method, scribe, bare, scribe/bare)
+	for _, p := range phases {
+		bare, scribe := median(all[p.name+"bare"]), median(all[p.name+"scribe"])
+		fmt.Printf("%s: scribe %.0f/s, bare %.0f/s, ratio %.2f (medians)\n", p.name, scribe, bare, scribe/bare)
 	}
 	return nil
+}
+
+// phase is one kind of load.
+type phase struct {
+	name, method string
+	sealed       bool // seal before it, so that reads come from segments and no flush runs beside them
 }
 
 // start runs a server until it answers at url.
@@ -147,14 +164,21 @@ func fill(addr string) error {
 			fmt.Fprintf(&b, `{"op":"put","key":"key-%012d","value":%q}`, i, value)
 		}
 		b.WriteString(`]}`)
-		resp, err := http.Post("http://"+addr+"/v1/batch", "application/json", &b)
-		if err != nil {
+		if err := post("http://"+addr+"/v1/batch", "application/json", &b, http.StatusCreated); err != nil {
 			return err
 		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusCreated {
-			return fmt.Errorf("batch: %s", resp.Status)
-		}
+	}
+	return nil
+}
+
+func post(url, contentType string, body io.Reader, want int) error {
+	resp, err := http.Post(url, contentType, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != want {
+		return fmt.Errorf("%s: %s", url, resp.Status)
 	}
 	return nil
 }

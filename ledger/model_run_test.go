@@ -1,0 +1,44 @@
+//go:build !race
+
+package ledger
+
+import (
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/scribe-ledger/scribe/segfile"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// It runs in one goroutine, so the race detector would find nothing in it and make it ten times slower; what runs beside
+// each other is in concurrent_test.go.
+
+// TestModel: whatever is done to a ledger, in whatever state its memtables and segments are, it answers as the model.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mem := vfs.NewMem()
+		x := &machine{opts: testOptions(mem), m: newModel(testWindow)}
+		x.opts.Compression = rapid.SampledFrom([]segfile.Compression{segfile.Zstd, segfile.S2}).Draw(t, "compression")
+		x.reopen(t, mem)
+		t.Repeat(map[string]func(*rapid.T){
+			"":           x.check,
+			"write":      x.write,
+			"write more": x.write,
+			"write lots": x.write,
+			"bulk":       x.bulk,
+			"seal":       x.seal,
+			"propose":    x.propose,
+			"again":      x.again,
+			"flush":      x.flush,
+			"flush more": x.flush,
+			"settle":     x.settle,
+			"restart":    x.restart,
+			"read":       x.read,
+			"read more":  x.read,
+			"read lots":  x.read,
+			"walk on":    x.walkOn,
+		})
+		x.finish(t)
+	})
+}
