@@ -15,9 +15,14 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
+// latest has the seq of the newest acknowledged put of each of the test's keys.
+type latest [37]atomic.Uint64
+
 // TestReadersBesideWriter reads in every way while entries come in, memtables are sealed and flushed by the flusher, and
-// the ledger is closed in the end. Every key has, as its value, the seq it was written at.
+// the ledger is closed in the end. The keys take turns, and each value says at which seq, and by which put, it was written.
 func TestReadersBesideWriter(t *testing.T) {
+	var acknowledged latest
+	readGet := func(l *Ledger, n uint64) error { return readGet(l, n, &acknowledged) }
 	defer goleak.VerifyNone(t)
 	wake := make(chan struct{}, 1)
 	r := newReplica(t, func(o *Options) {
@@ -53,7 +58,8 @@ func TestReadersBesideWriter(t *testing.T) {
 	for r.l.NextSeq() < 2_500 || reads.Load() < 500 {
 		index++
 		seq := r.l.NextSeq()
-		mustApply(t, r.l, index, putCommand(t, fmt.Sprintf("k/%02d", puts%37), fmt.Appendf(nil, "%d", seq)))
+		mustApply(t, r.l, index, putCommand(t, fmt.Sprintf("k/%02d", puts%37), fmt.Appendf(nil, "%d by %d", seq, puts)))
+		acknowledged[puts%37].Store(seq)
 		puts++
 		for _, w := range r.l.Wanted(time.UnixMicro(0)) {
 			index++
@@ -117,28 +123,38 @@ func (p pinnedIterator) check() error {
 	return nil
 }
 
-func checkOwnSeq(e *Entry) error {
-	if e.Op == tlog.OpPut && string(e.Value) != fmt.Sprint(e.Seq) {
-		return fmt.Errorf("entry %d has value %q", e.Seq, e.Value)
+// putOf returns which put wrote an entry, after checking that its value is its own.
+func putOf(e *Entry) (put int, err error) {
+	var seq uint64
+	if _, err := fmt.Sscanf(string(e.Value), "%d by %d", &seq, &put); err != nil || seq != e.Seq {
+		return 0, fmt.Errorf("entry %d has value %q", e.Seq, e.Value)
 	}
-	return nil
+	return put, nil
+}
+
+func checkOwnSeq(e *Entry) error {
+	if e.Op != tlog.OpPut {
+		return nil
+	}
+	_, err := putOf(e)
+	return err
 }
 
 func keyOf(n uint64) []byte { return fmt.Appendf(nil, "k/%02d", n%37) }
 
-func readGet(l *Ledger, n uint64) error {
-	before := l.NextSeq()
+// readGet sees at least what was acknowledged before it began.
+func readGet(l *Ledger, n uint64, acknowledged *latest) error {
+	before := acknowledged[n%37].Load()
 	e, err := l.Get(keyOf(n), Selector{})
 	var absent *NotFoundError
-	if errors.As(err, &absent) && before < 60 {
+	if errors.As(err, &absent) && before == 0 {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	// The keys take turns, so one of the last 37 puts is this key's; records of segments stand between them.
-	if e.Seq+120 < before {
-		return fmt.Errorf("newest version of %q is %d of %d entries", e.Key, e.Seq, before)
+	if e.Seq < before {
+		return fmt.Errorf("the newest version of %q is %d, and %d was acknowledged before", e.Key, e.Seq, before)
 	}
 	return checkOwnSeq(e)
 }
@@ -173,16 +189,19 @@ func readHistory(l *Ledger, n uint64) error {
 		return err
 	}
 	defer it.Close()
-	last := ^uint64(0)
+	last := -1
 	for it.Next() {
-		e := it.Entry()
-		if e.Seq >= last || last != ^uint64(0) && last-e.Seq > 120 {
-			return fmt.Errorf("version %d follows %d", e.Seq, last)
-		}
-		last = e.Seq
-		if err := checkOwnSeq(e); err != nil {
+		put, err := putOf(it.Entry())
+		if err != nil {
 			return err
 		}
+		if last >= 0 && put != last-37 {
+			return fmt.Errorf("the version of put %d follows that of put %d", put, last)
+		}
+		last = put
+	}
+	if it.Err() == nil && last >= 37 {
+		return fmt.Errorf("the history of %q ends at put %d", keyOf(n), last)
 	}
 	return it.Err()
 }

@@ -6,9 +6,9 @@ import (
 	"github.com/scribe-ledger/scribe/config"
 )
 
-// collectorPercent lets the heap grow to five times what is live before the collector runs, as long as that stays below
+// collectorPercent lets the heap grow to three times what is live before the collector runs, as long as that stays below
 // memoryLimit. A request leaves a few kilobytes of garbage and nothing else, so it is the frequency that costs.
-const collectorPercent = 400
+const collectorPercent = 200
 
 // tuneCollector sets the garbage collector for the configured sizes. The Go runtime's own variables win.
 func tuneCollector(c config.Config, getenv func(string) string) {
@@ -21,9 +21,8 @@ func tuneCollector(c config.Config, getenv func(string) string) {
 }
 
 // memoryLimit is where the garbage collector begins to work harder, rather than let the heap grow to a multiple of what
-// is live: the memtables at their most (one that fills up to twice its bound, and those that wait for their flush), the
-// cache, and half of what requests may hold, which they seldom do all at once. It is a soft limit and refuses nothing.
+// is live: four memtables, the cache, and a part of what requests may hold, which they seldom do all at once. It is a
+// soft limit and refuses nothing.
 func memoryLimit(c config.Config) int64 {
-	const memtables = 6
-	return memtables*c.Storage.SealBytes + c.Storage.BlockCacheBytes + c.Limits.MaxInflightBytes/2
+	return 4*c.Storage.SealBytes + c.Storage.BlockCacheBytes + c.Limits.MaxInflightBytes/4
 }
