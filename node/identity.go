@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
+	"strings"
 
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -87,6 +89,10 @@ func checkIdentity(id *identity, opts Options, names []string) error {
 		return refuse("it belongs to node %d, and this is node %d; use another directory, or node id %d", id.NodeID,
 			opts.NodeID, id.NodeID)
 	}
+	if founded := id.founders(); len(opts.Initial) > 0 && !slices.Equal(opts.Initial, founded) {
+		return refuse("its cluster was founded by %s, and the configuration says %s; use another directory, or the list it "+
+			"was founded with", listOf(founded), listOf(opts.Initial))
+	}
 	return nil
 }
 
@@ -97,6 +103,23 @@ const manifestName = "MANIFEST"
 func (id *identity) owner() (wal.Owner, error) {
 	cluster, err := raft.ParseClusterID(id.ClusterID)
 	return wal.Owner{Cluster: cluster, Node: id.NodeID}, err
+}
+
+func (id *identity) founders() []Founder {
+	out := make([]Founder, len(id.Founding))
+	for i, f := range id.Founding {
+		out[i] = Founder{NodeID: f.NodeID, RaftAddr: f.RaftAddr}
+	}
+	return out
+}
+
+// listOf writes founders as a configuration does: 1=host:port,2=…
+func listOf(founders []Founder) string {
+	parts := make([]string, len(founders))
+	for i, f := range founders {
+		parts[i] = fmt.Sprintf("%d=%s", f.NodeID, f.RaftAddr)
+	}
+	return strings.Join(parts, ",")
 }
 
 func (id *identity) write(fsys vfs.FS, dir string) error {

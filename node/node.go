@@ -26,6 +26,8 @@ type Options struct {
 	NodeID   uint64
 	RaftAddr string // recorded when the node is founded
 	HTTPAddr string
+	// Initial lists the founding members. On a directory that was founded by others it is refused; empty is not compared.
+	Initial []Founder
 
 	Heartbeat     time.Duration // one tick; default 100 ms
 	ElectionTicks int           // default 5: a timeout is drawn from 5 to 10 ticks
@@ -64,6 +66,12 @@ func (o Options) withDefaults() Options {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	return o
+}
+
+// Founder is one founding member of a cluster.
+type Founder struct {
+	NodeID   uint64
+	RaftAddr string
 }
 
 // Node is one member of the cluster. Its methods are safe for concurrent use.

@@ -125,6 +125,12 @@ func nodeOptions(c config.Config, httpAddr string, logger *slog.Logger, registry
 			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes)},
 		Logger: logger, Registerer: registry,
 	}
+	for _, p := range c.Cluster.Initial {
+		opts.Initial = append(opts.Initial, node.Founder{NodeID: p.ID, RaftAddr: p.RaftAddr})
+		if p.ID == c.Node.ID {
+			opts.RaftAddr = p.RaftAddr // the address that the members know it by
+		}
+	}
 	if c.Storage.SealAge == 0 {
 		opts.Ledger.SealAge = -1
 	}
