@@ -119,7 +119,7 @@ func (c *call) fail(err error) {
 	switch {
 	case p.status == http.StatusInternalServerError:
 		c.logger().Error("request failed", "code", p.code, "err", err)
-	case p.status > http.StatusInternalServerError:
+	case p.status > http.StatusInternalServerError && c.route.class != classHealth: // that a probe asks is no failure
 		c.logger().Warn("request failed", "code", p.code, "err", err)
 	}
 	if c.status != 0 {
