@@ -82,42 +82,61 @@ func run() error {
 	defer stopNode()
 	fmt.Printf("%d connections, %d wrk thread(s), %d s a run, %d rounds, 16-byte keys of %d, 256-byte values\n",
 		*conns, *threads, *seconds, *rounds, *keys)
-	// Every key exists before it is read, and the first runs, which warm up, are not counted.
-	if _, err := wrk(lua, nodeAddr, "PUT"); err != nil {
-		return err
-	}
+	// Every key exists before it is read.
 	if err := fill(nodeAddr); err != nil {
 		return err
 	}
-	phases := []phase{
-		{"PUT", "PUT", false},
-		{"GET", "GET", false},
-		{"GET, all in segments", "GET", true},
+	m := measurement{lua: lua, bareAddr: bareAddr, nodeAddr: nodeAddr, results: make(map[string][]result)}
+	// First what was written once, then writes at random and reads among all that they leave behind.
+	if err := m.run(phase{"GET", "GET", false}); err != nil {
+		return err
 	}
-	all := make(map[string][]result)
+	if err := m.run(phase{"PUT", "PUT", false}, phase{"GET after PUTs", "GET", false},
+		phase{"GET, all in segments", "GET", true}); err != nil {
+		return err
+	}
+	m.print()
+	return nil
+}
+
+// measurement is what the runs gave, by phase and server.
+type measurement struct {
+	lua, bareAddr, nodeAddr string
+	names                   []string
+	results                 map[string][]result
+}
+
+// run does the phases in turn, on both servers, rounds times over.
+func (m *measurement) run(phases ...phase) error {
+	for _, p := range phases {
+		m.names = append(m.names, p.name)
+	}
 	for range *rounds {
 		for _, p := range phases {
 			if p.sealed {
-				if err := post("http://"+nodeAddr+"/v1/admin/seal", "", nil, http.StatusOK); err != nil {
+				if err := post("http://"+m.nodeAddr+"/v1/admin/seal", "", nil, http.StatusOK); err != nil {
 					return err
 				}
 			}
-			for _, at := range []struct{ name, addr string }{{"bare", bareAddr}, {"scribe", nodeAddr}} {
-				r, err := wrk(lua, at.addr, p.method)
+			for _, at := range []struct{ name, addr string }{{"bare", m.bareAddr}, {"scribe", m.nodeAddr}} {
+				r, err := wrk(m.lua, at.addr, p.method)
 				if err != nil {
 					return err
 				}
 				fmt.Printf("%-20s %-7s %8.0f/s  p50 %8v  p99 %8v  max %8v  errors %d\n", p.name, at.name, r.rate, r.p50, r.p99,
 					r.max, r.errors)
-				all[p.name+at.name] = append(all[p.name+at.name], r)
+				m.results[p.name+at.name] = append(m.results[p.name+at.name], r)
 			}
 		}
 	}
-	for _, p := range phases {
-		bare, scribe := median(all[p.name+"bare"]), median(all[p.name+"scribe"])
-		fmt.Printf("%s: scribe %.0f/s, bare %.0f/s, ratio %.2f (medians)\n", p.name, scribe, bare, scribe/bare)
-	}
 	return nil
+}
+
+func (m *measurement) print() {
+	for _, name := range m.names {
+		bare, scribe := median(m.results[name+"bare"]), median(m.results[name+"scribe"])
+		fmt.Printf("%s: scribe %.0f/s, bare %.0f/s, ratio %.2f (medians)\n", name, scribe, bare, scribe/bare)
+	}
 }
 
 // phase is one kind of load.
