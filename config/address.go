@@ -34,6 +34,32 @@ func validAddr(s string, listen bool) bool {
 	return err == nil && (listen || (n > 0 && host != ""))
 }
 
+// advertiseValue is an address that others dial, or empty.
+type advertiseValue struct{ p *string }
+
+func (v advertiseValue) set(s string) bool {
+	if s != "" && (!validAddr(s, false) || everyInterface(s)) {
+		return false
+	}
+	*v.p = s
+	return true
+}
+func (v advertiseValue) text() string { return *v.p }
+func (v advertiseValue) want() string {
+	return "host:port that can be reached from outside, such as 10.0.0.1:8001"
+}
+func (v advertiseValue) accepts(t any) bool { return isString(t) }
+
+// everyInterface says whether addr is one to listen on only, such as 0.0.0.0:8001.
+func everyInterface(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || host == "" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
+}
+
 // joinValue is the HTTP address of a member: host:port or a URL without path, query or user.
 type joinValue struct{ p *string }
 

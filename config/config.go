@@ -43,7 +43,11 @@ type Node struct {
 // Network says where the node listens. Addresses are host:port; an empty host is every interface, port 0 any free port.
 type Network struct {
 	ListenAddr string // HTTP
-	RaftAddr   string
+	RaftAddr   string // where raft listens; unless set, what Cluster.Initial says of this node
+	// What the other members are told; empty is what is listened on. A founding node's raft address is the one in
+	// Cluster.Initial.
+	AdvertiseHTTP string
+	AdvertiseRaft string
 }
 
 // Cluster says how the node finds its cluster. At most one of Initial, Bootstrap and Join is set; none of them is a
@@ -110,6 +114,9 @@ type Storage struct {
 	BlockBytes      int64  // of a segment's data blocks, before compression
 	BlockCacheBytes int64
 	Compression     string // "zstd", "s2" or "none"
+	// The log keeps what is in segments already for members that are behind: at most this much, and as long.
+	KeepLogBytes int64
+	KeepLogAge   time.Duration
 }
 
 // Raft holds the consensus timers.
@@ -117,6 +124,8 @@ type Raft struct {
 	Heartbeat   time.Duration
 	ElectionMin time.Duration // an election timeout is drawn from [ElectionMin, ElectionMax)
 	ElectionMax time.Duration
+
+	SnapshotBytesPerSecond int64 // sent to all members that fetch segments, taken together; 0 is no limit
 }
 
 // Tier says where sealed segments go.
@@ -165,8 +174,10 @@ func Default() Config {
 		Limits: Limits{MaxKeyBytes: 4096, MaxValueBytes: 32 << 20, MaxBatchBytes: 64 << 20, MaxBatchOps: 10_000,
 			MaxInflightBytes: 256 << 20, MaxHeaderBytes: 64 << 10},
 		Storage: Storage{SealBytes: 64 << 20, SealAge: 5 * time.Minute, WALFileBytes: 32 << 20, WALAppend: "pwrite",
-			BlockBytes: 16 << 10, BlockCacheBytes: 128 << 20, Compression: "s2"},
-		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: 500 * time.Millisecond, ElectionMax: time.Second},
+			BlockBytes: 16 << 10, BlockCacheBytes: 128 << 20, Compression: "s2",
+			KeepLogBytes: 256 << 20, KeepLogAge: 10 * time.Minute},
+		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: 500 * time.Millisecond, ElectionMax: time.Second,
+			SnapshotBytesPerSecond: 64 << 20},
 		Tier: Tier{Backend: "dir", S3: S3{Region: "us-east-1"},
 			Policy: Policy{MinAge: time.Hour, Interval: 30 * time.Second}},
 		HTTP: HTTP{ReadHeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second,

@@ -46,7 +46,11 @@ func identityFields(c *Config) []field {
 		{key: "network.listen_addr", short: "SCRIBE_LISTEN_ADDR", flag: "listen",
 			to: addrValue{&c.Network.ListenAddr}, help: "address the HTTP API listens on"},
 		{key: "network.raft_addr", short: "SCRIBE_RAFT_ADDR", flag: "raft-listen",
-			to: addrValue{&c.Network.RaftAddr}, help: "address raft listens on"},
+			to: addrValue{&c.Network.RaftAddr}, help: "address raft listens on; unless set, this node's in cluster.initial"},
+		{key: "network.advertise_http", to: advertiseValue{&c.Network.AdvertiseHTTP},
+			help: "where others reach the HTTP API; empty is the address it listens on"},
+		{key: "network.advertise_raft", to: advertiseValue{&c.Network.AdvertiseRaft},
+			help: "where other members reach raft; empty is this node's in cluster.initial, else the address it listens on"},
 		{key: "cluster.initial", short: "SCRIBE_INITIAL_CLUSTER", flag: "initial-cluster",
 			to:   peersValue{&c.Cluster.Initial},
 			help: "raft addresses of all founding nodes, the same list on each of them"},
@@ -105,6 +109,10 @@ func storageFields(c *Storage) []field {
 			help: "memory for decompressed blocks; 0 keeps none"},
 		{key: "storage.compression", to: choiceValue{&c.Compression, []string{"zstd", "s2", "none"}},
 			help: "compression of segment blocks, where it pays"},
+		{key: "storage.keep_log_bytes", to: sizeValue{&c.KeepLogBytes, 0, unbounded},
+			help: "log kept for members that are behind though it is in segments; 0 keeps none"},
+		{key: "storage.keep_log_age", to: durationValue{&c.KeepLogAge, 0, century},
+			help: "how long it is kept; 0 keeps none"},
 	}
 }
 
@@ -116,6 +124,8 @@ func raftFields(c *Raft) []field {
 			help: "shortest time without a leader before an election; at least twice the heartbeat"},
 		{key: "raft.election_max", to: durationValue{&c.ElectionMax, 2 * time.Millisecond, time.Hour},
 			help: "longest such time; more than election_min"},
+		{key: "raft.snapshot_bytes_per_second", to: sizeValue{&c.SnapshotBytesPerSecond, 0, unbounded},
+			help: "segments sent each second to members that fetch them, all together; 0 is no limit"},
 	}
 }
 

@@ -85,7 +85,7 @@ func samples() map[string][2]string {
 			m[f.key] = [2]string{`"1501ms"`, "1501ms"}
 		case choiceValue:
 			m[f.key] = [2]string{`"` + v.choices[len(v.choices)-1] + `"`, v.choices[len(v.choices)-1]}
-		case addrValue, joinValue:
+		case addrValue, joinValue, advertiseValue:
 			m[f.key] = [2]string{`"h:77"`, "h:77"}
 		case urlValue:
 			m[f.key] = [2]string{`"https://h"`, "https://h"}
@@ -235,6 +235,14 @@ func TestRefused(t *testing.T) {
 		{args: "--initial-cluster 1=h:1,2=h:1", want: "each id and address once"},
 		{args: "--initial-cluster 1=h:1,", want: "a list of raft addresses"},
 		{args: "--join http://u:p@h:1", want: "--join"},
+		{environ: "SCRIBE_NETWORK_ADVERTISE_RAFT=0.0.0.0:9001",
+			want: "SCRIBE_NETWORK_ADVERTISE_RAFT: \"0.0.0.0:9001\" is not possible; it must be host:port that can be reached"},
+		{environ: "SCRIBE_NETWORK_ADVERTISE_HTTP=:8001", want: "SCRIBE_NETWORK_ADVERTISE_HTTP: \":8001\" is not possible"},
+		{environ: "SCRIBE_NETWORK_ADVERTISE_HTTP=[::]:8001", want: "is not possible"},
+		{environ: "SCRIBE_NETWORK_ADVERTISE_HTTP=h:0", want: "is not possible"},
+		{environ: "SCRIBE_NETWORK_ADVERTISE_RAFT=h:2", args: "--initial-cluster 1=h:1",
+			want: "SCRIBE_NETWORK_ADVERTISE_RAFT: a founding node is reached at the address that cluster.initial gives it, h:1"},
+		{args: "--listen h:1 --initial-cluster 1=h:1", want: "--listen: HTTP and raft cannot both listen on h:1"},
 		{environ: "SCRIBE_DATADIR=x",
 			want: "environment: SCRIBE_DATADIR: there is no such variable; the nearest is SCRIBE_DATA_DIR"},
 		{environ: "SCRIBE_TIER_S3_BUCKETS=", want: "the nearest is SCRIBE_TIER_S3_BUCKET"},
@@ -298,6 +306,13 @@ func TestPeersAndDurations(t *testing.T) {
 	want := []Peer{{1, "[::1]:1"}, {2, "b:2"}}
 	if !reflect.DeepEqual(c.Cluster.Initial, want) || c.Raft.Heartbeat != 10*time.Millisecond {
 		t.Fatalf("%+v", c.Cluster)
+	}
+	// Raft listens where the list says, unless told otherwise.
+	if c.Network.RaftAddr != "b:2" {
+		t.Fatalf("%+v", c.Network)
+	}
+	if c = mustLoad(t, append(args, "--raft-listen", ":2"), nil, ""); c.Network.RaftAddr != ":2" {
+		t.Fatalf("%+v", c.Network)
 	}
 }
 

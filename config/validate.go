@@ -42,10 +42,21 @@ func (l *loader) checkCluster() error {
 		return l.blame("a founding node has a vote; a learner joins with cluster.join",
 			"cluster.learner", "cluster.bootstrap", "cluster.initial")
 	}
-	own := func(p Peer) bool { return p.ID == l.c.Node.ID }
-	if len(c.Initial) > 0 && !slices.ContainsFunc(c.Initial, own) {
+	own := slices.IndexFunc(c.Initial, func(p Peer) bool { return p.ID == l.c.Node.ID })
+	if len(c.Initial) == 0 {
+		return nil
+	}
+	if own < 0 {
 		id := idValue{&l.c.Node.ID}.text()
 		return l.blame("must name this node too: "+id+"=host:port, as node.id is "+id, "cluster.initial", "node.id")
+	}
+	n := &l.c.Network
+	if _, ok := l.source["network.raft_addr"]; !ok {
+		n.RaftAddr = c.Initial[own].RaftAddr
+	}
+	if n.AdvertiseRaft != "" && n.AdvertiseRaft != c.Initial[own].RaftAddr {
+		return l.blame("a founding node is reached at the address that cluster.initial gives it, "+c.Initial[own].RaftAddr+
+			"; leave network.advertise_raft away", "network.advertise_raft", "cluster.initial")
 	}
 	return nil
 }
