@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -116,10 +117,13 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+const dialTimeout = 3 * time.Second
+
 func newHTTPClient() *http.Client {
 	transport := &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
-		DisableCompression:  true, // the digest is over the bytes as stored
+		DialContext:         (&net.Dialer{Timeout: dialTimeout}).DialContext, // a dead host must not use up the attempt
+		DisableCompression:  true,                                            // the digest is over the bytes as stored
 		ForceAttemptHTTP2:   true,
 		MaxIdleConns:        256,
 		MaxIdleConnsPerHost: 256,
