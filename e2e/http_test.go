@@ -142,11 +142,16 @@ func (a *answer) wantBody(body string) *answer {
 // decode reads a JSON body into v and refuses what v does not know.
 func (a *answer) decode(v any) {
 	a.t.Helper()
-	d := json.NewDecoder(bytes.NewReader(a.body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	if err := a.read(v); err != nil {
 		a.t.Fatalf("%s: %v in %.500s", a.what, err, a.body)
 	}
+}
+
+// read is decode for other goroutines than the test's own.
+func (a *answer) read(v any) error {
+	d := json.NewDecoder(bytes.NewReader(a.body))
+	d.DisallowUnknownFields()
+	return d.Decode(v)
 }
 
 type problem struct {

@@ -32,6 +32,8 @@ type options struct {
 	args []string // more flags, behind the others
 	env  []string // SCRIBE_ variables, as NAME=value
 	wrap []string // a command that runs the node: the node's own command line follows it
+
+	quiet bool // leave it to the test to show what the node wrote
 }
 
 // small keeps log files and memtables small, so that little data makes many of them.
@@ -69,7 +71,7 @@ func launch(t testing.TB, o options) *scribe {
 	}()
 	t.Cleanup(func() {
 		s.kill()
-		if t.Failed() {
+		if t.Failed() && !o.quiet {
 			t.Logf("the node in %s wrote:\n%s", s.dir, s.log.tail(8<<10))
 		}
 	})
