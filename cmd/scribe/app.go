@@ -87,7 +87,8 @@ did not verify, 2 for a mistake on the command line.`,
 	flags.StringVar(&a.endpoint, "endpoint", "",
 		"URLs of the ledger's nodes, separated by commas (default $"+endpointEnv+", else "+client.DefaultEndpoint+")")
 	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
-	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(), a.status())
+	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(),
+		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer())
 	return root
 }
 
@@ -103,15 +104,7 @@ func version() string {
 func (a *app) command(cmd *cobra.Command, body func(ctx context.Context, c *client.Client, args []string) error,
 ) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		endpoints := a.endpoint
-		if endpoints == "" {
-			endpoints = a.getenv(endpointEnv)
-		}
-		var list []string
-		if endpoints != "" {
-			list = strings.Split(endpoints, ",")
-		}
-		c, err := client.New(list, client.Options{})
+		c, err := client.New(a.endpoints(), client.Options{})
 		if err != nil {
 			return &usageError{err.Error()}
 		}
@@ -120,6 +113,18 @@ func (a *app) command(cmd *cobra.Command, body func(ctx context.Context, c *clie
 		return body(cmd.Context(), c, args)
 	}
 	return cmd
+}
+
+// endpoints are those that the command line or the environment names; none is the client's default.
+func (a *app) endpoints() []string {
+	text := a.endpoint
+	if text == "" {
+		text = a.getenv(endpointEnv)
+	}
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, ",")
 }
 
 // advice is what to do about a failure, as far as that is known.

@@ -371,7 +371,8 @@ func TestExitCodes(t *testing.T) {
 
 func TestEveryCommandHasExamples(t *testing.T) {
 	_, c := newCommand(t)
-	for _, name := range []string{"put", "get", "del", "history", "range", "entries", "verify", "status"} {
+	for _, name := range []string{"put", "get", "del", "history", "range", "entries", "verify", "status", "members", "join",
+		"leave", "promote", "transfer"} {
 		if out := c.ok(name, "--help"); !strings.Contains(out, "Examples:\n  ") {
 			t.Errorf("%s --help has no examples", name)
 		}

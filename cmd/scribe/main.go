@@ -1,4 +1,5 @@
-// Scribe is the command-line client of a Scribe Ledger: put, get, del, history, range, entries, verify, status.
+// Scribe is the command-line client of a Scribe Ledger: put, get, del, history, range, entries, verify, status,
+// members, join, leave, promote, transfer.
 //
 // It exits with 0 when all went well, 1 when something failed, was not found or did not verify, and 2 for a mistake on
 // the command line. An error is one line on standard error: what, where, and what to do.

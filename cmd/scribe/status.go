@@ -4,45 +4,168 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
+	"sync"
+	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/scribe-ledger/scribe/client"
 )
 
+// memberTimeout bounds the wait for one member's own word.
+const memberTimeout = 2 * time.Second
+
 func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Tell how a node and its cluster are",
-		Long:  `Status prints a node's view of itself and of its cluster, the size of the ledger and its root.`,
+		Short: "Tell how the cluster and its members are",
+		Long: `Status asks a node for the members of its cluster, and then every member, at the HTTP address that the cluster
+has of it, how it is itself. MATCH and LAG, in log entries, and HEALTHY are the leader's word; STATE and APPLIED are each
+member's own.`,
 		Example: `  scribe status
   scribe status --endpoint http://10.0.0.2:8001 --json`,
 		Args: cobra.NoArgs,
 	}
 	return a.command(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
-		s, err := c.Status(ctx)
+		first, err := c.Status(ctx)
 		if err != nil {
 			return err
 		}
+		view := askMembers(ctx, first, a.scheme())
 		if a.json {
-			return json.NewEncoder(a.stdout).Encode(struct {
-				*client.Status
-				Root string `json:"root"`
-			}{s, s.Root.String()})
+			return a.statusJSON(view)
 		}
-		fmt.Fprintf(a.stdout, "node %d  %s, leader %d, term %d, cluster %s\n",
-			s.NodeID, display(s.Role), s.Leader, s.Term, display(s.ClusterID))
-		fmt.Fprintf(a.stdout, "ledger  %d entries, root %s\n", s.TreeSize, s.Root)
-		fmt.Fprintf(a.stdout, "log     %d to %d, committed %d, applied %d\n",
-			s.FirstIndex, s.LastIndex, s.CommitIndex, s.AppliedIndex)
-		for _, m := range s.Members {
-			health := "healthy"
-			if !m.Healthy {
-				health = "not healthy"
-			}
-			_, err = fmt.Fprintf(a.stdout, "member %d  %s, %s, raft %s, http %s, lag %d\n",
-				m.NodeID, display(m.Role), health, display(m.RaftAddr), display(m.HTTPAddr), m.Lag)
-		}
-		return err
+		return a.statusTable(view)
 	})
+}
+
+// scheme is the one in which members are asked: that of the endpoint.
+func (a *app) scheme() string {
+	if list := a.endpoints(); len(list) > 0 {
+		if u, err := url.Parse(list[0]); err == nil && u.Scheme == "https" {
+			return u.Scheme
+		}
+	}
+	return "http"
+}
+
+// clusterView is a cluster as its members tell of it.
+type clusterView struct {
+	first  *client.Status            // the first answer
+	leader *client.Status            // the leader's own, or the first answer if the leader gave none
+	own    map[uint64]*client.Status // by node id; none for a member that did not answer
+}
+
+// askMembers asks every member but the one that answered already, all at once.
+func askMembers(ctx context.Context, first *client.Status, scheme string) clusterView {
+	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
+	defer cancel()
+	answers := make([]*client.Status, len(first.Members))
+	var asked sync.WaitGroup
+	for i, m := range first.Members {
+		if m.NodeID == first.NodeID || m.HTTPAddr == "" {
+			continue
+		}
+		asked.Go(func() {
+			c, err := client.New([]string{scheme + "://" + m.HTTPAddr}, client.Options{Rounds: 1})
+			if err != nil {
+				return
+			}
+			defer c.CloseIdleConnections()
+			// Another node may have the address by now.
+			if s, err := c.Status(ctx); err == nil && s.NodeID == m.NodeID && s.ClusterID == first.ClusterID {
+				answers[i] = s
+			}
+		})
+	}
+	asked.Wait()
+	view := clusterView{first: first, leader: first, own: map[uint64]*client.Status{first.NodeID: first}}
+	for _, s := range answers {
+		if s != nil {
+			view.own[s.NodeID] = s
+		}
+	}
+	for _, s := range view.own {
+		if s.Leader == s.NodeID && s.Term >= view.leader.Term {
+			view.leader = s
+		}
+	}
+	return view
+}
+
+func (a *app) statusTable(v clusterView) error {
+	l := v.leader
+	leader := "no leader"
+	if l.Leader != 0 {
+		leader = fmt.Sprintf("leader %d", l.Leader)
+	}
+	fmt.Fprintf(a.stdout, "cluster %s  %s, term %d\n", display(l.ClusterID), leader, l.Term)
+	fmt.Fprintf(a.stdout, "ledger  %d entries, root %s\n", l.TreeSize, l.Root)
+	fmt.Fprintf(a.stdout, "log     %d to %d, committed %d\n\n", l.FirstIndex, l.LastIndex, l.CommitIndex)
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tROLE\tHEALTHY\tMATCH\tLAG\tAPPLIED\tHTTP\tRAFT\tSTATE")
+	for _, m := range l.Members {
+		applied, state := "-", "no answer"
+		if own := v.own[m.NodeID]; own != nil {
+			applied, state = fmt.Sprint(own.AppliedIndex), stateOf(own)
+		}
+		healthy, match, lag := "-", "-", "-"
+		if l.Leader == l.NodeID || m.NodeID == l.NodeID { // else nobody knows
+			healthy, match, lag = yesNo(m.Healthy), fmt.Sprint(m.MatchIndex), fmt.Sprint(m.Lag)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.NodeID, display(m.Role), healthy, match, lag, applied,
+			display(m.HTTPAddr), display(m.RaftAddr), state)
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if _, known := v.own[l.Leader]; !known && l.Leader != 0 {
+		fmt.Fprintf(a.stdout, "\nThe leader did not answer: this is what node %d knows.\n", l.NodeID)
+	}
+	return nil
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+// stateOf is a member's word on itself.
+func stateOf(s *client.Status) string {
+	state := s.Status
+	if s.Detail != "" {
+		state += ": " + s.Detail
+	}
+	if state == "" {
+		return "-"
+	}
+	return display(state)
+}
+
+// statusJSON prints the leader's answer, or the first, with what each member said of itself.
+func (a *app) statusJSON(v clusterView) error {
+	type member struct {
+		client.Member
+		Answered bool   `json:"answered"`
+		Status   string `json:"status,omitempty"`
+		Detail   string `json:"detail,omitempty"`
+		Applied  uint64 `json:"applied_index"`
+	}
+	members := make([]member, 0, len(v.leader.Members))
+	for _, m := range v.leader.Members {
+		out := member{Member: m}
+		if own := v.own[m.NodeID]; own != nil {
+			out.Answered, out.Status, out.Detail, out.Applied = true, own.Status, own.Detail, own.AppliedIndex
+		}
+		members = append(members, out)
+	}
+	return json.NewEncoder(a.stdout).Encode(struct {
+		*client.Status
+		Root    string   `json:"root"`
+		Members []member `json:"members"`
+	}{v.leader, v.leader.Root.String(), members})
 }
