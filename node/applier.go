@@ -48,13 +48,29 @@ func (n *Node) runApplier() {
 			return
 		case <-n.applier.poke:
 		}
-		for entries := n.applier.pop(); entries != nil; entries = n.applier.pop() {
-			if err := n.apply(entries); err != nil {
-				n.fail(err)
+		for worked := true; worked; {
+			var err error
+			if worked, err = n.ApplyStep(); err != nil {
 				return
 			}
 		}
 	}
+}
+
+// ApplyStep is the step of the apply loop: it applies the next batch of committed entries.
+func (n *Node) ApplyStep() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	entries := n.applier.pop()
+	if entries == nil {
+		return false, nil
+	}
+	if err := n.apply(entries); err != nil {
+		n.fail(err)
+		return true, err
+	}
+	return true, nil
 }
 
 // apply applies committed entries and answers their waiters.
@@ -83,7 +99,7 @@ func (n *Node) apply(entries []raft.Entry) error {
 	}
 	last := &entries[len(entries)-1]
 	n.applier.term.Store(last.Term)
-	n.applier.waiting.release(last.Index)
+	n.answer(n.applier.waiting.release(last.Index), nil)
 	n.updateLinear()
 	n.report(0, last.Index, wants)
 	return nil

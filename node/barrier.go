@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/scribe-ledger/scribe/raft"
@@ -10,8 +11,11 @@ import (
 
 // barrier is one linearizable read that waits for its index.
 type barrier struct {
-	done chan error // capacity 1
+	done     chan error // capacity 1
+	deadline int64      // as that of a proposal
 }
+
+func newBarrier() *barrier { return &barrier{done: make(chan error, 1)} }
 
 // Barrier returns once a read of the local state reflects every write acknowledged before the call: through ReadIndex
 // (Raft §8), or at once where this node alone decides what commits. Errors: *Unavailable.
@@ -19,15 +23,12 @@ func (n *Node) Barrier(ctx context.Context) error {
 	if n.linear.Load() {
 		return nil
 	}
-	if n.Err() != nil {
-		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
+	if n.Err() == nil {
+		n.awaitReady(ctx)
 	}
-	n.awaitReady(ctx)
-	r := &barrier{done: make(chan error, 1)}
-	select {
-	case n.reads <- r:
-	default:
-		return &Unavailable{Reason: Overloaded, Detail: "too many reads wait already"}
+	r := newBarrier()
+	if err := n.beginRead(r); err != nil {
+		return err
 	}
 	select {
 	case err := <-r.done:
@@ -39,18 +40,26 @@ func (n *Node) Barrier(ctx context.Context) error {
 	}
 }
 
-// readIndex asks the core once for all reads that wait.
-func (n *Node) readIndex(first *barrier) error {
-	group := []*barrier{first}
-	for len(group) < n.opts.MaxQueue {
-		select {
-		case r := <-n.reads:
-			group = append(group, r)
-			continue
-		default:
-		}
-		break
+// beginRead hands a read to the raft loop, unless as many wait already as may. Errors: *Unavailable.
+func (n *Node) beginRead(r *barrier) error {
+	if n.Err() != nil {
+		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
 	}
+	if n.waitingReads.Add(1) > int64(n.opts.MaxQueue) {
+		n.waitingReads.Add(-1)
+		return &Unavailable{Reason: Overloaded, Detail: "too many reads wait already"}
+	}
+	n.inbox.addRead(r)
+	n.poke(n.wake)
+	return nil
+}
+
+// readIndex asks the core once for all reads that have come.
+func (n *Node) readIndex(reads []*barrier) error {
+	if len(reads) == 0 {
+		return nil
+	}
+	group := slices.Clone(reads)
 	n.nextRead++
 	err := n.core.ReadIndex(n.nextRead)
 	var notLeader *raft.NotLeaderError
@@ -59,10 +68,10 @@ func (n *Node) readIndex(first *barrier) error {
 		n.pendingReads[n.nextRead] = group
 		return nil
 	case errors.As(err, &notLeader):
-		answer(group, &Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
+		n.answer(group, &Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
 		return nil
 	case errors.Is(err, raft.ErrOverloaded):
-		answer(group, &Unavailable{Reason: Overloaded, Detail: err.Error()})
+		n.answer(group, &Unavailable{Reason: Overloaded, Detail: err.Error()})
 		return nil
 	}
 	return err
@@ -73,13 +82,16 @@ func (n *Node) answerReads(s raft.ReadState) {
 	group := n.pendingReads[s.Context]
 	delete(n.pendingReads, s.Context)
 	if s.Lost {
-		answer(group, &Unavailable{Reason: NoLeader, Detail: "leadership ended before the read was confirmed"})
+		n.answer(group, &Unavailable{Reason: NoLeader, Detail: "leadership ended before the read was confirmed"})
 		return
 	}
-	n.applier.waiting.add(s.Index, group, &n.applier)
+	if n.applier.waiting.add(s.Index, group, &n.applier) {
+		n.answer(group, nil)
+	}
 }
 
-func answer(group []*barrier, err error) {
+func (n *Node) answer(group []*barrier, err error) {
+	n.waitingReads.Add(-int64(len(group)))
 	for _, r := range group {
 		r.done <- err
 	}
@@ -96,28 +108,31 @@ type readGroup struct {
 	reads []*barrier
 }
 
-func (w *readers) add(index uint64, reads []*barrier, a *applier) {
+// add says whether the index is applied already; if not, the reads wait for it.
+func (w *readers) add(index uint64, reads []*barrier, a *applier) (applied bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	// Looked at under the lock that release takes: an entry applied from here on finds the group.
 	if a.applied.Load() >= index {
-		answer(reads, nil)
-		return
+		return true
 	}
 	w.groups = append(w.groups, readGroup{index, reads})
+	return false
 }
 
-func (w *readers) release(applied uint64) {
+// release takes out the reads that may go on.
+func (w *readers) release(applied uint64) (free []*barrier) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	kept := w.groups[:0]
 	for _, g := range w.groups {
 		if g.index <= applied {
-			answer(g.reads, nil)
+			free = append(free, g.reads...)
 		} else {
 			kept = append(kept, g)
 		}
 	}
 	clear(w.groups[len(kept):])
 	w.groups = kept
+	return free
 }

@@ -29,13 +29,13 @@ func TestNodeFailsWhenItsFlusherFindsThatItDiverged(t *testing.T) {
 	if _, err := n.Write(ctx, put("key", "value")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.submit(ctx, ledger.SealNow()); err != nil {
+	if _, err := n.submit(ctx, newProposal(ledger.SealNow())); err != nil {
 		t.Fatal(err)
 	}
 	record := binary.BigEndian.AppendUint64([]byte{3}, 0) // ledger/command.go
 	wrong := tlog.Descriptor{FirstSeq: 0, LastSeq: 0, Entries: 1}
 	record = wrong.Append(record)
-	if _, err := n.submit(ctx, record); err != nil {
+	if _, err := n.submit(ctx, newProposal(record)); err != nil {
 		t.Fatal(err)
 	}
 	hold.Store(false)

@@ -1,7 +1,7 @@
 package node
 
 import (
-	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,9 +17,8 @@ import (
 func (n *Node) found() (*identity, error) {
 	opts := n.opts
 	owner := wal.Owner{Node: opts.NodeID}
-	if _, err := rand.Read(owner.Cluster[:]); err != nil {
-		return nil, err
-	}
+	binary.BigEndian.PutUint64(owner.Cluster[:8], n.draw.Uint64())
+	binary.BigEndian.PutUint64(owner.Cluster[8:], n.draw.Uint64())
 	err := n.openLogAs(owner, true)
 	var foreign *wal.OwnerError
 	if errors.As(err, &foreign) {
@@ -37,7 +36,7 @@ func (n *Node) found() (*identity, error) {
 		return nil, err
 	}
 	id := &identity{Format: identityFormat, NodeID: owner.Node, ClusterID: owner.Cluster.String(),
-		Founding: []foundingNode{{NodeID: owner.Node, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr}}}
+		Instance: drawInstance(n.draw), Founding: []foundingNode{{NodeID: owner.Node, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr}}}
 	if err := id.write(opts.FS, opts.Dir); err != nil {
 		return nil, fmt.Errorf("write identity: %w", err)
 	}

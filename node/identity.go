@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/scribe-ledger/scribe/raft"
@@ -29,7 +31,33 @@ type identity struct {
 	Format    int            `json:"format"`
 	NodeID    uint64         `json:"node_id"`
 	ClusterID string         `json:"cluster_id"`
-	Founding  []foundingNode `json:"founding_members"`
+	Instance  instance       `json:"instance"`
+	Founding  []foundingNode `json:"founding_members"` // empty in a node that joined
+	// Contacts are whom a node that joined knew then. They serve until its log says who the members are.
+	Contacts []foundingNode `json:"contacts,omitempty"`
+}
+
+// instance tells the data of a directory from any other under the same node id. It is drawn when the directory is made.
+// JSON numbers are not exact to 64 bits everywhere, so it stands in hex.
+type instance uint64
+
+func (i instance) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(i)), nil }
+
+func (i *instance) UnmarshalText(b []byte) error {
+	v, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil || v == 0 {
+		return fmt.Errorf("instance %q is not a hex number other than 0", b)
+	}
+	*i = instance(v)
+	return nil
+}
+
+func drawInstance(draw *rand.Rand) instance {
+	for {
+		if i := instance(draw.Uint64()); i != 0 {
+			return i
+		}
+	}
 }
 
 type foundingNode struct {

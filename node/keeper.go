@@ -17,11 +17,9 @@ func (n *Node) runKeeper() {
 		return
 	case <-n.ready:
 	}
-	var trimmed uint64
 	var retry <-chan time.Time // set while there was no space: every write wakes the keeper, and would not find more
 	for {
-		before := trimmed
-		if trimmed = n.trim(trimmed); trimmed != before {
+		if n.trim() {
 			retry = nil
 		}
 		if retry == nil && !n.prepare() {
@@ -39,15 +37,26 @@ func (n *Node) runKeeper() {
 	}
 }
 
-// trim drops log files that neither the ledger nor the core needs any more, and returns the index up to which.
-func (n *Node) trim(trimmed uint64) uint64 {
+// KeepStep is the step of the keeper: it drops log files that are not needed any more and makes the next one ready.
+func (n *Node) KeepStep() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	worked = n.trim()
+	n.prepare()
+	return worked, nil
+}
+
+// trim drops log files that neither the ledger nor the core needs any more, and says whether it could drop some.
+func (n *Node) trim() bool {
 	index := n.compacted.Load()
-	if index == trimmed {
-		return trimmed
+	if index == n.trimmed {
+		return false
 	}
 	if err := n.log.Trim(index); err != nil {
 		n.opts.Logger.Warn("old log files could not be dropped; it is tried again", "error", err)
-		return trimmed
+		return false
 	}
-	return index
+	n.trimmed = index
+	return true
 }

@@ -7,6 +7,9 @@ type metrics struct {
 	all           []prometheus.Collector
 	batchSize     prometheus.Histogram
 	commitSeconds prometheus.Histogram
+
+	droppedFrames   prometheus.Counter
+	refusedMessages prometheus.Counter
 }
 
 func newMetrics(n *Node, r prometheus.Registerer) *metrics {
@@ -17,10 +20,14 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_node_log_write_seconds",
 			Help: "Time to make one group of entries durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14)}),
 	}
+	m.droppedFrames = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_node_dropped_frames_total",
+		Help: "Messages and requests of peers that were dropped, for want of room."})
+	m.refusedMessages = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_node_refused_messages_total",
+		Help: "Raft messages of peers that were refused: of another cluster, of a removed or replaced member, out of range."})
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	m.all = []prometheus.Collector{m.batchSize, m.commitSeconds,
+	m.all = []prometheus.Collector{m.batchSize, m.commitSeconds, m.droppedFrames, m.refusedMessages,
 		gauge("scribe_node_queued_writes", "Writes that wait for the raft loop.", func() float64 {
 			return float64(n.queued.Load())
 		}),

@@ -39,7 +39,7 @@ func TestManifestSyncedBeforeTheLogIsTrimmed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := n.submit(context.Background(), ledger.SealNow()); err != nil {
+	if _, err := n.submit(context.Background(), newProposal(ledger.SealNow())); err != nil {
 		t.Fatal(err)
 	}
 	<-renamed

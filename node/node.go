@@ -1,82 +1,25 @@
 package node
 
 import (
+	crand "crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"path"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
-	"github.com/scribe-ledger/scribe/vfs"
 	"github.com/scribe-ledger/scribe/wal"
 )
-
-// Options of Open. Zero fields mean the default named beside them; FS, Dir and NodeID have none.
-type Options struct {
-	FS       vfs.FS
-	Dir      string // data directory: IDENTITY, LOCK, wal/, MANIFEST, segments/
-	NodeID   uint64
-	RaftAddr string // recorded when the node is founded
-	HTTPAddr string
-	// Initial lists the founding members. On a directory that was founded by others it is refused; empty is not compared.
-	Initial []Founder
-
-	Heartbeat     time.Duration // one tick; default 100 ms
-	ElectionTicks int           // default 5: a timeout is drawn from 5 to 10 ticks
-
-	WAL    wal.Options    // FileBytes, Method, SpareFiles; the rest is filled in
-	Ledger ledger.Options // sizes and ages; the rest is filled in
-
-	MaxQueue      int   // writes waiting for the raft loop; default 8192
-	MaxQueueBytes int64 // their bytes; default 256 MiB
-
-	Now        func() time.Time      // default time.Now
-	Logger     *slog.Logger          // default discards
-	Registerer prometheus.Registerer // default none
-}
-
-func (o Options) withDefaults() Options {
-	if o.Heartbeat == 0 {
-		o.Heartbeat = 100 * time.Millisecond
-	}
-	if o.ElectionTicks == 0 {
-		o.ElectionTicks = 5
-	}
-	if o.Ledger.SealBytes == 0 {
-		o.Ledger.SealBytes = 64 << 20 // the ledger's own default; the reserve of disk space goes by it
-	}
-	if o.MaxQueue == 0 {
-		o.MaxQueue = 8192
-	}
-	if o.MaxQueueBytes == 0 {
-		o.MaxQueueBytes = 256 << 20
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
-	return o
-}
-
-// Founder is one founding member of a cluster.
-type Founder struct {
-	NodeID   uint64
-	RaftAddr string
-}
 
 // Node is one member of the cluster. Its methods are safe for concurrent use.
 type Node struct {
 	opts     Options
+	draw     *rand.Rand // the source of everything random, for Open
 	identity *identity
 	members  raft.Membership
 	lock     io.Closer
@@ -87,20 +30,25 @@ type Node struct {
 	core *raft.Core // owned by the raft loop once it runs
 
 	// Into the raft loop.
-	proposals   chan *proposal
-	queued      atomic.Int64 // proposals in the channel or parked
-	queuedBytes atomic.Int64 // their bytes
-	reads       chan *barrier
-	wake        chan struct{} // capacity 1: progress, or a want of the ledger
-	progress    progress
-	upkeep      chan struct{} // capacity 1, into the keeper
-	compacted   atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
+	inbox        inbox
+	queued       atomic.Int64  // proposals in the inbox or parked
+	queuedBytes  atomic.Int64  // their bytes
+	waitingReads atomic.Int64  // reads that are not answered yet
+	wake         chan struct{} // capacity 1: mail, progress, or a want of the ledger
+	progress     progress
+	upkeep       chan struct{} // capacity 1, into the keeper
+	compacted    atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
+
+	network atomic.Pointer[Network]
 
 	// State of the raft loop, touched by nobody else.
-	parked       []*proposal            // taken from the channel, waiting to be proposed
+	mail         mail                   // taken from the inbox in this turn
+	parked       []*proposal            // taken from the inbox, waiting to be proposed
 	underWay     map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
 	pendingReads map[uint64][]*barrier
 	nextRead     uint64
+
+	trimmed uint64 // owned by the keeper: the log files up to this index are dropped
 
 	writer  writer
 	applier applier
@@ -125,7 +73,7 @@ type Node struct {
 	goroutines sync.WaitGroup
 }
 
-// Open starts a node on a data directory, founding a one-node cluster when the directory is new. It returns once the
+// Open starts a node on a data directory, making it what Options say when the directory is new. It returns once the
 // committed log is known to be readable and the loops run; Status says when it is ready.
 //
 // Errors: *RefusedError, *vfs.CorruptError, vfs.ErrLocked, and what the file system returned.
@@ -133,8 +81,6 @@ func Open(opts Options) (_ *Node, err error) {
 	opts = opts.withDefaults()
 	n := &Node{
 		opts:         opts,
-		proposals:    make(chan *proposal, opts.MaxQueue),
-		reads:        make(chan *barrier, opts.MaxQueue),
 		wake:         make(chan struct{}, 1),
 		upkeep:       make(chan struct{}, 1),
 		sealing:      make(chan struct{}, 1),
@@ -145,6 +91,12 @@ func Open(opts Options) (_ *Node, err error) {
 		failed:       make(chan struct{}),
 		ended:        make(chan struct{}),
 	}
+	if opts.Seed != 0 {
+		n.draw = rand.New(rand.NewPCG(opts.Seed, opts.NodeID))
+	} else {
+		n.draw = rand.New(secure{})
+	}
+	n.network.Store(&opts.Network)
 	n.writer.poke = make(chan struct{}, 1)
 	n.applier.poke = make(chan struct{}, 1)
 	if err := opts.FS.MkdirAll(opts.Dir); err != nil {
@@ -156,7 +108,9 @@ func Open(opts Options) (_ *Node, err error) {
 	if err := n.open(); err != nil {
 		return nil, errors.Join(err, n.release())
 	}
-	n.start()
+	if !opts.Manual {
+		n.start()
+	}
 	return n, nil
 }
 
@@ -175,7 +129,10 @@ func (n *Node) open() error {
 		return err
 	}
 	if id != nil {
-		err = n.openLog(id)
+		if err = n.openLog(id); err == nil && id.Instance == 0 { // founded by a version that drew none
+			id.Instance = drawInstance(n.draw)
+			err = id.write(opts.FS, opts.Dir)
+		}
 	} else {
 		id, err = n.found()
 	}
@@ -186,11 +143,20 @@ func (n *Node) open() error {
 	lo := opts.Ledger
 	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
-	lo.Notify = n.ledgerChanged
+	lo.Notify, lo.Manual = n.ledgerChanged, opts.Manual
 	if n.ledger, err = ledger.Open(lo); err != nil {
 		return err
 	}
 	return n.openCore()
+}
+
+// secure draws from the system's source.
+type secure struct{}
+
+func (secure) Uint64() uint64 {
+	var b [8]byte
+	crand.Read(b[:]) // never fails (crypto/rand)
+	return binary.BigEndian.Uint64(b[:])
 }
 
 func (n *Node) openCore() error {
@@ -210,13 +176,17 @@ func (n *Node) openCore() error {
 		return err
 	}
 	n.core, err = raft.New(raft.Config{ID: n.opts.NodeID, ClusterID: cluster, ElectionTicks: n.opts.ElectionTicks,
-		Seed: rand.Uint64()}, n.log.HardState(), raft.Snapshot{Index: index, Term: term, Members: n.members}, n.log)
+		Seed: n.draw.Uint64()}, n.log.HardState(), raft.Snapshot{Index: index, Term: term, Members: n.members}, n.log)
 	if err != nil {
 		return err
 	}
 	n.applier.applied.Store(index)
 	n.publishStatus()
 	n.metrics = newMetrics(n, n.opts.Registerer)
+	// A sole voter need not wait for its first tick to campaign.
+	if err := n.core.Campaign(); err != nil && !errors.Is(err, raft.ErrNotVoter) {
+		return err
+	}
 	return nil
 }
 

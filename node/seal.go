@@ -17,7 +17,7 @@ func (n *Node) Seal(ctx context.Context) (SealResult, error) {
 	}
 	defer func() { <-n.sealing }()
 	before, _ := n.ledger.Installed()
-	result, err := n.submit(ctx, ledger.SealNow())
+	result, err := n.submit(ctx, newProposal(ledger.SealNow()))
 	if err != nil {
 		return SealResult{}, err
 	}

@@ -38,7 +38,7 @@ func TestFlushFailureShows(t *testing.T) {
 	if _, err := n.Write(ctx, put("key", "value")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := n.submit(ctx, ledger.SealNow()); err != nil {
+	if _, err := n.submit(ctx, newProposal(ledger.SealNow())); err != nil {
 		t.Fatal(err)
 	}
 	<-tries

@@ -51,32 +51,41 @@ func (p *proposal) expired(now int64) bool { return p.deadline != 0 && now > p.d
 // appended), *vfs.CorruptError (a segment that the command's conditions depend on is damaged, nothing appended), and
 // *Unavailable, whose Reason says whether the write may still be applied.
 func (n *Node) Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error) {
-	if err := n.ledger.Check(cmd); err != nil {
-		return ledger.Receipt{}, err
-	}
-	data, err := ledger.EncodeWrite(cmd)
+	p, err := n.prepareWrite(cmd)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
-	result, err := n.submit(ctx, data)
+	result, err := n.submit(ctx, p)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
 	return result.Receipt, result.Err
 }
 
-// submit queues an encoded command and waits for its outcome.
-func (n *Node) submit(ctx context.Context, data []byte) (ledger.Result, error) {
-	if n.Err() != nil {
-		return ledger.Result{}, &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
+// prepareWrite checks and encodes a command.
+func (n *Node) prepareWrite(cmd *ledger.Command) (*proposal, error) {
+	if err := n.ledger.Check(cmd); err != nil {
+		return nil, err
 	}
-	n.awaitReady(ctx)
-	p := &proposal{data: data, done: make(chan outcome, 1)}
+	data, err := ledger.EncodeWrite(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return newProposal(data), nil
+}
+
+func newProposal(data []byte) *proposal { return &proposal{data: data, done: make(chan outcome, 1)} }
+
+// submit queues a proposal and waits for its outcome.
+func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
+	if n.Err() == nil {
+		n.awaitReady(ctx)
+	}
 	if at, ok := ctx.Deadline(); ok {
 		p.deadline = at.UnixNano()
 	}
-	if refusal := n.enqueue(p); refusal != nil {
-		return ledger.Result{}, refusal
+	if err := n.begin(p); err != nil {
+		return ledger.Result{}, err
 	}
 	select {
 	case o := <-p.done:
@@ -88,12 +97,16 @@ func (n *Node) submit(ctx context.Context, data []byte) (ledger.Result, error) {
 	}
 }
 
-// enqueue hands a proposal to the raft loop, unless as much waits already as may.
-func (n *Node) enqueue(p *proposal) *Unavailable {
+// begin hands a proposal to the raft loop, unless as much waits already as may. Errors: *Unavailable.
+func (n *Node) begin(p *proposal) error {
+	if n.Err() != nil {
+		return &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
+	}
 	size := int64(len(p.data))
 	count, bytes := n.queued.Add(1), n.queuedBytes.Add(size)
 	if count <= int64(n.opts.MaxQueue) && (bytes <= n.opts.MaxQueueBytes || bytes == size) {
-		n.proposals <- p // has room for MaxQueue
+		n.inbox.addProposal(p)
+		n.poke(n.wake)
 		return nil
 	}
 	n.dequeue(p)

