@@ -21,7 +21,7 @@ type history struct {
 	nodes []*peer
 	keys  int
 	began time.Time
-	left  atomic.Int64 // operations that may yet begin
+	over  atomic.Int64 // operations that are over
 
 	mu  sync.Mutex
 	ops []*action
@@ -56,22 +56,46 @@ type action struct {
 	node            uint64
 }
 
-// run lets clients do so many operations through all nodes, and returns when the last is over.
-func (h *history) run(clients, operations int, seed uint64) {
+// run lets clients do operations through all nodes until stop is closed, and returns when the last is over.
+func (h *history) run(clients int, stop <-chan struct{}, seed uint64) {
 	h.began = time.Now()
-	h.left.Store(int64(operations))
 	var running sync.WaitGroup
 	for id := range clients {
 		client := clientOf(h.c.t)
 		rnd := rand.New(rand.NewPCG(seed, uint64(id)))
 		running.Go(func() {
 			var known sync.Map // the newest seq that this client saw, by key
-			for n := 0; h.left.Add(-1) >= 0 && !h.c.t.Failed(); n++ {
+			for n := 0; !h.c.t.Failed(); n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
 				h.do(client, h.next(rnd, id, n, &known), rnd, &known)
 			}
 		})
 	}
 	running.Wait()
+}
+
+// done is how many operations are over.
+func (h *history) done() int { return int(h.over.Load()) }
+
+// count says what became of the operations.
+func (h *history) count() (acked, refused, unsure, reads int) {
+	for _, a := range h.ops {
+		switch {
+		case a.kind == read:
+			reads++
+		case a.acked():
+			acked++
+		case a.clear:
+			refused++
+		default:
+			unsure++
+		}
+	}
+	return
 }
 
 func (h *history) now() int64 { return int64(time.Since(h.began)) }
@@ -135,6 +159,7 @@ func (h *history) do(client *http.Client, a *action, rnd *rand.Rand, known *sync
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.ops = append(h.ops, a)
+	h.over.Add(1)
 }
 
 func (a *action) request() (method, path string, body []byte, headers []string) {
