@@ -92,6 +92,12 @@ func (a *API) routes() {
 	get("/cluster/status", classCluster, (*call).clusterStatus)
 	get("/cluster/members", classCluster, (*call).clusterMembers)
 	get("/cluster/leader", classCluster, (*call).clusterLeader)
+	for path, handler := range map[string]func(*call) error{
+		"/cluster/join": (*call).join, "/cluster/leave": (*call).leave,
+		"/cluster/promote": (*call).promote, "/cluster/transfer": (*call).transfer,
+	} {
+		a.add(path, &route{class: classCluster, method: http.MethodPost, handler: handler, writes: true})
+	}
 	get("/checkpoint", classCheckpoint, (*call).checkpoint)
 	get("/health", classHealth, (*call).health)
 	get("/livez", classHealth, (*call).livez)

@@ -20,6 +20,13 @@ type Backend interface {
 	Barrier(ctx context.Context) error
 	// Seal makes everything committed before the call part of durable, recorded segments.
 	Seal(ctx context.Context) (node.SealResult, error)
+	// Join, Leave, Promote and Transfer change the members, or who leads them, from any node, and return once that is
+	// committed. What holds already is no error. Transfer to 0 is to the member that is furthest. Errors:
+	// *node.MemberError (nothing was changed) and *node.Unavailable.
+	Join(ctx context.Context, r node.JoinRequest) (node.JoinResult, error)
+	Leave(ctx context.Context, id uint64) error
+	Promote(ctx context.Context, id uint64) error
+	Transfer(ctx context.Context, id uint64) error
 	// Status is a snapshot of the node's view of itself and the cluster; it never blocks.
 	Status() node.Status
 }

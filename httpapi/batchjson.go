@@ -3,7 +3,6 @@ package httpapi
 import (
 	"bytes"
 	"encoding/base64"
-	"strconv"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -105,7 +104,7 @@ func decodeOp(s *jsonScanner) (ledger.WriteOp, error) {
 		set |= field
 		if field == fieldIfMatch {
 			var err error
-			ifMatch, err = s.uint()
+			ifMatch, err = s.number("a seq")
 			return err
 		}
 		return decodeText(s, &op, field)
@@ -190,19 +189,4 @@ func (s *jsonScanner) base64(text []byte) ([]byte, error) {
 		return nil, s.errorf("a base64 string is malformed; it is the standard alphabet with padding")
 	}
 	return out[:n], nil
-}
-
-// uint reads a number that is a seq: no sign, fraction, exponent or leading zero.
-func (s *jsonScanner) uint() (uint64, error) {
-	s.space()
-	start := s.pos
-	for s.pos < len(s.b) && '0' <= s.b[s.pos] && s.b[s.pos] <= '9' {
-		s.pos++
-	}
-	digits := string(s.b[start:min(s.pos, start+21)])
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil || len(digits) > 1 && digits[0] == '0' {
-		return 0, s.errorf("a seq is a whole number below 2^64")
-	}
-	return n, nil
 }

@@ -29,9 +29,12 @@ func membersJSON(members []node.Member) []memberJSON {
 // clusterStatus answers /cluster/status. Like all of /cluster it shows this node's view and asks nobody.
 func (c *call) clusterStatus() error {
 	s := c.api.backend.Status()
+	_, health := healthOf(s)
 	return c.sendValueJSON(http.StatusOK, struct {
 		NodeID       uint64       `json:"node_id"`
 		ClusterID    string       `json:"cluster_id"`
+		Status       string       `json:"status"`
+		Detail       string       `json:"detail,omitempty"`
 		Role         string       `json:"role"`
 		Leader       uint64       `json:"leader"`
 		Term         uint64       `json:"term"`
@@ -42,7 +45,7 @@ func (c *call) clusterStatus() error {
 		TreeSize     uint64       `json:"tree_size"`
 		Root         string       `json:"root"`
 		Members      []memberJSON `json:"members"`
-	}{s.NodeID, s.ClusterID, s.Role, s.Leader, s.Term, s.CommitIndex, s.AppliedIndex, s.FirstIndex, s.LastIndex,
+	}{s.NodeID, s.ClusterID, health.Status, health.Detail, s.Role, s.Leader, s.Term, s.CommitIndex, s.AppliedIndex, s.FirstIndex, s.LastIndex,
 		s.TreeSize, s.Root.String(), membersJSON(s.Members)})
 }
 

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
@@ -130,6 +131,34 @@ func TestBatchMemory(t *testing.T) {
 	checkAllocated(t, text, func(b []byte) { _, _ = decodeBatchJSON(b, testLimits) })
 	braces := []byte(`{"ops":[` + strings.Repeat("{", 1<<20))
 	checkAllocated(t, braces, func(b []byte) { _, _ = decodeBatchJSON(b, testLimits) })
+}
+
+func FuzzDecodeChange(f *testing.F) {
+	f.Add([]byte(`{"node_id":4,"raft_addr":"h:1","http_addr":"h:2","learner":true}`), true)
+	f.Add([]byte(` {"node_id" : 18446744073709551615 } `), false)
+	f.Add([]byte(`{"node_id":4,"node_id":5}`), false)
+	f.Add([]byte(`{"raft_addr":"\ud83d\ude00","learner":false}`), true)
+	f.Fuzz(func(t *testing.T, body []byte, join bool) {
+		var got node.JoinRequest
+		var err error
+		checkAllocated(t, body, func(b []byte) { got, err = decodeChange(bytes.Clone(b), join) })
+		if err != nil {
+			return
+		}
+		// encoding/json takes more, and reads what both take in the same way.
+		var want struct {
+			NodeID   uint64 `json:"node_id"`
+			RaftAddr string `json:"raft_addr"`
+			HTTPAddr string `json:"http_addr"`
+			Learner  bool   `json:"learner"`
+		}
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&want); err != nil || got != node.JoinRequest(want) ||
+			!join && got != (node.JoinRequest{NodeID: got.NodeID}) {
+			t.Fatalf("%q: %+v, encoding/json: %+v, %v", body, got, want, err)
+		}
+	})
 }
 
 func FuzzDecodeKey(f *testing.F) {

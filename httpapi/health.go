@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+
+	"github.com/scribe-ledger/scribe/node"
 )
 
 // healthJSON is the answer of /health and /readyz.
@@ -15,15 +17,18 @@ type healthJSON struct {
 	Detail   string `json:"detail,omitempty"`
 }
 
-func (c *call) healthNow() (status int, body healthJSON) {
-	s := c.api.backend.Status()
+// healthOf is what a node's status comes to.
+func healthOf(s node.Status) (status int, body healthJSON) {
 	body = healthJSON{Status: "ok", NodeID: s.NodeID, Role: s.Role, Leader: s.Leader, Term: s.Term, TreeSize: s.TreeSize}
 	switch {
 	case s.Fault != "":
 		body.Status, body.Detail = "failed", s.Fault
 		return http.StatusServiceUnavailable, body
 	case !s.Ready:
-		body.Status, body.Detail = "not_ready", "no leader yet, or not caught up with it"
+		body.Status, body.Detail = "not_ready", "this node has a leader and has not caught up with it yet"
+		if s.Leader == 0 {
+			body.Detail = "this node knows of no leader"
+		}
 		return http.StatusServiceUnavailable, body
 	case s.WritesFault != "":
 		body.Status, body.Detail = "degraded", "writes are refused: "+s.WritesFault
@@ -36,7 +41,7 @@ func (c *call) healthNow() (status int, body healthJSON) {
 // health answers /health: 503 when this node cannot serve. One that serves reads alone, or will soon,
 // is degraded, and 200.
 func (c *call) health() error {
-	status, body := c.healthNow()
+	status, body := healthOf(c.api.backend.Status())
 	if status != http.StatusOK {
 		c.head.add("Retry-After", "1")
 	}
@@ -45,7 +50,7 @@ func (c *call) health() error {
 
 // readyz answers /readyz, for those that route requests.
 func (c *call) readyz() error {
-	status, body := c.healthNow()
+	status, body := healthOf(c.api.backend.Status())
 	if status != http.StatusOK {
 		return &problem{status: status, code: codeNotReady, detail: body.Detail}
 	}

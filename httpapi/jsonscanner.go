@@ -1,7 +1,9 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
+	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -104,6 +106,39 @@ func (s *jsonScanner) array(element func(i int) error) error {
 			return s.errorf("a comma is missing")
 		}
 	}
+}
+
+// number reads a whole number: no sign, fraction, exponent or leading zero.
+func (s *jsonScanner) number(what string) (uint64, error) {
+	s.space()
+	start := s.pos
+	for s.pos < len(s.b) && '0' <= s.b[s.pos] && s.b[s.pos] <= '9' {
+		s.pos++
+	}
+	digits := string(s.b[start:min(s.pos, start+21)])
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || len(digits) > 1 && digits[0] == '0' {
+		return 0, s.errorf("%s is a whole number below 2^64", what)
+	}
+	return n, nil
+}
+
+// boolean reads true or false.
+func (s *jsonScanner) boolean() (bool, error) {
+	s.space()
+	for _, word := range []string{"true", "false"} {
+		if bytes.HasPrefix(s.b[s.pos:], []byte(word)) {
+			s.pos += len(word)
+			return word == "true", nil
+		}
+	}
+	return false, s.errorf("true or false is missing")
+}
+
+// text reads a string into memory of its own.
+func (s *jsonScanner) text() (string, error) {
+	b, err := s.str()
+	return string(b), err
 }
 
 // str reads a string. Without escapes it is a slice of the body; escapes are decoded in place, since what they stand

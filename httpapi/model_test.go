@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +35,9 @@ type model struct {
 	barriers  int
 	badProof  bool
 	onGet     func()
+
+	changed   []string // what changes of the members came
+	changeErr error    // answers them
 }
 
 type remembered struct {
@@ -156,6 +161,26 @@ func (m *model) Status() node.Status {
 	s.TreeSize = uint64(len(m.log))
 	return s
 }
+
+func (m *model) change(ctx context.Context, what string, args ...any) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := ctx.Deadline(); !ok {
+		return errors.New("a change without a deadline")
+	}
+	m.changed = append(m.changed, fmt.Sprint(append([]any{what}, args...)...))
+	return m.changeErr
+}
+
+func (m *model) Join(ctx context.Context, r node.JoinRequest) (node.JoinResult, error) {
+	return node.JoinResult{}, m.change(ctx, "join ", r.NodeID, " ", r.RaftAddr, " ", r.HTTPAddr, " ", r.Learner)
+}
+
+func (m *model) Leave(ctx context.Context, id uint64) error { return m.change(ctx, "leave ", id) }
+
+func (m *model) Promote(ctx context.Context, id uint64) error { return m.change(ctx, "promote ", id) }
+
+func (m *model) Transfer(ctx context.Context, id uint64) error { return m.change(ctx, "transfer ", id) }
 
 func (m *model) NextSeq() uint64 {
 	m.mu.Lock()

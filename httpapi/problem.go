@@ -30,6 +30,8 @@ const (
 	codeIdempotency      = "idempotency_mismatch"
 	codeCorrupt          = "corrupt"
 	codeInternal         = "internal"
+	codeMemberUnknown    = "member_not_found"
+	codeMemberConflict   = "membership_conflict"
 	codeOverloaded       = string(node.Overloaded)
 	codeNoLeader         = string(node.NoLeader)
 	codeNotReady         = string(node.NotReady)
@@ -99,6 +101,7 @@ func classify(err error, write bool) *problem {
 		notFound    *ledger.NotFoundError
 		failed      *ledger.PreconditionError
 		unavailable *node.Unavailable
+		member      *node.MemberError
 		corrupt     *vfs.CorruptError
 	)
 	switch {
@@ -126,6 +129,8 @@ func classify(err error, write bool) *problem {
 			detail: "the Idempotency-Key was used for a different request"}
 	case errors.As(err, &unavailable):
 		return unavailableProblem(unavailable, write)
+	case errors.As(err, &member):
+		return memberProblem(member)
 	case errors.As(err, &corrupt):
 		// The base name and the place are for the client to report; the directory is nobody's business.
 		return &problem{status: http.StatusInternalServerError, code: codeCorrupt, cause: err,
@@ -164,6 +169,17 @@ func unavailableProblem(u *node.Unavailable, write bool) *problem {
 	return p
 }
 
+func memberProblem(e *node.MemberError) *problem {
+	p := &problem{status: http.StatusBadRequest, code: codeBadRequest, detail: e.Reason, cause: e}
+	switch e.Problem {
+	case node.MemberUnknown:
+		p.status, p.code = http.StatusNotFound, codeMemberUnknown
+	case node.MemberConflict:
+		p.status, p.code = http.StatusConflict, codeMemberConflict
+	}
+	return p
+}
+
 // title is the short text of a code, the same for every occurrence (RFC 9457 §3.1.3).
 func (p *problem) title() string {
 	switch p.code {
@@ -197,6 +213,10 @@ func (p *problem) title() string {
 		return "The idempotency key belongs to another request"
 	case codeCorrupt:
 		return "Stored bytes are damaged"
+	case codeMemberUnknown:
+		return "There is no such member"
+	case codeMemberConflict:
+		return "The membership does not allow it"
 	case codeOverloaded:
 		return "The node is overloaded"
 	case codeNoLeader:

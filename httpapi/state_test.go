@@ -217,7 +217,7 @@ func TestCluster(t *testing.T) {
 	r := newRig(t, nil)
 	r.model.status.CommitIndex = 12
 	m := r.get("/cluster/status").wants(t, 200).json(t)
-	for name, want := range map[string]any{"node_id": 1.0, "cluster_id": "c0ffee", "role": "leader", "leader": 1.0,
+	for name, want := range map[string]any{"node_id": 1.0, "cluster_id": "c0ffee", "role": "leader", "leader": 1.0, "status": "ok",
 		"term":         3.0,
 		"commit_index": 12.0, "applied_index": 0.0, "first_index": 0.0, "last_index": 0.0, "tree_size": 0.0,
 		"root": strings.Repeat("0", 64)} {
