@@ -38,7 +38,8 @@ func TestClusterForms(t *testing.T) {
 	}
 }
 
-// awaitMembers waits until all of these nodes know the same voters, where to reach them, and that they are well.
+// awaitMembers waits until all of these nodes know the same voters and where to reach them, and the leader that all of
+// them are well, which nobody else knows.
 func (c *cluster) awaitMembers(voters []*peer, nodes ...*peer) {
 	c.t.Helper()
 	eventually(c.t, func() string {
@@ -52,7 +53,7 @@ func (c *cluster) awaitMembers(voters []*peer, nodes ...*peer) {
 			}
 			for _, v := range voters {
 				m := members[v.id]
-				if !m.Voter || m.RaftAddr != v.raft || m.HTTPAddr != v.addr || !m.Healthy {
+				if !m.Voter || m.RaftAddr != v.raft || m.HTTPAddr != v.addr || !m.Healthy && (v == p || members[p.id].Role == "leader") {
 					return fmt.Sprintf("node %d knows node %d, raft %s, http %s, as %+v", p.id, v.id, v.raft, v.addr, m)
 				}
 			}

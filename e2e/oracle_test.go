@@ -236,6 +236,8 @@ func (p *proof) check(t testing.TB, e *entry) {
 type clusterStatus struct {
 	NodeID       uint64   `json:"node_id"`
 	ClusterID    string   `json:"cluster_id"`
+	Status       string   `json:"status"`
+	Detail       string   `json:"detail"`
 	Role         string   `json:"role"`
 	Leader       uint64   `json:"leader"`
 	Term         uint64   `json:"term"`

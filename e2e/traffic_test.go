@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/url"
 	"sort"
 	"strings"
 	"sync"
@@ -87,7 +88,7 @@ func (f *traffic) push(client *http.Client, w *ack, turn *int, rnd *rand.Rand) b
 	for {
 		w.attempts++
 		w.by, w.last = f.target(*turn), time.Now()
-		a, v, err := w.by.attempt(client, patience, "PUT", "/v1/kv/"+w.key, []byte(w.value), "Idempotency-Key", w.key)
+		a, v, err := w.by.attempt(client, patience, "PUT", "/v1/kv/"+url.PathEscape(w.key), []byte(w.value), "Idempotency-Key", w.key)
 		switch {
 		case v == answered && a.status == 201:
 			w.done = time.Now()
