@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"context"
+	"maps"
+	"sync/atomic"
+)
+
+// peer is a node to which frames go: one that SetPeers named, or one that has a connection to us and wants answers.
+type peer struct {
+	id      uint64
+	streams [len(classes)]*stream
+	stop    context.CancelFunc // ends the streams
+
+	received [len(classes)]counts
+
+	// Guarded by Transport.mu.
+	listed  bool // SetPeers named it
+	inbound int  // connections that it has to us
+}
+
+// counts are frames and bytes of one class.
+type counts struct {
+	frames, bytes atomic.Uint64
+}
+
+func (p *peer) stream(c Class) *stream { return p.streams[c-Messages] }
+
+// setAddr tells the streams where SetPeers says that the peer listens.
+func (p *peer) setAddr(addr string) {
+	for _, s := range p.streams {
+		s.setAddr(addr)
+	}
+}
+
+// heard tells the streams that the peer is there, and at which address it says it listens.
+func (p *peer) heard(addr string) {
+	for _, s := range p.streams {
+		s.heardFrom(addr)
+	}
+}
+
+// addPeer starts the streams of a peer. The caller holds t.mu, and t is not closed.
+func (t *Transport) addPeer(id uint64) *peer {
+	ctx, stop := context.WithCancel(context.Background())
+	p := &peer{id: id, stop: stop}
+	for i, c := range classes {
+		s := newStream(t, id, c)
+		p.streams[i] = s
+		t.wg.Go(func() { s.run(ctx) })
+	}
+	t.setTable(func(m map[uint64]*peer) { m[id] = p })
+	return p
+}
+
+// dropPeer ends the streams of a peer; what they hold is dropped. The caller holds t.mu.
+func (t *Transport) dropPeer(p *peer) {
+	t.setTable(func(m map[uint64]*peer) { delete(m, p.id) })
+	p.stop()
+	for _, s := range p.streams {
+		s.drop(dropClosed, s.queue.shut(dropClosed))
+	}
+}
+
+// setTable publishes a changed copy of the peers. The caller holds t.mu.
+func (t *Transport) setTable(change func(map[uint64]*peer)) {
+	m := maps.Clone(t.table())
+	if m == nil {
+		m = make(map[uint64]*peer)
+	}
+	change(m)
+	t.peers.Store(&m)
+}
+
+// table is the peers as they are; nobody changes the map.
+func (t *Transport) table() map[uint64]*peer {
+	if m := t.peers.Load(); m != nil {
+		return *m
+	}
+	return nil
+}
+
+// arrive counts a connection that a node has to us. A node that nobody named becomes a peer for as long as it has one,
+// so that it can be answered: it may have members that we have not heard of yet, or we may.
+func (t *Transport) arrive(id uint64, addr string) (*peer, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return nil, ErrClosed
+	}
+	p := t.table()[id]
+	if p == nil {
+		p = t.addPeer(id)
+	}
+	p.inbound++
+	p.heard(addr)
+	return p, nil
+}
+
+// leave takes back an arrive.
+func (t *Transport) leave(p *peer) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if p.inbound--; p.inbound == 0 && !p.listed && t.table()[p.id] == p {
+		t.dropPeer(p)
+	}
+}
