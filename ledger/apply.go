@@ -36,8 +36,14 @@ func (l *Ledger) Apply(index, term uint64, data []byte) (Result, error) {
 		res.Receipt.FirstSeq = l.next
 	case kindRecord:
 		err = l.applyRecord(c.desc, now)
+	case kindCheck:
+		err = l.applyCheck(c.check)
+	}
+	if err == nil {
+		err = l.crossChecks()
 	}
 	if err != nil {
+		l.noteDamage(err)
 		return Result{}, fmt.Errorf("apply entry %d of term %d: %w", index, term, err)
 	}
 	l.applied.Store(index)
@@ -83,7 +89,7 @@ func (l *Ledger) append(entries []*Entry, now int64) {
 	for i, e := range entries {
 		leaves[i] = e.Leaf
 	}
-	l.tree.Append(leaves...)
+	l.tree.Load().Append(leaves...)
 	l.active.add(entries)
 	l.next += uint64(len(entries))
 	l.lastTime = now
@@ -136,6 +142,7 @@ func (c *Condition) holds(newest *Entry, live bool) bool {
 // it concerns, before the command is in the log of every replica. Its error is *vfs.CorruptError or an I/O error.
 func (l *Ledger) Check(w *Command) error {
 	_, err := l.judge(w)
+	l.noteDamage(err)
 	return err
 }
 
@@ -160,7 +167,7 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 		last:            l.next - 1,
 		index:           index,
 		term:            term,
-		frontier:        l.tree.Frontier(),
+		frontier:        l.tree.Load().Frontier(),
 		time:            l.lastTime,
 		recordedThrough: l.recordedThrough,
 		memory:          l.memory.snapshot(),

@@ -20,6 +20,7 @@ import (
 //	condition:         kind u8 · any u8 · seq count uvarint · seqs u64 …
 //	body of a seal:    first seq u64 of the memtable to seal, or sealAny
 //	body of a record:  descriptor (tlog.Descriptor)
+//	body of a check:   ledger size u64 · root of its tree 32
 //
 // The time stands at a fixed place so that the leader can stamp a command that was encoded elsewhere.
 type commandKind uint8
@@ -28,6 +29,7 @@ const (
 	kindWrite  commandKind = 1
 	kindSeal   commandKind = 2
 	kindRecord commandKind = 3
+	kindCheck  commandKind = 4
 )
 
 const (
@@ -145,6 +147,14 @@ func encodeRecord(d tlog.Descriptor) []byte {
 	return d.Append(b)
 }
 
+// encodeCheck returns the command that compares every replica's ledger root with the agreed one.
+func encodeCheck(c RootCheck) []byte {
+	b := make([]byte, commandHeaderBytes, commandHeaderBytes+8+merkle.HashSize)
+	b[0] = byte(kindCheck)
+	b = binary.BigEndian.AppendUint64(b, c.Size)
+	return append(b, c.Root[:]...)
+}
+
 // command is a decoded raft entry. Slices alias the entry's data.
 type command struct {
 	kind  commandKind
@@ -152,6 +162,7 @@ type command struct {
 	write Command         // kindWrite
 	first uint64          // kindSeal
 	desc  tlog.Descriptor // kindRecord
+	check RootCheck       // kindCheck
 }
 
 // decodeCommand parses what the encoders above made. It checks every limit, so that a command that decodes applies. It
@@ -170,6 +181,8 @@ func decodeCommand(data []byte) (command, error) {
 			return command{}, fmt.Errorf("%w: %w", errCommand, err)
 		}
 		c.desc, d.b = desc, nil
+	case kindCheck:
+		c.check.Size, c.check.Root = d.u64(), d.hash()
 	default:
 		return command{}, fmt.Errorf("%w: kind %d", errCommand, c.kind)
 	}

@@ -31,6 +31,12 @@ const (
 // Options.Manual, the owner. After an error the same piece is tried again by the next call; nothing is lost, since the
 // log keeps what is not installed. A *DivergedError is final.
 func (l *Ledger) FlushStep() (worked bool, err error) {
+	l.flushes.Lock()
+	defer l.flushes.Unlock()
+	if l.absent.Load() {
+		return false, nil
+	}
+	defer func() { l.noteDamage(err) }()
 	v, err := l.acquire()
 	if err != nil {
 		return false, err
@@ -66,7 +72,7 @@ func (l *Ledger) build(s *sealed) error {
 	if err != nil {
 		return fmt.Errorf("flush segment %s: %w", id, err)
 	}
-	t, err := l.openTable(info)
+	t, err := l.openTable(l.segmentFile(id), info)
 	if err != nil {
 		return fmt.Errorf("flush segment %s: %w", id, err)
 	}
@@ -117,7 +123,7 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 			return info, err
 		}
 	}
-	w.SetLedgerNodes(l.tree.Level8(s.mem.first, s.last+1))
+	w.SetLedgerNodes(l.tree.Load().Level8(s.mem.first, s.last+1))
 	if info, err = w.Finish(); err != nil {
 		return info, err
 	}

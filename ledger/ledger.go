@@ -1,9 +1,7 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"path"
 	"strings"
@@ -13,8 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/scribe-ledger/scribe/manifest"
-	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -35,8 +31,18 @@ type Options struct {
 	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 
+	// CheckEvery is how many entries lie between two agreed ledger roots (RootCheck); default 65,536. The same on all
+	// members, or their reports never meet.
+	CheckEvery uint64
+
 	// Notify is called, from the flusher, when Wanted or Installed may have changed. It must not block.
 	Notify func()
+	// Damaged is told of damage that a read, Apply or a flush has met, once for each file: a *vfs.CorruptError. It must
+	// not block, and may be called from any goroutine.
+	Damaged func(error)
+	// Rebuild opens the ledger empty, whatever the manifest says: it answers ErrRebuilding until Install gives it the
+	// state of another member.
+	Rebuild bool
 	// Manual leaves flushing to the owner, who calls FlushStep; no goroutine is started.
 	Manual bool
 
@@ -65,6 +71,9 @@ func (o Options) withDefaults() Options {
 	if o.BlockCacheBytes == 0 {
 		o.BlockCacheBytes = 64 << 20
 	}
+	if o.CheckEvery == 0 {
+		o.CheckEvery = 65_536
+	}
 	if o.idempotencyWindow == 0 {
 		o.idempotencyWindow = idempotencyWindow
 	}
@@ -85,7 +94,7 @@ type Ledger struct {
 	opts    Options
 	cache   *sstable.BlockCache
 	metrics *metrics
-	tree    *tlog.Tree
+	tree    atomic.Pointer[tlog.Tree] // replaced by Install only
 
 	// State of the apply loop, touched by nobody else.
 	active          *memtable
@@ -101,6 +110,11 @@ type Ledger struct {
 	current   atomic.Pointer[view]
 	swapMu    sync.Mutex  // held while a new view takes the current one's place, and while closed is set
 	closed    atomic.Bool // the current view is the last one, and nobody takes it up any more
+	absent    atomic.Bool // there is no state yet: Options.Rebuild, before Install
+
+	checks  checks
+	damage  damage
+	flushes sync.Mutex // held through FlushStep and Install; taken before flushMu and swapMu
 
 	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, and:
 	flushErr  error         // what the last flush step met
@@ -138,11 +152,10 @@ func Open(opts Options) (*Ledger, error) {
 	if err := opts.FS.SyncDir(opts.Dir); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	state, err := l.readManifest()
-	if err != nil {
+	if err := l.finishInstall(); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	if err := l.restore(state); err != nil {
+	if err := l.restore(); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	l.metrics = newMetrics(l, opts.Registerer)
@@ -165,14 +178,7 @@ func (l *Ledger) Close() error {
 		defer l.swapMu.Unlock()
 		l.closed.Store(true)
 		last := l.current.Load()
-		for _, s := range last.sealed {
-			l.flushMu.Lock()
-			built := s.built
-			l.flushMu.Unlock()
-			if built != nil {
-				built.release() // no view lists it
-			}
-		}
+		l.dropBuilt(last)
 		last.release()
 	})
 	return nil
@@ -208,126 +214,4 @@ func (l *Ledger) removeTemporary() error {
 		}
 	}
 	return nil
-}
-
-// maxManifestBytes bounds what is read as a manifest: a full idempotency window and a million segments fit.
-const maxManifestBytes = 512 << 20
-
-func (l *Ledger) readManifest() (*manifest.State, error) {
-	name := path.Join(l.opts.Dir, manifestName)
-	b, err := vfs.ReadFile(l.opts.FS, name, maxManifestBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return &manifest.State{ClusterID: l.opts.ClusterID}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	state, err := manifest.Decode(b)
-	if err != nil {
-		corrupt := &vfs.CorruptError{File: name, Reason: err.Error() +
-			"; the manifest lists all segments, so nothing can be served without it: restore it from a backup"}
-		var at *manifest.DecodeError
-		if errors.As(err, &at) {
-			corrupt.Offset = at.Offset
-		}
-		return nil, corrupt
-	}
-	if state.ClusterID != l.opts.ClusterID {
-		return nil, fmt.Errorf("%s belongs to cluster %s, this node to %s", name, state.ClusterID, l.opts.ClusterID)
-	}
-	return state, nil
-}
-
-// restore makes the state of a manifest this ledger's.
-func (l *Ledger) restore(state *manifest.State) error {
-	v := &view{state: state}
-	v.refs.Store(1)
-	fail := func(err error) error {
-		v.release()
-		return err
-	}
-	var level8 []merkle.Hash
-	for _, s := range state.Segments {
-		t, err := l.openTable(infoOf(s))
-		if err != nil {
-			return fail(err)
-		}
-		v.tables = append(v.tables, t)
-		nodes, err := t.LedgerNodes()
-		if err != nil {
-			return fail(err)
-		}
-		level8 = append(level8, nodes...)
-	}
-	frontier := new(tlog.Frontier)
-	if state.TreeSize > 0 {
-		var err error
-		if frontier, err = tlog.UnmarshalFrontier(state.Frontier); err != nil {
-			return fail(err)
-		}
-	}
-	if frontier.Size() != state.TreeSize {
-		return fail(fmt.Errorf("the manifest's frontier has %d leaves, its segments %d", frontier.Size(), state.TreeSize))
-	}
-	v.active = newMemtable(state.TreeSize, 0)
-	tail := make([]merkle.Hash, state.TreeSize%merkle.TileWidth)
-	if err := v.readLeaves(state.TreeSize-uint64(len(tail)), tail); err != nil {
-		return fail(err)
-	}
-	tree, err := tlog.NewTree(frontier, level8, tail)
-	if err != nil {
-		return fail(&vfs.CorruptError{File: l.segmentDir(), Reason: err.Error() +
-			"; a segment's stored tree nodes are wrong: restore the segments from a peer or a backup"})
-	}
-	if l.memory, err = decodeMemory(state.Idempotency, l.opts.idempotencyWindow); err != nil {
-		return fail(err)
-	}
-	l.tree, l.active = tree, v.active
-	l.next, l.sealedThrough, l.installed = state.TreeSize, state.TreeSize, state.TreeSize
-	l.recordedThrough, l.lastTime, l.members = state.RecordedThrough, state.LastTime, state.Members
-	l.applied.Store(state.AppliedIndex)
-	l.published.Store(l.next)
-	l.current.Store(v)
-	return nil
-}
-
-// openTable opens a segment's local file. The table starts with one reference, the caller's.
-func (l *Ledger) openTable(expect sstable.Info) (*table, error) {
-	name := l.segmentFile(expect.ID)
-	f, err := l.opts.FS.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &vfs.CorruptError{File: name, Reason: fmt.Sprintf(
-			"the file is missing, and with it the entries %d to %d; restore it from a peer or a backup",
-			expect.FirstSeq, expect.LastSeq)}
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close() // the mapping outlives it
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if uint64(size) != expect.Bytes {
-		return nil, &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
-			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, expect.Bytes)}
-	}
-	m, err := f.Map(size, false)
-	if err != nil {
-		return nil, err
-	}
-	t := &table{first: expect.FirstSeq, last: expect.LastSeq, mapping: m}
-	t.refs.Store(1)
-	t.Table, err = sstable.Open(segfile.NewMappedSource(name, m), sstable.Options{Cache: l.cache, Expect: &expect})
-	if err != nil {
-		t.release()
-		return nil, err
-	}
-	return t, nil
-}
-
-func infoOf(s manifest.Segment) sstable.Info {
-	return sstable.Info{ID: tlog.SegmentID(s.FirstSeq, s.LastSeq), FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
-		Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, FirstTime: s.FirstTime,
-		LastTime: s.LastTime}
 }

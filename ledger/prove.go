@@ -74,10 +74,10 @@ func (l *Ledger) proveSegment(p *Proof) error {
 func (l *Ledger) proveLedger(p *Proof) error {
 	var err error
 	p.TreeSize = l.NextSeq()
-	if p.Root, err = l.tree.RootAt(p.TreeSize, l); err != nil {
+	if p.Root, err = l.tree.Load().RootAt(p.TreeSize, l); err != nil {
 		return err
 	}
-	if p.Inclusion, err = l.tree.Inclusion(p.Entry.Seq, p.TreeSize, l); err != nil {
+	if p.Inclusion, err = l.tree.Load().Inclusion(p.Entry.Seq, p.TreeSize, l); err != nil {
 		return err
 	}
 	checkpoint := tlog.Checkpoint{Origin: l.opts.Origin, Size: p.TreeSize, Root: p.Root}
@@ -91,18 +91,18 @@ func (l *Ledger) Consistency(from, to uint64) (fromRoot, toRoot merkle.Hash, pro
 	if next := l.NextSeq(); from > to || to > next {
 		return fromRoot, toRoot, nil, fmt.Errorf("%w: from %d to %d of %d", merkle.ErrRange, from, to, next)
 	}
-	if fromRoot, err = l.tree.RootAt(from, l); err != nil {
+	if fromRoot, err = l.tree.Load().RootAt(from, l); err != nil {
 		return
 	}
-	if toRoot, err = l.tree.RootAt(to, l); err != nil {
+	if toRoot, err = l.tree.Load().RootAt(to, l); err != nil {
 		return
 	}
-	proof, err = l.tree.Consistency(from, to, l)
+	proof, err = l.tree.Load().Consistency(from, to, l)
 	return
 }
 
 // Root returns the ledger's size and the root of its tree, as of one moment.
 func (l *Ledger) Root() (size uint64, root merkle.Hash) {
-	f := l.tree.Frontier()
+	f := l.tree.Load().Frontier()
 	return f.Size(), f.Root()
 }

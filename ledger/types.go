@@ -22,6 +22,8 @@ const (
 	MaxBatchOps         = 10_000
 	MaxBatchBytes       = 64 << 20
 	MaxIdempotencyBytes = 64
+	// MaxSnapshotBytes bounds an encoded state: a full idempotency window and a million segments fit.
+	MaxSnapshotBytes = 512 << 20
 )
 
 // A Condition must hold of a key's state before the command, or the command appends nothing.
@@ -94,6 +96,10 @@ var (
 	ErrIdempotencyMismatch = errors.New("ledger: the idempotency key was used for a different request")
 	// ErrClosed: the ledger was closed.
 	ErrClosed = errors.New("ledger: closed")
+	// ErrNoSegment: the segment asked for is not here.
+	ErrNoSegment = errors.New("ledger: no such segment here")
+	// ErrRebuilding: there is no state yet; it comes from the other members.
+	ErrRebuilding = errors.New("ledger: the state is being rebuilt from the other members")
 )
 
 // NotFoundError says that a key has no live version (at the moment asked for).

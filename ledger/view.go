@@ -45,8 +45,12 @@ type sealed struct {
 	recorded *tlog.Descriptor // as the log has it, once applied. Guarded by flushMu.
 }
 
-// acquire returns the current view with a reference that release gives back; ErrClosed once the ledger is closed.
+// acquire returns the current view with a reference that release gives back; ErrClosed once the ledger is closed, and
+// ErrRebuilding while there is no state.
 func (l *Ledger) acquire() (*view, error) {
+	if l.absent.Load() {
+		return nil, ErrRebuilding
+	}
 	for !l.closed.Load() {
 		v := l.current.Load()
 		for n := v.refs.Load(); n > 0; n = v.refs.Load() {

@@ -19,29 +19,33 @@ type Want struct {
 // WantKey identifies a Want.
 type WantKey struct {
 	Kind  commandKind
-	First uint64 // first seq of the memtable to seal, or of the segment to record
+	First uint64 // first seq of the memtable to seal, or of the segment to record; the size of a check
 }
 
-// Wanted returns what the ledger wants proposed now: a seal of an active memtable that is large or old enough, and the
-// record of each segment that is built but not recorded. An idle ledger wants nothing: a memtable that holds the
-// ledger's own entries only is never too old.
+// Wanted returns what a ledger whose node decides alone wants proposed now: what WantedSeals returns, the record of each
+// segment that is built and not recorded, and the newest root to be checked. Where others vote, they have to agree on the
+// roots first (BuiltRoots, PendingChecks).
 func (l *Ledger) Wanted(now time.Time) []Want {
-	v := l.peek()
-	var out []Want
-	_, size, client, oldest := v.active.size()
-	old := l.opts.SealAge > 0 && client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()
-	if size >= l.opts.SealBytes || old {
-		out = append(out, Want{Key: WantKey{Kind: kindSeal, First: v.active.first}, Data: encodeSeal(v.active.first)})
+	out := l.WantedSeals(now)
+	for _, d := range l.BuiltRoots() {
+		out = append(out, RecordWant(d))
 	}
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	for i := len(v.sealed) - 1; i >= 0; i-- {
-		s := v.sealed[i]
-		if s.built != nil && s.recorded == nil {
-			out = append(out, Want{Key: WantKey{Kind: kindRecord, First: s.mem.first}, Data: encodeRecord(descriptorOf(s.info))})
-		}
+	if pending := l.PendingChecks(); len(pending) > 0 {
+		out = append(out, CheckWant(pending[len(pending)-1]))
 	}
 	return out
+}
+
+// WantedSeals returns the seal of an active memtable that is large or old enough. An idle ledger wants none: a memtable
+// that holds the ledger's own entries only is never too old.
+func (l *Ledger) WantedSeals(now time.Time) []Want {
+	active := l.peek().active
+	_, size, client, oldest := active.size()
+	old := l.opts.SealAge > 0 && client > 0 && now.UnixMicro()-oldest >= l.opts.SealAge.Microseconds()
+	if size < l.opts.SealBytes && !old {
+		return nil
+	}
+	return []Want{{Key: WantKey{Kind: kindSeal, First: active.first}, Data: encodeSeal(active.first)}}
 }
 
 // SealNow returns the command that seals the active memtable whatever its size. Its receipt's FirstSeq is the size of the

@@ -1,0 +1,35 @@
+package ledger
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// damage remembers which damaged files Options.Damaged was told of.
+type damage struct {
+	mu    sync.Mutex
+	files map[string]bool // guarded by mu; no more than there are files
+}
+
+// noteDamage tells the owner of damage, once for each file. Other errors, and nil, it passes over.
+func (l *Ledger) noteDamage(err error) {
+	var corrupt *vfs.CorruptError
+	if err == nil || l.opts.Damaged == nil || !errors.As(err, &corrupt) {
+		return
+	}
+	d := &l.damage
+	d.mu.Lock()
+	known := d.files[corrupt.File]
+	if !known {
+		if d.files == nil {
+			d.files = make(map[string]bool)
+		}
+		d.files[corrupt.File] = true
+	}
+	d.mu.Unlock()
+	if !known {
+		l.opts.Damaged(err)
+	}
+}

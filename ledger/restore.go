@@ -1,0 +1,208 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/segfile"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+func (l *Ledger) readManifest() (*manifest.State, error) {
+	name := path.Join(l.opts.Dir, manifestName)
+	b, err := vfs.ReadFile(l.opts.FS, name, MaxSnapshotBytes)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &manifest.State{ClusterID: l.opts.ClusterID}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	state, err := manifest.Decode(b)
+	if err != nil {
+		corrupt := &vfs.CorruptError{File: name, Reason: err.Error() +
+			"; the manifest lists all segments, so nothing can be served without it: restore it from a backup"}
+		var at *manifest.DecodeError
+		if errors.As(err, &at) {
+			corrupt.Offset = at.Offset
+		}
+		return nil, corrupt
+	}
+	if state.ClusterID != l.opts.ClusterID {
+		return nil, fmt.Errorf("%s belongs to cluster %s, this node to %s", name, state.ClusterID, l.opts.ClusterID)
+	}
+	return state, nil
+}
+
+// restore makes the state that the manifest on disk holds this ledger's.
+func (l *Ledger) restore() error {
+	state := &manifest.State{ClusterID: l.opts.ClusterID}
+	if l.opts.Rebuild {
+		l.absent.Store(true)
+	} else {
+		var err error
+		if state, err = l.readManifest(); err != nil {
+			return err
+		}
+	}
+	tables := make([]*table, 0, len(state.Segments))
+	for _, s := range state.Segments {
+		info := infoOf(s)
+		t, err := l.openTable(l.segmentFile(info.ID), info)
+		if err != nil {
+			releaseAll(tables)
+			return err
+		}
+		tables = append(tables, t)
+	}
+	a, err := l.assemble(state, tables)
+	if err != nil {
+		return err
+	}
+	return l.adopt(a)
+}
+
+// assembled is all that a ledger derives from a manifest and its open segments, before it is anybody's state.
+type assembled struct {
+	view   *view
+	tree   *tlog.Tree
+	memory *memory
+}
+
+// assemble derives the state of a manifest. It takes over one reference of each table, also when it fails.
+func (l *Ledger) assemble(state *manifest.State, tables []*table) (*assembled, error) {
+	v := &view{state: state, tables: tables}
+	v.refs.Store(1)
+	fail := func(err error) (*assembled, error) {
+		v.release()
+		return nil, err
+	}
+	var level8 []merkle.Hash
+	for _, t := range tables {
+		nodes, err := t.LedgerNodes()
+		if err != nil {
+			return fail(err)
+		}
+		level8 = append(level8, nodes...)
+	}
+	frontier := new(tlog.Frontier)
+	if state.TreeSize > 0 {
+		var err error
+		if frontier, err = tlog.UnmarshalFrontier(state.Frontier); err != nil {
+			return fail(err)
+		}
+	}
+	if frontier.Size() != state.TreeSize {
+		return fail(fmt.Errorf("the manifest's frontier has %d leaves, its segments %d", frontier.Size(), state.TreeSize))
+	}
+	v.active = newMemtable(state.TreeSize, 0)
+	tail := make([]merkle.Hash, state.TreeSize%merkle.TileWidth)
+	if err := v.readLeaves(state.TreeSize-uint64(len(tail)), tail); err != nil {
+		return fail(err)
+	}
+	tree, err := tlog.NewTree(frontier, level8, tail)
+	if err != nil {
+		return fail(&vfs.CorruptError{File: l.segmentDir(), Reason: err.Error() +
+			"; a segment's stored tree nodes are wrong: restore the segments from a peer or a backup"})
+	}
+	m, err := decodeMemory(state.Idempotency, l.opts.idempotencyWindow)
+	if err != nil {
+		return fail(err)
+	}
+	return &assembled{view: v, tree: tree, memory: m}, nil
+}
+
+// adopt makes an assembled state this ledger's, for the apply loop and for readers; those that hold an older view finish
+// with it. ErrClosed when the ledger was closed meanwhile.
+func (l *Ledger) adopt(a *assembled) error {
+	state := a.view.state
+	l.swapMu.Lock()
+	if l.closed.Load() {
+		l.swapMu.Unlock()
+		a.view.release()
+		return ErrClosed
+	}
+	old := l.current.Load()
+	// In this order: whoever has read a size finds a view, and a tree, that reach it.
+	l.tree.Store(a.tree)
+	l.current.Store(a.view)
+	l.published.Store(state.TreeSize)
+	l.swapMu.Unlock()
+	l.active, l.memory = a.view.active, a.memory
+	l.next, l.sealedThrough = state.TreeSize, state.TreeSize
+	l.recordedThrough, l.lastTime, l.members = state.RecordedThrough, state.LastTime, state.Members
+	l.checks.restart(state.TreeSize, l.opts.CheckEvery)
+	l.applied.Store(state.AppliedIndex)
+	if old != nil {
+		l.dropBuilt(old)
+		old.release()
+	}
+	l.setInstalled(state.TreeSize)
+	return nil
+}
+
+// dropBuilt gives up the segments of a view's memtables that were built and will not be installed.
+func (l *Ledger) dropBuilt(v *view) {
+	for _, s := range v.sealed {
+		l.flushMu.Lock()
+		built := s.built
+		l.flushMu.Unlock()
+		if built != nil {
+			built.release() // no view lists it
+		}
+	}
+}
+
+// openTable opens the file of a segment; the errors of a file that has its place among the segments say what is lost.
+// The table starts with one reference, the caller's.
+func (l *Ledger) openTable(name string, expect sstable.Info) (*table, error) {
+	f, err := l.opts.FS.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &vfs.CorruptError{File: name, Reason: fmt.Sprintf(
+			"the file is missing, and with it the entries %d to %d; restore it from a peer or a backup",
+			expect.FirstSeq, expect.LastSeq)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // the mapping outlives it
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	if expect.Bytes != 0 && uint64(size) != expect.Bytes {
+		return nil, &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
+			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, expect.Bytes)}
+	}
+	m, err := f.Map(size, false)
+	if err != nil {
+		return nil, err
+	}
+	t := &table{first: expect.FirstSeq, last: expect.LastSeq, mapping: m}
+	t.refs.Store(1)
+	// Once it is part of a state, the file stands among the segments, whatever it was opened as.
+	t.Table, err = sstable.Open(segfile.NewMappedSource(l.segmentFile(expect.ID), m),
+		sstable.Options{Cache: l.cache, Expect: &expect})
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return t, nil
+}
+
+func releaseAll(tables []*table) {
+	for _, t := range tables {
+		t.release()
+	}
+}
+
+func infoOf(s manifest.Segment) sstable.Info {
+	return sstable.Info{ID: tlog.SegmentID(s.FirstSeq, s.LastSeq), FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
+		Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, FirstTime: s.FirstTime,
+		LastTime: s.LastTime}
+}

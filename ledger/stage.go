@@ -1,0 +1,313 @@
+package ledger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// SegmentPart names a segment's file among the members of a cluster: what it holds, and how many bytes this one has.
+// Members may write one segment into files that differ, with other block sizes and compression.
+type SegmentPart struct {
+	FirstSeq, LastSeq uint64
+	Root              merkle.Hash
+	Bytes             uint64
+}
+
+// ID is the id of the segment.
+func (p SegmentPart) ID() string { return tlog.SegmentID(p.FirstSeq, p.LastSeq) }
+
+func partOf(s manifest.Segment) SegmentPart {
+	return SegmentPart{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Root: s.Root, Bytes: s.Bytes}
+}
+
+// StageOptions say how a state is staged.
+type StageOptions struct {
+	// Verify trusts no file that stands among the segments: each is read whole before it is used. For a member whose own
+	// state is in doubt.
+	Verify bool
+	// SyncBytes is how much of a file is written between two syncs: what a power cut may cost. Default 1 MiB.
+	SyncBytes uint64
+}
+
+// Staging is the state of another member on its way into this ledger: which of its segments are here, and what has come
+// of the others. It is for one goroutine at a time. It changes nothing of the ledger; Ledger.Install does.
+//
+// Use: Examine until it is done, WriteAt and Finish for each of Missing, Prepare, and then Install or Close. What was
+// written outlives Close, and the process: a later Staging goes on with it.
+type Staging struct {
+	l     *Ledger
+	opts  StageOptions
+	state *manifest.State // as it came
+	parts []*stagedPart
+	next  int // parts below are examined
+	ready *assembled
+}
+
+// stagedPart is one segment of the state.
+type stagedPart struct {
+	want  manifest.Segment
+	table *table // open, once the segment is here
+	moves bool   // its file stands in the incoming directory
+	file  *incomingFile
+}
+
+// Stage begins with the state of another member, encoded as by Snapshot. An error says that it is no state for this
+// ledger: damaged, or another cluster's.
+func (l *Ledger) Stage(encoded []byte, opts StageOptions) (*Staging, error) {
+	if opts.SyncBytes == 0 {
+		opts.SyncBytes = 1 << 20
+	}
+	if len(encoded) > MaxSnapshotBytes {
+		return nil, fmt.Errorf("ledger: a snapshot of %d bytes, at most %d are taken", len(encoded), MaxSnapshotBytes)
+	}
+	state, err := manifest.Decode(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("ledger: snapshot: %w", err)
+	}
+	if state.ClusterID != l.opts.ClusterID {
+		return nil, fmt.Errorf("ledger: snapshot: it belongs to cluster %.64q, this node to %s", state.ClusterID,
+			l.opts.ClusterID)
+	}
+	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	s := &Staging{l: l, opts: opts, state: state}
+	for _, g := range state.Segments {
+		s.parts = append(s.parts, &stagedPart{want: g})
+	}
+	return s, nil
+}
+
+// SealPoint is the raft position, and the membership, that the state stands for.
+func (s *Staging) SealPoint() (index, term uint64, members []byte) {
+	return s.state.AppliedIndex, s.state.AppliedTerm, s.state.Members
+}
+
+// Examine looks whether the next segment is here, and says when all were looked at. With Verify, or for a file that no
+// manifest lists, that reads the segment whole.
+func (s *Staging) Examine() (done bool, err error) {
+	if s.next == len(s.parts) {
+		return true, nil
+	}
+	p := s.parts[s.next]
+	if err := s.find(p); err != nil {
+		return false, err
+	}
+	s.next++
+	if s.next < len(s.parts) {
+		return false, nil
+	}
+	return true, s.clearIncoming()
+}
+
+// find looks for a segment: open in this ledger, among its segments, come whole before, or come in part.
+func (s *Staging) find(p *stagedPart) error {
+	if !s.opts.Verify {
+		if p.table = s.l.borrow(p.want); p.table != nil {
+			return nil
+		}
+	}
+	id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
+	for _, place := range []struct {
+		name  string
+		moves bool
+	}{{s.l.segmentFile(id), false}, {s.l.incomingFile(id), true}} {
+		t, err := s.l.openVerified(place.name, p.want)
+		if err == nil {
+			p.table, p.moves = t, place.moves
+			return nil
+		}
+		var corrupt *vfs.CorruptError
+		if !errors.As(err, &corrupt) {
+			return err
+		}
+		if _, serr := s.l.opts.FS.Stat(place.name); !errors.Is(serr, fs.ErrNotExist) {
+			s.l.opts.Logger.Warn("a segment's file here is not what the snapshot lists; it is fetched", "error", err)
+		}
+	}
+	var err error
+	p.file, err = s.l.openIncoming(partOf(p.want), s.opts.SyncBytes)
+	return err
+}
+
+// borrow returns the open table of a segment that the current state lists too, with a reference of its own; else nil.
+func (l *Ledger) borrow(want manifest.Segment) *table {
+	v, err := l.acquire()
+	if err != nil {
+		return nil
+	}
+	defer v.release()
+	t := v.tableOf(want.FirstSeq)
+	if t == nil || t.first != want.FirstSeq || t.last != want.LastSeq || t.Info().Root != want.Root {
+		return nil
+	}
+	t.refs.Add(1)
+	return t
+}
+
+// openVerified opens a segment's file after reading all of it. Damage, and a file that holds something else or is not
+// there, is a *vfs.CorruptError.
+func (l *Ledger) openVerified(name string, want manifest.Segment) (*table, error) {
+	expect := infoOf(want)
+	expect.Bytes = 0 // this file may be another member's, or this one's of another configuration
+	t, err := l.openTable(name, expect)
+	if err != nil {
+		return nil, err
+	}
+	err = t.Verify(context.Background(), nil)
+	if err == nil {
+		err = sameInfo(name, t.Info(), infoOf(want))
+	}
+	if err != nil {
+		t.release()
+		return nil, err
+	}
+	return t, nil
+}
+
+// sameInfo compares what the root does not cover: a snapshot that lies about it would mislead searches.
+func sameInfo(name string, own, want sstable.Info) error {
+	own.Bytes, want.Bytes = 0, 0
+	if fmt.Sprint(own) != fmt.Sprint(want) {
+		return &vfs.CorruptError{File: name, Reason: fmt.Sprintf("the segment is %+v, the snapshot says %+v", own, want)}
+	}
+	return nil
+}
+
+// Missing returns what has to come from elsewhere, by ascending seq: of the examined segments those that are not here.
+func (s *Staging) Missing() []SegmentPart {
+	var out []SegmentPart
+	for _, p := range s.parts[:s.next] {
+		if p.table == nil {
+			out = append(out, partOf(p.want))
+		}
+	}
+	return out
+}
+
+// Offset is how many bytes of a missing part are here.
+func (s *Staging) Offset(part SegmentPart) uint64 {
+	if p := s.missing(part); p != nil {
+		return p.file.offset
+	}
+	return 0
+}
+
+// Append adds bytes of a missing part behind those that are here.
+func (s *Staging) Append(part SegmentPart, data []byte) error {
+	p := s.missing(part)
+	if p == nil || uint64(len(data)) > part.Bytes-p.file.offset {
+		return fmt.Errorf("ledger: %d bytes that segment %s does not lack", len(data), part.ID())
+	}
+	return p.file.append(data)
+}
+
+// Finish verifies a part that has come whole. When it is damaged, a *vfs.CorruptError, it is dropped, to come anew.
+func (s *Staging) Finish(part SegmentPart) error {
+	p := s.missing(part)
+	if p == nil || p.file.offset != part.Bytes {
+		return fmt.Errorf("ledger: segment %s has not come whole", part.ID())
+	}
+	name, err := p.file.finish()
+	if err != nil {
+		return err
+	}
+	t, err := s.l.openVerified(name, p.want)
+	if err != nil {
+		var corrupt *vfs.CorruptError
+		if errors.As(err, &corrupt) {
+			return errors.Join(err, p.file.restart())
+		}
+		return err
+	}
+	if err := s.l.opts.FS.Rename(name, s.l.incomingFile(part.ID())); err != nil {
+		t.release()
+		return err
+	}
+	if err := s.l.opts.FS.SyncDir(s.l.incomingDir()); err != nil {
+		t.release()
+		return err
+	}
+	p.table, p.moves, p.file = t, true, nil
+	return nil
+}
+
+func (s *Staging) missing(part SegmentPart) *stagedPart {
+	for _, p := range s.parts[:s.next] {
+		if p.table == nil && partOf(p.want) == part {
+			return p
+		}
+	}
+	return nil
+}
+
+// Prepare derives the state, once nothing is missing. After it only Install or Close may follow.
+func (s *Staging) Prepare() error {
+	if s.next < len(s.parts) || len(s.Missing()) > 0 || s.ready != nil {
+		return errors.New("ledger: the snapshot is not complete")
+	}
+	own := *s.state
+	own.Segments = make([]manifest.Segment, len(s.parts))
+	tables := make([]*table, len(s.parts))
+	for i, p := range s.parts {
+		own.Segments[i] = p.want
+		own.Segments[i].Bytes = p.table.Info().Bytes // of the file here
+		tables[i] = p.table
+		p.table.refs.Add(1)
+	}
+	var err error
+	if s.ready, err = s.l.assemble(&own, tables); err != nil {
+		return fmt.Errorf("ledger: snapshot: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of what was not installed. What came stays on disk.
+func (s *Staging) Close() {
+	for _, p := range s.parts {
+		if p.table != nil {
+			p.table.release()
+		}
+		if p.file != nil {
+			p.file.close()
+		}
+	}
+	if s.ready != nil {
+		s.ready.view.release()
+	}
+	s.parts, s.ready, s.next = nil, nil, 0
+}
+
+// clearIncoming takes away what came for another snapshot.
+func (s *Staging) clearIncoming() error {
+	keep := map[string]bool{}
+	for _, p := range s.parts {
+		if p.moves {
+			keep[path.Base(s.l.incomingFile(tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)))] = true
+		}
+		if p.file != nil {
+			keep[path.Base(p.file.name)] = true
+		}
+	}
+	names, err := s.l.opts.FS.List(s.l.incomingDir())
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if !keep[name] {
+			if err := s.l.opts.FS.Remove(path.Join(s.l.incomingDir(), name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
