@@ -13,6 +13,7 @@ import (
 // link is a connection that we dialled, after its hello was accepted.
 type link struct {
 	conn net.Conn
+	raw  net.Conn // conn, or what TLS runs over; closing it never waits
 	addr string
 	out  salt // of the frames that we send
 	back salt // of those that come back
@@ -23,24 +24,25 @@ type link struct {
 func (t *Transport) dial(ctx context.Context, id uint64, c Class, addr string) (*link, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, t.o.DialTimeout)
 	defer cancel()
-	conn, err := t.o.Dial(dialCtx, addr)
+	raw, err := t.o.Dial(dialCtx, addr)
 	if err != nil {
 		return nil, fmt.Errorf("dial: %w", err)
 	}
-	setNoDelay(conn)
+	setNoDelay(raw)
+	conn := raw
 	if t.o.TLS != nil {
-		conn = tls.Client(conn, t.clientTLS(addr))
+		conn = tls.Client(raw, t.clientTLS(addr))
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
 	l, err := t.greet(ctx, conn, id, c)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
 	if err != nil {
-		_ = conn.Close() // the error that counts is err
+		_ = raw.Close() // the error that counts is err
 		return nil, err
 	}
-	l.addr = addr
+	l.raw, l.addr = raw, addr
 	return l, nil
 }
 

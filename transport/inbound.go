@@ -2,13 +2,8 @@ package transport
 
 import (
 	"bufio"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"net"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -31,15 +26,16 @@ type inbound struct {
 	greeted bool          // guarded by t.mu
 
 	once sync.Once
-	why  error // set before conn is closed by us
+	why  error // set once
 }
 
-// end closes the connection, for that reason.
-func (in *inbound) end(why error) {
+// end closes the connection, for that reason, and returns the first reason that was given for it.
+func (in *inbound) end(why error) error {
 	in.once.Do(func() {
 		in.why = why
 		_ = in.conn.Close() // its reader sees it
 	})
+	return in.why
 }
 
 // run is the life of the connection.
@@ -47,14 +43,11 @@ func (in *inbound) run() {
 	t := in.t
 	from, err := in.session()
 	close(in.done)
-	in.end(err)
+	why := in.end(err) // when it was ended before, err is but the consequence
 	t.mu.Lock()
 	delete(t.conns, in)
 	t.mu.Unlock()
-	if in.why != err && in.why != nil {
-		err = in.why // we closed it; what the reader met is the consequence
-	}
-	in.report(from, err)
+	in.report(from, why)
 }
 
 // session shakes hands and reads frames until the connection ends. It returns who sent, when that is known.
@@ -67,20 +60,8 @@ func (in *inbound) session() (source, error) {
 	if err != nil {
 		return source{}, err
 	}
-	h, err := readHello(conn)
-	if err == nil {
-		err = t.judgeHello(h, conn)
-	}
+	h, p, err := in.welcome(conn)
 	from := source{h.from, h.class}
-	if err != nil {
-		var no *refusedError
-		if !errors.As(err, &no) {
-			return from, slow(err)
-		}
-		in.refuse(conn, h, no)
-		return from, no
-	}
-	p, err := t.arrive(h.from, reachable(h.addr, in.conn.RemoteAddr()))
 	if err != nil {
 		return from, err
 	}
@@ -95,62 +76,6 @@ func (in *inbound) session() (source, error) {
 		return from, err
 	}
 	return from, in.read(conn, p, from, newSalt(h.nonce, a.nonce), newSalt(a.nonce, h.nonce))
-}
-
-// secure does the TLS handshake, when there is to be one.
-func (in *inbound) secure() (net.Conn, error) {
-	if in.t.o.TLS == nil {
-		return in.conn, nil
-	}
-	conn := tls.Server(in.conn, in.t.o.TLS)
-	if err := conn.HandshakeContext(in.t.ctx); err != nil {
-		if isTimeout(err) {
-			return nil, slow(err)
-		}
-		return nil, refuse(refusedTLS, "TLS: %v", err)
-	}
-	return conn, nil
-}
-
-// judgeHello says why the node must not be listened to, if so.
-func (t *Transport) judgeHello(h hello, conn net.Conn) error {
-	switch {
-	case h.cluster != t.o.Cluster:
-		return refuse(refusedCluster, "node %d belongs to cluster %s, node %d to cluster %s",
-			t.o.ID, t.o.Cluster, h.from, h.cluster)
-	case h.to != t.o.ID:
-		return refuse(refusedTo, "this is node %d, not node %d", t.o.ID, h.to)
-	case h.from == t.o.ID:
-		return refuse(refusedOwnID, "node %d is here already", t.o.ID)
-	}
-	if tc, ok := conn.(*tls.Conn); ok && t.o.VerifyPeer != nil {
-		if err := t.o.VerifyPeer(h.from, tc.ConnectionState()); err != nil {
-			return refuse(refusedCert, "certificate of node %d: %v", h.from, err)
-		}
-	}
-	return t.admit(h.from, h.instance)
-}
-
-func (t *Transport) answer(h hello, verdict refusal, reason string) answer {
-	return answer{
-		verdict: verdict, reason: reason, nonce: rand.Uint64(),
-		cluster: t.o.Cluster, from: t.o.ID, to: h.from, instance: t.o.Instance,
-	}
-}
-
-// refuse tells the other side why, if it can read that, and waits until it has: closing with bytes unread would take
-// the answer away from it.
-func (in *inbound) refuse(conn net.Conn, h hello, no *refusedError) {
-	if no.reason == refusedMagic || no.reason == refusedTLS {
-		return
-	}
-	a := in.t.answer(h, no.reason, no.text)
-	if _, err := conn.Write(a.append(nil, h.nonce)); err != nil {
-		return // it will find out by itself
-	}
-	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, conn, maxHello) // until it closes, or the handshake's deadline
-	}
 }
 
 // settle makes this the connection of its source. An older one is ended first, and its reader gone.
@@ -202,7 +127,7 @@ func (in *inbound) read(conn net.Conn, p *peer, from source, out, back salt) err
 	for {
 		k, payload, err := r.next()
 		if err != nil {
-			return silence(err, t.o.IdleTimeout)
+			return ending(err, t.o.IdleTimeout)
 		}
 		if k == kindPing {
 			if err := pong(); err != nil {
@@ -236,74 +161,4 @@ func (t *Transport) deliver(k kind, payload []byte, from uint64) error {
 		t.handler.Receive(m)
 	}
 	return nil
-}
-
-// report counts and logs why the connection ended, if that is worth a line.
-func (in *inbound) report(from source, err error) {
-	t := in.t
-	t.metrics.badFrame(err)
-	log := t.o.Logger.With("addr", in.conn.RemoteAddr())
-	if from.from != 0 {
-		log = log.With("peer", from.from)
-	}
-	var no *refusedError
-	var bad *frameError
-	switch {
-	case errors.As(err, &no):
-		t.metrics.refuse(no)
-		host, _, splitErr := net.SplitHostPort(in.conn.RemoteAddr().String())
-		if splitErr != nil {
-			host = in.conn.RemoteAddr().String()
-		}
-		if t.quiet.allow("refused " + strconv.FormatUint(from.from, 10) + host + no.text) {
-			log.Warn("refused a peer", "reason", no.text)
-		}
-	case errors.As(err, &bad) && bad.reason != badHalf:
-		if t.quiet.allow("bad frame " + strconv.FormatUint(from.from, 10) + string(bad.reason)) {
-			log.Warn("ended a peer's connection", "class", from.class.String(), "err", err)
-		}
-	default:
-		log.Debug("a peer's connection ended", "class", from.class.String(), "err", err)
-	}
-}
-
-// slow tells a handshake that took too long from one that was cut off.
-func slow(err error) error {
-	if isTimeout(err) {
-		return refuse(refusedSlow, "it did not say hello in time")
-	}
-	return err
-}
-
-// silence gives a missed deadline its meaning.
-func silence(err error, idle time.Duration) error {
-	if isTimeout(err) {
-		return fmt.Errorf("no sign of life for %v: %w", idle, err)
-	}
-	return err
-}
-
-func isTimeout(err error) bool {
-	var timeout net.Error
-	return errors.As(err, &timeout) && timeout.Timeout()
-}
-
-func isClosed(err error) bool {
-	return errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)
-}
-
-// reachable is the address that a peer gave, with the host from which it came when it listens on all of its own.
-func reachable(addr string, remote net.Addr) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
-		return addr
-	}
-	from, _, err := net.SplitHostPort(remote.String())
-	if err != nil {
-		return addr
-	}
-	return net.JoinHostPort(from, port)
 }

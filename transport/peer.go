@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"sync/atomic"
+
+	"github.com/scribe-ledger/scribe/raft"
 )
 
 // peer is a node to which frames go: one that SetPeers named, or one that has a connection to us and wants answers.
@@ -90,11 +92,28 @@ func (t *Transport) arrive(id uint64, addr string) (*peer, error) {
 	}
 	p := t.table()[id]
 	if p == nil {
+		if n := t.unlisted(); n >= maxUnlisted {
+			return nil, refuse(refusedFull, "%d nodes that are not members are connected to node %d", n, t.o.ID)
+		}
 		p = t.addPeer(id)
 	}
 	p.inbound++
 	p.heard(addr)
 	return p, nil
+}
+
+// maxUnlisted bounds the peers that nobody named.
+const maxUnlisted = raft.MaxMembers
+
+// unlisted counts them. The caller holds t.mu.
+func (t *Transport) unlisted() int {
+	n := 0
+	for _, p := range t.table() {
+		if !p.listed {
+			n++
+		}
+	}
+	return n
 }
 
 // leave takes back an arrive.

@@ -8,13 +8,13 @@ import (
 
 // pump sends what the queue holds until the connection ends, and returns why it did.
 func (s *stream) pump(ctx context.Context, l *link) error {
-	stop := context.AfterFunc(ctx, func() { _ = l.conn.Close() })
+	stop := context.AfterFunc(ctx, func() { _ = l.raw.Close() })
 	defer stop()
 	dead := make(chan error, 1)
 	go func() { dead <- s.listen(l) }()
 
 	err := s.write(ctx, l, dead)
-	_ = l.conn.Close() // ends listen
+	_ = l.raw.Close() // ends listen
 	if err == nil {
 		return <-dead
 	}
@@ -97,8 +97,8 @@ func (s *stream) listen(l *link) error {
 	for {
 		if _, _, err := r.next(); err != nil {
 			s.t.metrics.badFrame(err)
-			_ = l.conn.Close() // a write that hangs must end
-			return silence(err, s.t.o.IdleTimeout)
+			_ = l.raw.Close() // a write that hangs must end
+			return ending(err, s.t.o.IdleTimeout)
 		}
 	}
 }

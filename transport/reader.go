@@ -30,11 +30,14 @@ type reader struct {
 // next returns the next frame, whose payload belongs to the caller. The error is io.EOF when the connection ended
 // between two frames, *frameError for a frame that must not be, or that of the connection.
 func (r *reader) next() (kind, []byte, error) {
-	if err := r.fill(r.head[:]); err != nil {
-		if errors.Is(err, io.ErrUnexpectedEOF) {
-			return 0, nil, &frameError{reason: badHalf, text: "half a header", cause: err}
+	if n, err := r.fill(r.head[:]); err != nil {
+		switch {
+		case !ended(err):
+			return 0, nil, err
+		case n == 0:
+			return 0, nil, io.EOF
 		}
-		return 0, nil, err
+		return 0, nil, &frameError{reason: badHalf, text: "half a header", cause: err}
 	}
 	h, err := parseHeader(r.head[:], r.salt, r.number, r.limits)
 	if err != nil {
@@ -43,7 +46,7 @@ func (r *reader) next() (kind, []byte, error) {
 	r.number++
 	payload, err := r.payload(int(h.length))
 	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if ended(err) {
 			return 0, nil, &frameError{reason: badHalf, text: "half a payload", cause: err}
 		}
 		return 0, nil, err
@@ -54,6 +57,9 @@ func (r *reader) next() (kind, []byte, error) {
 	return h.kind, payload, nil
 }
 
+// ended says whether err is that of a connection which was closed; over TLS, it may say so in either way.
+func ended(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+
 // payload reads n bytes into memory that grows with what arrives.
 func (r *reader) payload(n int) ([]byte, error) {
 	if n == 0 {
@@ -62,7 +68,7 @@ func (r *reader) payload(n int) ([]byte, error) {
 	buf := make([]byte, min(n, firstAlloc))
 	for got := 0; ; {
 		end := min(len(buf), got+pieceBytes)
-		if err := r.fill(buf[got:end]); err != nil {
+		if _, err := r.fill(buf[got:end]); err != nil {
 			return nil, err
 		}
 		if got = end; got == n {
@@ -77,15 +83,15 @@ func (r *reader) payload(n int) ([]byte, error) {
 }
 
 // fill reads all of b under one deadline.
-func (r *reader) fill(b []byte) error {
+func (r *reader) fill(b []byte) (int, error) {
 	if r.r.Buffered() < len(b) {
 		if err := r.arm(); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	n, err := io.ReadFull(r.r, b)
 	if err != nil {
-		return err
+		return n, err
 	}
-	return r.moved(n)
+	return n, r.moved(n)
 }

@@ -116,8 +116,9 @@ func (s *stream) run(ctx context.Context) {
 			return
 		}
 		failed = !s.up()
-		s.ended(addr, err)
-		if !failed && time.Since(began) > s.t.o.BackoffMax {
+		lasted := !failed && time.Since(began) > s.t.o.BackoffMax
+		s.ended(addr, err, lasted)
+		if lasted {
 			s.backoff.reset() // it was a good connection: look at once whether the peer is back
 			continue
 		}
@@ -176,7 +177,7 @@ func (s *stream) up() bool {
 }
 
 // ended notes why there is no connection, and logs what is news.
-func (s *stream) ended(addr string, err error) {
+func (s *stream) ended(addr string, err error, lasted bool) {
 	s.mu.Lock()
 	was := s.connected
 	s.connected, s.lastErr = false, err
@@ -193,7 +194,9 @@ func (s *stream) ended(addr string, err error) {
 			s.log.Warn(msg, "addr", addr, "reason", no.text)
 		}
 	case was:
-		s.log.Warn("lost peer", "addr", addr, "err", err)
+		if lasted || s.t.quiet.allow("short "+s.lostKey()) {
+			s.log.Warn("lost peer", "addr", addr, "err", err)
+		}
 	case s.t.quiet.allow(s.lostKey()):
 		s.log.Warn("cannot reach peer", "addr", addr, "err", err)
 	}
