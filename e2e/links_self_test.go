@@ -10,9 +10,9 @@ import (
 	"time"
 )
 
-// TestLinks: the wire of the other tests stalls, cuts and heals one direction without the other. If it did nothing, tests
+// TestWire: the wire of the other tests stalls, cuts and heals one direction without the other. If it did nothing, tests
 // of partitions would show nothing.
-func TestLinks(t *testing.T) {
+func TestWire(t *testing.T) {
 	l := newLinks(t)
 	a, b := &peer{id: 1}, &peer{id: 2}
 	atA, atB := newEcho(t), newEcho(t)
