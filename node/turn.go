@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
@@ -28,11 +29,12 @@ func (n *Node) turn() (worked bool, err error) {
 	if err := n.takeFrames(); err != nil {
 		return false, err
 	}
-	n.parked = append(n.parked, n.mail.proposals...)
-	if err := n.readIndex(n.mail.reads); err != nil {
+	n.park(n.mail.proposals)
+	n.parkReads(n.mail.reads)
+	n.mail.clear()
+	if err := n.askReads(); err != nil {
 		return false, err
 	}
-	n.mail.clear()
 	if err := n.checkFlusher(); err != nil {
 		return false, err
 	}
@@ -46,6 +48,7 @@ func (n *Node) turn() (worked bool, err error) {
 		return false, err
 	}
 	handed, err := n.handOut()
+	n.sendAnswers()
 	return worked || progressed || handed, err
 }
 
@@ -70,7 +73,11 @@ func (n *Node) takeFrames() error {
 	for i := range n.mail.frames {
 		f := &n.mail.frames[i]
 		if f.message.Kind == 0 {
-			continue // no requests are known yet
+			if err := n.takeRequest(f.from, f.request); err != nil {
+				n.metrics.badRequests.Inc()
+				n.opts.Logger.Warn("a request of a peer makes no sense and was dropped", "from", f.from, "error", err)
+			}
+			continue
 		}
 		err := n.core.Step(f.message)
 		switch {
@@ -99,11 +106,15 @@ func isDiverged(err error) bool {
 // compact tells the core that the ledger has in segments what stands in the log up to its seal point, and then the
 // keeper that those entries may go.
 func (n *Node) compact() error {
-	index, _, _ := n.ledger.SealPoint()
+	index, term, encoded := n.ledger.SealPoint()
 	if index <= n.compacted.Load() || index > n.core.Status().Applied {
 		return nil
 	}
-	if err := n.core.Compact(index); err != nil {
+	members, err := raft.ParseMembership(encoded)
+	if err != nil {
+		return err
+	}
+	if err := n.core.Compact(raft.Snapshot{Index: index, Term: term, Members: members}); err != nil {
 		return err
 	}
 	n.compacted.Store(index)
@@ -120,18 +131,13 @@ func (n *Node) handOut() (some bool, err error) {
 			return some, err
 		}
 		if rd.SoftState != nil {
-			n.publishStatus()
-			n.opts.Logger.Info("raft role", "role", rd.SoftState.Role.String(), "leader", rd.SoftState.Leader, "term",
-				rd.SoftState.Term)
-			if rd.SoftState.Role != raft.Leader {
-				// What is under way may be lost: propose it again when this node leads again.
-				clear(n.underWay)
-			}
+			n.roleChanged(*rd.SoftState)
 		}
 		for _, m := range rd.Messages {
 			n.net().Send(m)
 		}
 		if rd.HardState != nil || len(rd.Entries) > 0 || len(rd.AfterSync) > 0 {
+			n.unpersist.Add(clientBytes(rd.Entries))
 			n.writer.push(rd)
 			n.poke(n.writer.poke)
 		}
@@ -143,5 +149,36 @@ func (n *Node) handOut() (some bool, err error) {
 			n.answerReads(s)
 		}
 	}
+	n.proposedBytes.Store(0)
 	return some, nil
+}
+
+// roleChanged takes note of another role, leader or term.
+func (n *Node) roleChanged(now raft.SoftState) {
+	n.soft = now
+	if now.Leader != 0 {
+		n.leaderAt = n.ticks
+	}
+	if now.Role != raft.Leader {
+		// What is under way may be lost: propose it again when this node leads again.
+		clear(n.underWay)
+	} else if n.windows.term != now.Term {
+		n.windows.lead(now.Term)
+	}
+	n.publishStatus()
+	n.opts.Logger.Info("raft role", "role", now.Role.String(), "leader", now.Leader, "term", now.Term)
+}
+
+// takeRequest acts on a request of a peer. An error says that it is malformed.
+func (n *Node) takeRequest(from uint64, payload []byte) error {
+	if len(payload) == 0 {
+		return errRequest
+	}
+	switch requestKind(payload[0]) {
+	case requestForward:
+		return n.takeForward(from, payload)
+	case requestAnswers:
+		return n.takeAnswers(from, payload)
+	}
+	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }

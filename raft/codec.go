@@ -8,26 +8,28 @@ import (
 
 // A message, all numbers big-endian (docs/format/raft-message.md):
 //
-//	+0   1  version = 1        +52  8  log term
-//	+1   1  kind               +60  8  commit
-//	+2   1  flags              +68  8  hint
-//	+3   1  zero               +76  8  hint term
-//	+4  16  cluster id         +84  8  context
-//	+20  8  from               +92  4  number of entries
-//	+28  8  to                 +96     entries
-//	+36  8  term                       snapshot, when flagged
-//	+44  8  index
+//	+0   1  version = 2        +52   8  index
+//	+1   1  kind               +60   8  log term
+//	+2   1  flags              +68   8  commit
+//	+3   1  zero               +76   8  hint
+//	+4  16  cluster id         +84   8  hint term
+//	+20  8  from               +92   8  context
+//	+28  8  to                 +100  4  number of entries
+//	+36  8  instance           +104     entries
+//	+44  8  term                        snapshot, when flagged
 //
 //	entry:    term 8, kind 1, length 4, data; the index of the n-th is index+n
 //	snapshot: index 8, term 8, length 4, membership
 const (
-	messageVersion = 1
-	messageHeader  = 96
+	messageVersion = 2
+	messageHeader  = 104
 	entryHeader    = 13
 	snapshotHeader = 20
 
 	flagReject   = 1 << 0
 	flagSnapshot = 1 << 1
+	flagTransfer = 1 << 2
+	knownFlags   = flagReject | flagSnapshot | flagTransfer
 
 	// MaxMessageEntries bounds the entries of a message, MaxMessageBytes its encoding. Together they bound what a
 	// decoder allocates: entries share the bytes of the input.
@@ -50,9 +52,14 @@ func AppendMessage(b []byte, m Message) []byte {
 	if m.Snapshot != nil {
 		flags |= flagSnapshot
 	}
+	if m.Transfer {
+		flags |= flagTransfer
+	}
 	b = append(b, messageVersion, byte(m.Kind), flags, 0)
 	b = append(b, m.ClusterID[:]...)
-	for _, v := range [...]uint64{m.From, m.To, m.Term, m.Index, m.LogTerm, m.Commit, m.Hint, m.HintTerm, m.Context} {
+	for _, v := range [...]uint64{
+		m.From, m.To, m.Instance, m.Term, m.Index, m.LogTerm, m.Commit, m.Hint, m.HintTerm, m.Context,
+	} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(m.Entries)))
@@ -79,16 +86,19 @@ func ParseMessage(b []byte) (Message, error) {
 		return Message{}, malformed("%d bytes", len(b))
 	}
 	flags := b[2]
-	if b[0] != messageVersion || flags&^(flagReject|flagSnapshot) != 0 || b[3] != 0 {
+	if b[0] != messageVersion || flags&^knownFlags != 0 || b[3] != 0 {
 		return Message{}, malformed("version %d, flags %#x, %#x", b[0], flags, b[3])
 	}
-	m := Message{Kind: MessageKind(b[1]), Reject: flags&flagReject != 0, ClusterID: ClusterID(b[4:20])}
+	m := Message{
+		Kind: MessageKind(b[1]), Reject: flags&flagReject != 0, Transfer: flags&flagTransfer != 0,
+		ClusterID: ClusterID(b[4:20]),
+	}
 	for i, f := range [...]*uint64{
-		&m.From, &m.To, &m.Term, &m.Index, &m.LogTerm, &m.Commit, &m.Hint, &m.HintTerm, &m.Context,
+		&m.From, &m.To, &m.Instance, &m.Term, &m.Index, &m.LogTerm, &m.Commit, &m.Hint, &m.HintTerm, &m.Context,
 	} {
 		*f = binary.BigEndian.Uint64(b[20+8*i:])
 	}
-	rest, err := m.parseEntries(b[messageHeader:], uint64(binary.BigEndian.Uint32(b[92:])))
+	rest, err := m.parseEntries(b[messageHeader:], uint64(binary.BigEndian.Uint32(b[messageHeader-4:])))
 	if err != nil {
 		return Message{}, err
 	}

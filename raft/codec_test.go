@@ -16,28 +16,33 @@ import (
 )
 
 func drawMembership(t *rapid.T) Membership {
-	roles := []MemberRole{Voter, Learner, IncomingVoter, LeavingVoter, DemotedVoter}
+	roles := []MemberRole{Voter, Learner, IncomingVoter, LeavingVoter, DemotedVoter, Joining}
 	m := Membership{}
 	id := uint64(0)
 	for range rapid.IntRange(1, 6).Draw(t, "members") {
 		id += rapid.Uint64Range(1, 1<<40).Draw(t, "id")
 		m.Members = append(m.Members, Member{
 			ID:       id,
+			Instance: rapid.Uint64().Draw(t, "instance"),
 			Role:     rapid.SampledFrom(roles).Draw(t, "role"),
 			RaftAddr: rapid.StringN(0, 20, MaxAddrBytes).Draw(t, "raft"),
 			HTTPAddr: rapid.StringN(0, 20, MaxAddrBytes).Draw(t, "http"),
 		})
 	}
 	m.Members[0].Role = Voter
+	for range rapid.IntRange(0, 3).Draw(t, "removed") {
+		m.Removed = append(m.Removed, Departed{ID: rapid.Uint64Min(1).Draw(t, "removed id"), Instance: rapid.Uint64().Draw(t, "its instance")})
+	}
 	return m
 }
 
 func drawMessage(t *rapid.T) Message {
-	kinds := []MessageKind{MsgVote, MsgVoteReply, MsgAppend, MsgAppendReply, MsgSnapshot}
 	m := Message{
-		Kind:      rapid.SampledFrom(kinds).Draw(t, "kind"),
+		Kind:      MessageKind(rapid.Uint8Range(1, uint8(lastKind)).Draw(t, "kind")),
 		Reject:    rapid.Bool().Draw(t, "reject"),
+		Transfer:  rapid.Bool().Draw(t, "transfer"),
 		ClusterID: testCluster,
+		Instance:  rapid.Uint64().Draw(t, "instance"),
 		From:      rapid.Uint64().Draw(t, "from"),
 		To:        rapid.Uint64().Draw(t, "to"),
 		Term:      rapid.Uint64Range(1, MaxTerm).Draw(t, "term"),
@@ -111,12 +116,13 @@ func TestMembershipRoundTrip(t *testing.T) {
 // goldenMessages have one of everything. Their bytes are committed: a change of the format needs a new version.
 func goldenMessages() map[string]Message {
 	members := Membership{Members: []Member{
-		{ID: 1, Role: Voter, RaftAddr: "10.0.0.1:9001", HTTPAddr: "10.0.0.1:8001"},
-		{ID: 2, Role: DemotedVoter, RaftAddr: "10.0.0.2:9001"},
+		{ID: 1, Instance: 77, Role: Voter, RaftAddr: "10.0.0.1:9001", HTTPAddr: "10.0.0.1:8001"},
+		{ID: 2, Instance: 78, Role: DemotedVoter, RaftAddr: "10.0.0.2:9001"},
 		{ID: 3, Role: Learner},
-	}}
+		{ID: 5, Role: Joining},
+	}, Removed: []Departed{{ID: 4, Instance: 79}}}
 	return map[string]Message{
-		"vote": {Kind: MsgVote, ClusterID: testCluster, From: 1, To: 2, Term: 7, Index: 40, LogTerm: 6},
+		"vote": {Kind: MsgVote, Transfer: true, ClusterID: testCluster, From: 1, To: 2, Instance: 77, Term: 7, Index: 40, LogTerm: 6},
 		"append": {Kind: MsgAppend, ClusterID: testCluster, From: 1, To: 2, Term: 7, Index: 40, LogTerm: 6, Commit: 39,
 			Entries: []Entry{
 				{Index: 41, Term: 6, Kind: EntryNormal, Data: []byte("command")},
@@ -181,20 +187,20 @@ func TestWriteCorpus(t *testing.T) {
 	b := AppendMessage(nil, goldenMessages()["append"])
 	binary.BigEndian.PutUint32(b[92:], MaxMessageEntries)
 	write("FuzzParseMessage", "many-entries", b)
-	binary.BigEndian.PutUint64(b[44:], ^uint64(0))
+	binary.BigEndian.PutUint64(b[52:], ^uint64(0))
 	write("FuzzParseMessage", "last-index", b)
 	members := AppendMembership(nil, goldenMessages()["snapshot"].Snapshot.Members)
 	write("FuzzParseMembership", "three", members)
 	write("FuzzParseMembership", "cut", members[:len(members)-1])
-	write("FuzzParseMembership", "many", []byte{1, 255})
-	write("FuzzParseMembership", "none", []byte{1, 0})
+	write("FuzzParseMembership", "many", []byte{2, 255})
+	write("FuzzParseMembership", "none", []byte{2, 0, 0})
 }
 
 // TestParseMessageRefusesHostileNumbers: what would make a sum overflow, or an allocation too large.
 func TestParseMessageRefusesHostileNumbers(t *testing.T) {
 	valid := AppendMessage(nil, goldenMessages()["append"])
 	for name, at := range map[string]int{
-		"term": 36, "index": 44, "log term": 52, "commit": 60, "hint": 68, "hint term": 76,
+		"term": 44, "index": 52, "log term": 60, "commit": 68, "hint": 76, "hint term": 84,
 	} {
 		for _, v := range []uint64{1 << 63, ^uint64(0), MaxIndex + 1} {
 			b := bytes.Clone(valid)
@@ -206,7 +212,7 @@ func TestParseMessageRefusesHostileNumbers(t *testing.T) {
 	}
 	for _, n := range []uint32{4, MaxMessageEntries + 1, 1<<32 - 1} {
 		b := bytes.Clone(valid)
-		binary.BigEndian.PutUint32(b[92:], n)
+		binary.BigEndian.PutUint32(b[messageHeader-4:], n)
 		if _, err := ParseMessage(b); err == nil {
 			t.Errorf("%d entries: accepted", n)
 		}
@@ -239,10 +245,10 @@ func FuzzParseMessage(f *testing.F) {
 
 func FuzzParseMembership(f *testing.F) {
 	f.Add(AppendMembership(nil, goldenMessages()["snapshot"].Snapshot.Members))
-	f.Add([]byte{1, 0})
+	f.Add([]byte{2, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseMembership(b)
-		if err == nil && (m.Validate() != nil || !bytes.Equal(AppendMembership(nil, m), b)) {
+		if err == nil && (m.Validate() != nil || (b[0] == membershipVersion && !bytes.Equal(AppendMembership(nil, m), b))) {
 			t.Fatalf("%x parses as %+v", b, m)
 		}
 	})

@@ -40,6 +40,9 @@ func ParseClusterID(s string) (ClusterID, error) {
 type Config struct {
 	ID        uint64    // this node; never 0
 	ClusterID ClusterID // never zero
+	// Instance tells this node's data from what was under its id before: drawn at random when the data directory is made.
+	// A member whose messages carry another instance than the one recorded for it was wiped, and is refused.
+	Instance uint64
 
 	// ElectionTicks is how long a follower waits for its leader before it campaigns: a random number of ticks in
 	// [ElectionTicks, 2*ElectionTicks). Default 10.
@@ -61,7 +64,12 @@ type Config struct {
 	// MaxAppendBytes bounds the Data of one append message; one entry is always let through. Default 1 MiB,
 	// at most 16 MiB.
 	MaxAppendBytes uint64
-	// MaxPendingReads bounds the reads that wait for the leader's first commit. Default 4096.
+	// MaxInflightAppends bounds the append messages with entries that are under way to one peer and not answered.
+	// Default 128.
+	MaxInflightAppends int
+	// MaxInflightBytes bounds the Data in those; one message is always let through. Default 8 MiB.
+	MaxInflightBytes uint64
+	// MaxPendingReads bounds the reads that wait to be confirmed. Default 4096.
 	MaxPendingReads int
 }
 
@@ -79,6 +87,8 @@ func (c Config) withDefaults() Config {
 	setInt(&c.ElectionTicks, 10)
 	setInt(&c.HeartbeatTicks, 1)
 	setInt(&c.MaxPendingReads, 4096)
+	setInt(&c.MaxInflightAppends, 128)
+	setBytes(&c.MaxInflightBytes, 8<<20)
 	setBytes(&c.MaxUncommittedBytes, 64<<20)
 	setBytes(&c.MaxCommittedBytes, 4<<20)
 	setBytes(&c.MaxApplyingBytes, 64<<20)
@@ -100,14 +110,14 @@ func (c Config) validate() error {
 			c.ElectionTicks, c.HeartbeatTicks)
 	case c.MaxAppendBytes > 16<<20:
 		return fmt.Errorf("raft: config: MaxAppendBytes %d is over 16 MiB", c.MaxAppendBytes)
-	case c.MaxPendingReads < 0:
-		return errors.New("raft: config: MaxPendingReads is negative")
+	case c.MaxPendingReads < 0 || c.MaxInflightAppends < 0:
+		return errors.New("raft: config: MaxPendingReads or MaxInflightAppends is negative")
 	}
 	return nil
 }
 
-// Snapshot says what the state machine holds when the core starts: everything up to and with Index, which Term wrote,
-// and the members as of that entry. A cluster is founded by a snapshot with Index 0, Term 0 and its first members.
+// Snapshot says what a state machine holds: everything up to and with Index, which Term wrote, and the members as of that
+// entry. A cluster is founded by a snapshot with Index 0, Term 0 and its first members.
 type Snapshot struct {
 	Index   uint64
 	Term    uint64

@@ -156,5 +156,5 @@ func (c *Core) admit(m Message) error {
 
 // message begins a message of this term.
 func (c *Core) message(kind MessageKind, to uint64) Message {
-	return Message{Kind: kind, ClusterID: c.cfg.ClusterID, From: c.cfg.ID, To: to, Term: c.term}
+	return Message{Kind: kind, ClusterID: c.cfg.ClusterID, From: c.cfg.ID, To: to, Instance: c.cfg.Instance, Term: c.term}
 }

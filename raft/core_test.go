@@ -146,7 +146,7 @@ func TestAdvanceRefusesFalseReports(t *testing.T) {
 		_, errReady := n.core.Ready()
 		for _, err := range []error{
 			errPropose, errReady, n.core.Tick(), n.core.ReadIndex(1), n.core.Campaign(), n.core.Step(Message{}),
-			n.core.Advance(Progress{}), n.core.Compact(0),
+			n.core.Advance(Progress{}), n.core.Compact(Snapshot{}),
 		} {
 			if !errors.Is(err, ErrInvalidState) {
 				t.Errorf("%s: goes on with %v", name, err)
@@ -182,7 +182,7 @@ func TestCompactOnlyWhatIsApplied(t *testing.T) {
 	n := startNode(t, voters(1)...)
 	noErr(t, n.core.Tick())
 	n.run(t)
-	if err := n.core.Compact(2); !errors.Is(err, ErrInvalidState) {
+	if err := n.core.Compact(Snapshot{Index: 2, Term: 1}); !errors.Is(err, ErrInvalidState) {
 		t.Fatalf("got %v", err)
 	}
 }

@@ -49,6 +49,16 @@ func (d *testDisk) Entries(lo, hi, maxBytes uint64) ([]Entry, error) {
 	return out, nil
 }
 
+func (d *testDisk) MembersEntries() ([]Entry, error) {
+	var out []Entry
+	for _, e := range d.entries {
+		if e.Kind == EntryMembers {
+			out = append(out, e)
+		}
+	}
+	return out, d.broken
+}
+
 // write makes one Ready durable. It is as strict as the real log: no gaps, no terms going back.
 func (d *testDisk) write(hs *HardState, entries []Entry) error {
 	if hs != nil {

@@ -33,7 +33,7 @@ func (c *Core) campaign() error {
 	c.drawTimeout()
 	c.votes = make(map[uint64]bool)
 	for _, mb := range c.members.Members {
-		if mb.Role == Learner || mb.ID == c.cfg.ID {
+		if mb.Role.Learns() || mb.ID == c.cfg.ID {
 			continue
 		}
 		m := c.message(MsgVote, mb.ID)

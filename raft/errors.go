@@ -15,6 +15,9 @@ var (
 	// ErrRefused says that a message must not be acted upon: another cluster, an unknown member, a number out of range.
 	// The core is unchanged.
 	ErrRefused = errors.New("raft: message refused")
+	// ErrMembershipPending says that the members cannot be changed yet: one change is under way, or the leader has not
+	// committed an entry of its term. A later try may succeed.
+	ErrMembershipPending = errors.New("raft: a change of members is under way")
 	// ErrUnsupported says that the core does not speak this kind of message. The core is unchanged.
 	ErrUnsupported = errors.New("raft: message kind is not supported")
 	// ErrInvalidState says that durable state contradicts itself, or that the shell broke the contract of Ready and

@@ -71,9 +71,11 @@ func (k MessageKind) String() string {
 type Message struct {
 	Kind      MessageKind
 	Reject    bool
+	Transfer  bool // MsgVote, MsgPreVote: the leader itself asked for this campaign, so that its lease does not bar it
 	ClusterID ClusterID
 	From      uint64
 	To        uint64
+	Instance  uint64 // the sender's; 0 when it has none
 	Term      uint64 // the sender's term
 	Index     uint64
 	LogTerm   uint64

@@ -126,7 +126,7 @@ func TestMembershipRefusesWhatCannotDecide(t *testing.T) {
 		"id 0":             {{ID: 0, Role: Voter}},
 		"same id twice":    {{ID: 1, Role: Voter}, {ID: 1, Role: Learner}},
 		"no role":          {{ID: 1}},
-		"unknown role":     {{ID: 1, Role: 6}},
+		"unknown role":     {{ID: 1, Role: 7}},
 		"learners only":    {{ID: 1, Role: Learner}},
 		"no outgoing":      {{ID: 1, Role: IncomingVoter}},
 		"no incoming":      {{ID: 1, Role: LeavingVoter}},

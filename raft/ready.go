@@ -47,6 +47,12 @@ type ReadState struct {
 	Lost bool
 }
 
+// Offer is a snapshot that a leader offers.
+type Offer struct {
+	From     uint64 // who offers it and certainly has its content
+	Snapshot Snapshot
+}
+
 // Ready is work for the shell. Each piece is handed out exactly once, and several Readys may be outstanding; what must be
 // kept between the pieces is told at the fields. Slices belong to the receiver, the Data of entries to no one: it is never
 // changed.
@@ -73,6 +79,18 @@ type Ready struct {
 
 	// ReadStates answers reads.
 	ReadStates []ReadState
+
+	// Offer, when not nil, is a snapshot that the leader would have this node take over, because the log alone does not
+	// lead there any more. The core goes on as it is. The shell fetches the content beside the loop and calls Restore.
+	Offer *Offer
+
+	// Install, when not nil, follows a call of Restore: the state machine is to hold this snapshot. The shell puts it in
+	// place durably before anything else of this Ready: then the log begins anew after Install.Index (unless
+	// InstallKeepsLog), together with HardState, then come Entries. Only then is this Ready persisted. Committed entries
+	// follow the snapshot. It counts as applied once the shell reports Applied: Install.Index or more.
+	Install *Snapshot
+	// InstallKeepsLog says that the log holds the snapshot's last entry, so that what follows it stays.
+	InstallKeepsLog bool
 }
 
 // Progress is what the shell reports back. Zero fields report nothing, so one report may carry either or both.
@@ -176,12 +194,14 @@ func (c *Core) advance(p Progress) error {
 	return nil
 }
 
-// Compact tells that a durable snapshot covers the entries up to index, which are applied. It comes before they are
-// dropped from the log: the core remembers the last one's term and asks the LogReader for none that it needs below.
-// Errors: ErrInvalidState when index is not applied, and those of the LogReader; both final.
-func (c *Core) Compact(index uint64) error {
+// Compact tells that a durable snapshot covers the entries up to snap.Index, which are applied; its members are those as
+// of that entry. It comes before they are dropped from the log: the core remembers the last one's term and asks the
+// LogReader for none that it needs below. They may stay in the log for as long as the shell likes, for peers that lag. The
+// newest snapshot is the one offered to a peer that needs what is gone.
+// Errors: ErrInvalidState when that entry is not applied or of another term; final.
+func (c *Core) Compact(snap Snapshot) error {
 	if c.fault == nil {
-		c.fault = c.log.compactTo(index)
+		c.fault = c.log.compactTo(snap.Index)
 	}
 	return c.fault
 }

@@ -135,7 +135,7 @@ func (n *testNode) snapshot(index uint64) error {
 	if err != nil {
 		return err
 	}
-	if err := n.core.Compact(index); err != nil {
+	if err := n.core.Compact(Snapshot{Index: index, Term: t, Members: n.core.members}); err != nil {
 		return err
 	}
 	n.log = slices.Clone(n.log[index-n.snap.Index:])

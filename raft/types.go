@@ -41,6 +41,8 @@ type LogReader interface {
 	Term(index uint64) (uint64, error)
 	// Entries returns entries [lo, hi) until their Data exceeds maxBytes, at least one. Errors as Term, and corruption.
 	Entries(lo, hi, maxBytes uint64) ([]Entry, error)
+	// MembersEntries returns the entries of kind EntryMembers that the log holds, in order. Asked once, by New.
+	MembersEntries() ([]Entry, error)
 }
 
 var (

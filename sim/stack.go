@@ -236,11 +236,15 @@ func (s *Stack) Flush() (bool, error) { return s.ledger.FlushStep() }
 
 // Trim drops log files that the ledger does not need any more.
 func (s *Stack) Trim() (bool, error) {
-	index, _, _ := s.ledger.SealPoint()
+	index, term, encoded := s.ledger.SealPoint()
 	if index == s.trimmed {
 		return false, nil
 	}
-	if err := s.core.Compact(index); err != nil {
+	members, err := raft.ParseMembership(encoded)
+	if err != nil {
+		return false, err
+	}
+	if err := s.core.Compact(raft.Snapshot{Index: index, Term: term, Members: members}); err != nil {
 		return false, err
 	}
 	if err := s.log.Trim(index); err != nil {

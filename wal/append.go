@@ -58,7 +58,8 @@ func (l *Log) appendTo(f *logFile, hs *raft.HardState, entries []raft.Entry) err
 	next, first := l.line.next, uint64(0)
 	for i := range entries {
 		ent := &entries[i]
-		l.marks = append(l.marks, pending{index: ent.Index, term: ent.Term, off: e.at(), prev: e.prev})
+		l.marks = append(l.marks, pending{index: ent.Index, term: ent.Term, off: e.at(), prev: e.prev,
+			members: ent.Kind == raft.EntryMembers})
 		e.entry(ent)
 		next = ent.Index + 1
 	}
@@ -88,7 +89,7 @@ func (l *Log) appendTo(f *logFile, hs *raft.HardState, entries []raft.Entry) err
 
 	l.mu.Lock()
 	for _, p := range l.marks {
-		l.line.add(f, p.index, p.term, p.off, p.prev)
+		l.line.add(f, p)
 	}
 	if hs != nil {
 		l.line.hard = *hs

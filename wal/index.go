@@ -1,13 +1,14 @@
 package wal
 
 import (
+	"slices"
 	"sort"
 
 	"github.com/scribe-ledger/scribe/raft"
 )
 
 // span finds the live entries of one log file: those that no later record truncated. They are contiguous. It costs 12
-// bytes per entry and 16 per change of term.
+// bytes per entry, 16 per change of term and 8 per change of members.
 //
 // Readers copy the slice headers under Log.mu and go on without it, so an element that was published never changes:
 // cut gives up the capacity behind it and a later add moves to new memory.
@@ -16,6 +17,8 @@ type span struct {
 	units []uint32  // offset of each entry's record, in units of 8 bytes
 	prevs []uint64  // checksum of the record before it, without which it cannot be verified
 	runs  []termRun // where terms begin, ascending
+
+	members []uint64 // indexes of the entries of kind raft.EntryMembers, ascending
 }
 
 type termRun struct {
@@ -29,14 +32,17 @@ func (s *span) after() uint64 { return s.first + uint64(len(s.units)) }
 func (s *span) holds(index uint64) bool { return !s.empty() && index >= s.first && index < s.after() }
 
 // add appends the entry that follows the last one held.
-func (s *span) add(index, term uint64, off int64, prev uint64) {
+func (s *span) add(p pending) {
 	if s.empty() {
-		s.first = index
+		s.first = p.index
 	}
-	s.units = append(s.units, uint32(off/align))
-	s.prevs = append(s.prevs, prev)
-	if n := len(s.runs); n == 0 || s.runs[n-1].term != term {
-		s.runs = append(s.runs, termRun{first: index, term: term})
+	s.units = append(s.units, uint32(p.off/align))
+	s.prevs = append(s.prevs, p.prev)
+	if n := len(s.runs); n == 0 || s.runs[n-1].term != p.term {
+		s.runs = append(s.runs, termRun{first: p.index, term: p.term})
+	}
+	if p.members {
+		s.members = append(s.members, p.index)
 	}
 }
 
@@ -54,6 +60,8 @@ func (s *span) cut(index uint64) {
 	s.prevs = s.prevs[:n:n]
 	r := sort.Search(len(s.runs), func(i int) bool { return s.runs[i].first >= index })
 	s.runs = s.runs[:r:r]
+	m, _ := slices.BinarySearch(s.members, index)
+	s.members = s.members[:m:m]
 }
 
 // term returns the term of an entry that is held.
@@ -70,10 +78,10 @@ type timeline struct {
 }
 
 // add makes the entry at the end of f's records the last one of the log.
-func (t *timeline) add(f *logFile, index, term uint64, off int64, prev uint64) {
-	t.cut(index)
-	f.span.add(index, term, off, prev)
-	t.next = index + 1
+func (t *timeline) add(f *logFile, p pending) {
+	t.cut(p.index)
+	f.span.add(p)
+	t.next = p.index + 1
 }
 
 // cut drops the entries from index on, in all files.

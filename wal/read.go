@@ -1,6 +1,7 @@
 package wal
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/scribe-ledger/scribe/raft"
@@ -75,6 +76,28 @@ func (l *Log) Entries(lo, hi, maxBytes uint64) ([]raft.Entry, error) {
 		return nil
 	})
 	return entries, err
+}
+
+// MembersEntries returns copies of the entries of kind raft.EntryMembers that are held, in order. Errors: as Entries.
+func (l *Log) MembersEntries() ([]raft.Entry, error) {
+	l.mu.RLock()
+	var at []uint64
+	for _, f := range l.line.files {
+		at = append(at, f.span.members...)
+	}
+	l.mu.RUnlock()
+	var out []raft.Entry
+	for _, index := range at {
+		entries, err := l.Entries(index, index+1, 0)
+		if errors.Is(err, raft.ErrCompacted) {
+			continue // trimmed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, entries...)
+	}
+	return out, nil
 }
 
 // placed is a verified record and the file that it stands in.

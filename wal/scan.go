@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -23,6 +24,7 @@ type pending struct {
 	index, term uint64
 	off         int64
 	prev        uint64
+	members     bool // its kind is raft.EntryMembers
 }
 
 // enter checks that f continues the timeline and takes up what its header says.
@@ -73,7 +75,8 @@ func (t *timeline) replay(f *logFile, successor *header) (scan, error) {
 		}
 		switch rec.typ {
 		case typeEntry:
-			p := pending{index: rec.u64(0), term: rec.u64(1), off: off, prev: prev}
+			p := pending{index: rec.u64(0), term: rec.u64(1), off: off, prev: prev,
+				members: raft.EntryKind(rec.kind) == raft.EntryMembers}
 			if p.index == 0 || p.index > next {
 				return sc, f.corrupt(off, "entry %d follows entry %d; %s", p.index, next-1, remedy)
 			}
@@ -86,7 +89,7 @@ func (t *timeline) replay(f *logFile, successor *header) (scan, error) {
 				return sc, f.corrupt(off, "%s; %s", why, remedy)
 			}
 			for _, p := range batch {
-				t.add(f, p.index, p.term, p.off, p.prev)
+				t.add(f, p)
 			}
 			batch, t.hard = batch[:0], hard
 			sc.good, sc.goodSum, sc.end, sc.endSum = rec.end, rec.sum, rec.end, rec.sum
