@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -51,8 +52,16 @@ func or[T comparable](v, otherwise T) T {
 	return v
 }
 
-// driverNamed says which clients there are. The name begins with the system that it drives.
+// driverNamed says which clients there are. The name begins with the system that it drives; for those that speak gRPC
+// it may end with a number of connections, as in etcd:48.
 func driverNamed(name string, o Options, dir string) (driver, error) {
+	name, conns, given := strings.Cut(name, ":")
+	if given {
+		var err error
+		if o.EtcdConns, err = strconv.Atoi(conns); err != nil || o.EtcdConns < 1 {
+			return nil, fmt.Errorf("%s:%s: not a number of connections", name, conns)
+		}
+	}
 	switch name {
 	case "etcd":
 		return lean{conns: o.EtcdConns, dial: dialGRPC}, nil
@@ -71,7 +80,8 @@ func driverNamed(name string, o Options, dir string) (driver, error) {
 }
 
 func systemOf(driver string) string {
-	system, _, _ := strings.Cut(driver, "-")
+	system, _, _ := strings.Cut(driver, ":")
+	system, _, _ = strings.Cut(system, "-")
 	return system
 }
 
@@ -81,9 +91,15 @@ type sample struct {
 	round  int
 	kind   kind
 	driver string
-	// serverCPU, clientCPU and otherCPU were taken while the run was measured: by the cluster under load, by this process
-	// and its children, and by the cluster that is not under load.
-	serverCPU, clientCPU, otherCPU time.Duration
+	// What was taken while the run was measured: by the cluster under load, by this process and its children, by the
+	// cluster that is not under load, and by the whole machine.
+	serverCPU, clientCPU, idleCPU, machineCPU time.Duration
+}
+
+// strangers is the part of one core that neither cluster and no client took. Some of it is the kernel's, for the network;
+// a part that differs much between runs means that something else was running.
+func (s sample) strangers() float64 {
+	return max(0, (s.machineCPU-s.serverCPU-s.clientCPU-s.idleCPU).Seconds()/s.elapsed.Seconds())
 }
 
 func (s sample) rate() float64 { return float64(s.ops) / s.elapsed.Seconds() }
@@ -193,9 +209,9 @@ func (b *bench) rounds(ctx context.Context) ([]sample, error) {
 					return samples, fmt.Errorf("%s of %s: %w", k, name, err)
 				}
 				samples = append(samples, s)
-				fmt.Fprintf(b.Log, "%d %s %-14s %8.0f/s  p50 %8v  p99 %8v  CPU/op server %5.1f µs client %5.1f µs  idle cluster %4.1f %%"+
-					"  errors %d\n", round+1, k, name, s.rate(), s.p50, s.p99, s.perOp(s.serverCPU), s.perOp(s.clientCPU),
-					100*s.otherCPU.Seconds()/s.elapsed.Seconds(), s.errors)
+				fmt.Fprintf(b.Log, "%d %s %-14s %8.0f/s  p50 %8v  p99 %8v  CPU/op server %5.1f µs client %5.1f µs  "+
+					"others %3.0f %% of a core  errors %d\n", round+1, k, name, s.rate(), s.p50, s.p99, s.perOp(s.serverCPU),
+					s.perOp(s.clientCPU), 100*(s.strangers()+s.idleCPU.Seconds()/s.elapsed.Seconds()), s.errors)
 				if s.errors > 0 {
 					fmt.Fprintf(b.Log, "  the first: %s\n", s.firstError)
 				}
@@ -216,6 +232,11 @@ func (b *bench) measure(round int, k kind, name string) (sample, error) {
 	var readErr error
 	sign := time.Duration(-1)
 	edge := func() {
+		machine, err := machineTime()
+		if err != nil {
+			readErr = err
+		}
+		s.machineCPU += sign * machine
 		s.clientCPU += sign * ownTime()
 		for system, c := range b.clusters {
 			t, err := c.cpu()
@@ -225,7 +246,7 @@ func (b *bench) measure(round int, k kind, name string) (sample, error) {
 			if system == systemOf(name) {
 				s.serverCPU += sign * t
 			} else {
-				s.otherCPU += sign * t
+				s.idleCPU += sign * t
 			}
 		}
 		sign = 1

@@ -35,6 +35,31 @@ func processTime(pid int) (time.Duration, error) {
 	return time.Duration(user+system) * clockTick, nil
 }
 
+// machineTime is the CPU time that all processes and the kernel have taken so far, and what the hypervisor took from
+// this machine: the first line of /proc/stat without idle and iowait.
+func machineTime() (time.Duration, error) {
+	b, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return 0, err
+	}
+	line, _, _ := strings.Cut(string(b), "\n")
+	fields := strings.Fields(line) // cpu user nice system idle iowait irq softirq steal …
+	if len(fields) < 9 {
+		return 0, fmt.Errorf("/proc/stat begins with %q", line)
+	}
+	var total time.Duration
+	for i, field := range fields[1:9] {
+		ticks, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		if i != 3 && i != 4 {
+			total += time.Duration(ticks) * clockTick
+		}
+	}
+	return total, nil
+}
+
 // ownTime is that of this process and of the children that it has waited for, wrk among them.
 func ownTime() time.Duration {
 	var total time.Duration

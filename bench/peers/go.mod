@@ -8,6 +8,7 @@ require (
 	go.etcd.io/etcd/server/v3 v3.6.5
 	golang.org/x/net v0.38.0
 	golang.org/x/sys v0.31.0
+	google.golang.org/grpc v1.71.1
 )
 
 require (
@@ -61,7 +62,6 @@ require (
 	golang.org/x/time v0.9.0 // indirect
 	google.golang.org/genproto/googleapis/api v0.0.0-20250303144028-a0af3efb3deb // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20250303144028-a0af3efb3deb // indirect
-	google.golang.org/grpc v1.71.1 // indirect
 	google.golang.org/protobuf v1.36.5 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 	sigs.k8s.io/json v0.0.0-20211020170558-c049b76a60c6 // indirect

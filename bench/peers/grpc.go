@@ -138,7 +138,10 @@ func (g *grpc) frame(kind http2.FrameType, flags http2.Flags, id uint32, payload
 	done func(int, string)) ([]byte, error) {
 	switch kind {
 	case http2.FrameData:
-		s := g.streams[id]
+		s, ok := g.streams[id]
+		if !ok {
+			return out, fmt.Errorf("DATA for stream %d, which is not open", id)
+		}
 		s.received += len(payload)
 		g.streams[id] = s
 		g.unacked += len(payload)
@@ -154,7 +157,10 @@ func (g *grpc) frame(kind http2.FrameType, flags http2.Flags, id uint32, payload
 			return out, err
 		}
 		if flags.Has(http2.FlagHeadersEndStream) {
-			s := g.streams[id]
+			s, ok := g.streams[id]
+			if !ok {
+				return out, fmt.Errorf("an answer for stream %d, which is not open", id)
+			}
 			delete(g.streams, id)
 			done(s.slot, g.judge(s))
 		}

@@ -2,15 +2,15 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"strconv"
 )
 
 // http1 is one keep-alive connection to a scribe-node, with one request at a time.
 type http1 struct {
-	kind kind
-	addr string
+	kind  kind
+	addr  string
+	asked bool // and not yet answered
 }
 
 func dialHTTP1(k kind, addr string, depth int) protocol { return &http1{kind: k, addr: addr} }
@@ -20,6 +20,7 @@ func (h *http1) open(out []byte) []byte { return out }
 func (h *http1) ready() bool { return true }
 
 func (h *http1) request(out []byte, _, key int, w *work) []byte {
+	h.asked = true
 	out = append(out, h.kind.String()...)
 	out = append(out, " /v1/kv/"...)
 	out = appendKey(out, key)
@@ -33,6 +34,9 @@ func (h *http1) request(out []byte, _, key int, w *work) []byte {
 	out = append(out, "\r\n\r\n"...)
 	return append(out, w.value()...)
 }
+
+// maxAnswer is more than any answer that is asked for here.
+const maxAnswer = 1 << 20
 
 var (
 	headEnd       = []byte("\r\n\r\n")
@@ -56,16 +60,17 @@ func (h *http1) consume(in, out []byte, done func(int, string)) (int, []byte, er
 		digits := head[at+len(contentLength):]
 		digits = digits[:bytes.IndexByte(digits, '\r')]
 		length, err := strconv.Atoi(string(digits))
-		if err != nil || length < 0 {
+		if err != nil || length < 0 || length > maxAnswer {
 			return took, out, fmt.Errorf("a wrong Content-Length: %q", digits)
 		}
 		total := end + len(headEnd) + length
 		if len(rest) < total {
 			return took, out, nil
 		}
-		if len(head) < len("HTTP/1.1 200") {
-			return took, out, errors.New("an answer that is no HTTP")
+		if len(head) < len("HTTP/1.1 200") || !h.asked {
+			return took, out, fmt.Errorf("not an answer to a request: %q", head)
 		}
+		h.asked = false
 		done(0, h.judge(string(head[9:12]), rest[end+len(headEnd):total]))
 		took += total
 	}

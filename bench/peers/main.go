@@ -24,7 +24,7 @@ func main() {
 	flag.IntVar(&o.Keys, "keys", 100_000, "different keys")
 	flag.IntVar(&o.EtcdConns, "etcd-conns", 24, "gRPC connections that the callers of etcd share")
 	drivers := flag.String("drivers", "etcd,etcd-clientv3,scribe",
-		"`names` of: etcd, etcd-clientv3, etcd-stubs, etcd-gateway, scribe, scribe-wrk")
+		"`names` of: etcd, etcd-clientv3, etcd-stubs, etcd-gateway, scribe, scribe-wrk; etcd:48 has 48 connections")
 	flag.StringVar(&o.EtcdMember, "etcd-member", "", "the etcd-member `program` (default: built from ./etcd-member)")
 	flag.StringVar(&o.ScribeNode, "scribe-node", "", "the scribe-node `program` (default: built from ../../cmd/scribe-node)")
 	flag.StringVar(&o.Dir, "data", "", "`directory` for the members' data (default: the temporary one)")

@@ -15,6 +15,7 @@ type summary struct {
 	lowest, highest      float64
 	p50, p99             time.Duration
 	serverCPU, clientCPU float64 // microseconds a request
+	strangers            float64 // of a core
 	errors               int     // in all
 }
 
@@ -38,7 +39,8 @@ func summarize(samples []sample, k kind) []summary {
 			p50:       time.Duration(median(of, func(s sample) float64 { return float64(s.p50) })),
 			p99:       time.Duration(median(of, func(s sample) float64 { return float64(s.p99) })),
 			serverCPU: median(of, func(s sample) float64 { return s.perOp(s.serverCPU) }),
-			clientCPU: median(of, func(s sample) float64 { return s.perOp(s.clientCPU) })}
+			clientCPU: median(of, func(s sample) float64 { return s.perOp(s.clientCPU) }),
+			strangers: median(of, sample.strangers)}
 		for i, s := range of {
 			sum.errors += s.errors
 			if i == 0 || s.rate() < sum.lowest {
@@ -71,24 +73,32 @@ func fastest(sums []summary, system string) (best summary, ok bool) {
 	return best, ok
 }
 
-// report prints the table and, for each kind of load, how the best of each system compare.
+// report prints the table, how the best of Scribe's compares with each of etcd's, and last with the best of etcd's.
 func report(out io.Writer, samples []sample) {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "load\tclient\trequests/s\tlowest\thighest\tp50\tp99\tserver CPU/op\tclient CPU/op\terrors\t")
+	fmt.Fprintln(table, "load\tclient\trequests/s\tlowest\thighest\tp50\tp99\tserver CPU/op\tclient CPU/op\tothers\terrors\t")
 	for _, k := range []kind{put, get} {
 		for _, s := range summarize(samples, k) {
-			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t%.0f\t%v\t%v\t%.1f µs\t%.1f µs\t%d\t\n", k, s.driver, s.rate, s.lowest, s.highest,
-				s.p50, s.p99, s.serverCPU, s.clientCPU, s.errors)
+			fmt.Fprintf(table, "%s\t%s\t%.0f\t%.0f\t%.0f\t%v\t%v\t%.1f µs\t%.1f µs\t%.0f %%\t%d\t\n", k, s.driver, s.rate, s.lowest,
+				s.highest, s.p50, s.p99, s.serverCPU, s.clientCPU, 100*s.strangers, s.errors)
 		}
 	}
 	table.Flush()
 	for _, k := range []kind{put, get} {
 		sums := summarize(samples, k)
-		etcd, ok1 := fastest(sums, "etcd")
-		scribe, ok2 := fastest(sums, "scribe")
-		if ok1 && ok2 {
-			fmt.Fprintf(out, "%s: %s %.0f/s, %s %.0f/s: %.2f times (medians); by server CPU a request %.2f times\n", k, scribe.driver,
-				scribe.rate, etcd.driver, etcd.rate, scribe.rate/etcd.rate, etcd.serverCPU/max(scribe.serverCPU, 0.001))
+		best, ok := fastest(sums, "scribe")
+		for _, s := range sums {
+			if ok && systemOf(s.driver) == "etcd" {
+				fmt.Fprintf(out, "%s: %s has %.2f times the rate of %s (medians), and a request takes 1/%.2f of its server CPU\n", k,
+					best.driver, best.rate/s.rate, s.driver, s.serverCPU/max(best.serverCPU, 0.001))
+			}
+		}
+	}
+	for _, k := range []kind{put, get} {
+		sums := summarize(samples, k)
+		scribe, ok := fastest(sums, "scribe")
+		if etcd, both := fastest(sums, "etcd"); ok && both {
+			fmt.Fprintf(out, "%s ratio: %.2f\n", k, scribe.rate/etcd.rate)
 		}
 	}
 }
