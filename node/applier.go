@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,11 +91,15 @@ func (n *Node) apply(entries []raft.Entry) error {
 			return fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)
 		}
 		n.applier.applied.Store(e.Index)
-		if p := n.waiters.pop(e.Index, e.Term); p != nil {
+		p, lost := n.waiters.pop(raft.Position{Index: e.Index, Term: e.Term})
+		if p != nil {
 			if p.want != nil {
 				wants = append(wants, *p.want)
 			}
 			p.resolve(outcome{result: result})
+		}
+		for _, p := range lost {
+			n.retry(p)
 		}
 	}
 	last := &entries[len(entries)-1]
@@ -102,7 +107,25 @@ func (n *Node) apply(entries []raft.Entry) error {
 	n.answer(n.applier.waiting.release(last.Index), nil)
 	n.updateLinear()
 	n.report(0, last.Index, wants)
+	n.sendAnswers()
 	return nil
+}
+
+// retry gives a write whose entry will certainly never be applied to whoever leads now, as long as its caller waits.
+func (n *Node) retry(p *proposal) {
+	switch {
+	case p.want != nil: // the ledger wants it again if it still does
+	case p.remote != nil:
+		p.resolve(outcome{err: errElsewhere})
+	default:
+		p.data = slices.Clone(p.data) // the log owns what was proposed
+		if refusal := n.count(p); refusal != nil {
+			p.resolve(outcome{err: refusal})
+			return
+		}
+		p.state.Store(queued)
+		n.inbox.addProposal(p)
+	}
 }
 
 // updateLinear notes whether this node's applied state may be read as it is: it alone decides what commits, and it has

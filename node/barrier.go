@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -12,10 +13,24 @@ import (
 // barrier is one linearizable read that waits for its index.
 type barrier struct {
 	done     chan error // capacity 1
-	deadline int64      // as that of a proposal
+	deadline int64      // when the raft loop gives up for the caller, in Unix nanoseconds; 0 never
+	since    uint64     // the tick in which the raft loop took it
 }
 
 func newBarrier() *barrier { return &barrier{done: make(chan error, 1)} }
+
+// reads are the barriers that the raft loop has: MaxQueue bounds them, together with those that wait elsewhere.
+type reads struct {
+	parked []*barrier  // not asked for: no leader is known, or the core has no room
+	asked  []readRound // by context
+	last   uint64      // the last context used
+}
+
+// readRound are the reads that one question to the core is for.
+type readRound struct {
+	context uint64
+	reads   []*barrier
+}
 
 // Barrier returns once a read of the local state reflects every write acknowledged before the call: through ReadIndex
 // (Raft §8), or at once where this node alone decides what commits. Errors: *Unavailable.
@@ -54,38 +69,49 @@ func (n *Node) beginRead(r *barrier) error {
 	return nil
 }
 
-// readIndex asks the core once for all reads that have come.
-func (n *Node) readIndex(reads []*barrier) error {
-	if len(reads) == 0 {
+func (n *Node) parkReads(reads []*barrier) {
+	for _, r := range reads {
+		r.since = n.ticks
+	}
+	n.reads.parked = append(n.reads.parked, reads...)
+}
+
+// askReads asks the core once for all reads that wait. Without a leader, or room, they wait on.
+func (n *Node) askReads() error {
+	r := &n.reads
+	if len(r.parked) == 0 {
 		return nil
 	}
-	group := slices.Clone(reads)
-	n.nextRead++
-	err := n.core.ReadIndex(n.nextRead)
-	var notLeader *raft.NotLeaderError
+	err := n.core.ReadIndex(r.last + 1)
 	switch {
 	case err == nil:
-		n.pendingReads[n.nextRead] = group
+		r.last++
+		r.asked = append(r.asked, readRound{r.last, r.parked})
+		r.parked = nil
 		return nil
-	case errors.As(err, &notLeader):
-		n.answer(group, &Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
-		return nil
-	case errors.Is(err, raft.ErrOverloaded):
-		n.answer(group, &Unavailable{Reason: Overloaded, Detail: err.Error()})
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrOverloaded):
 		return nil
 	}
 	return err
 }
 
-// answerReads passes a confirmed index on to the reads that asked for it; they go on once it is applied.
+// answerReads passes a confirmed index on to the reads that asked for it; they go on once it is applied. Those whose
+// confirmation was lost ask again.
 func (n *Node) answerReads(s raft.ReadState) {
-	group := n.pendingReads[s.Context]
-	delete(n.pendingReads, s.Context)
-	if s.Lost {
-		n.answer(group, &Unavailable{Reason: NoLeader, Detail: "leadership ended before the read was confirmed"})
+	r := &n.reads
+	i, ok := slices.BinarySearchFunc(r.asked, s.Context, func(a readRound, context uint64) int {
+		return cmp.Compare(a.context, context)
+	})
+	if !ok {
 		return
 	}
-	if n.applier.waiting.add(s.Index, group, &n.applier) {
+	group := r.asked[i].reads
+	r.asked = slices.Delete(r.asked, i, i+1)
+	switch {
+	case s.Lost:
+		r.parked = append(r.parked, group...)
+		n.poke(n.wake)
+	case n.applier.waiting.add(s.Index, group, &n.applier):
 		n.answer(group, nil)
 	}
 }
@@ -95,6 +121,31 @@ func (n *Node) answer(group []*barrier, err error) {
 	for _, r := range group {
 		r.done <- err
 	}
+}
+
+// expireReads answers the reads whose deadline has passed, and those that have waited for a leader long enough.
+func (n *Node) expireReads(now int64) {
+	expired := func(r *barrier) bool {
+		if r.deadline == 0 || now <= r.deadline {
+			return false
+		}
+		n.answer([]*barrier{r}, &Unavailable{Reason: NotReady, Detail: "the read could not be confirmed in time"})
+		return true
+	}
+	for i := range n.reads.asked {
+		n.reads.asked[i].reads = slices.DeleteFunc(n.reads.asked[i].reads, expired)
+	}
+	n.applier.waiting.filter(expired)
+	n.reads.parked = slices.DeleteFunc(n.reads.parked, func(r *barrier) bool {
+		if expired(r) {
+			return true
+		}
+		if !n.leaderless(r.since) {
+			return false
+		}
+		n.answer([]*barrier{r}, &Unavailable{Reason: NoLeader, Detail: "no leader was found in time to confirm the read"})
+		return true
+	})
 }
 
 // readers are confirmed reads that wait until their index is applied.
@@ -135,4 +186,13 @@ func (w *readers) release(applied uint64) (free []*barrier) {
 	clear(w.groups[len(kept):])
 	w.groups = kept
 	return free
+}
+
+// filter drops the reads that drop says yes of, which it has answered.
+func (w *readers) filter(drop func(*barrier) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i := range w.groups {
+		w.groups[i].reads = slices.DeleteFunc(w.groups[i].reads, drop)
+	}
 }

@@ -71,11 +71,20 @@ func (n *Node) Tick() error {
 	if err := n.Err(); err != nil {
 		return err
 	}
+	n.ticks++
 	if err := n.core.Tick(); err != nil {
 		n.fail(err)
 		return err
 	}
+	if known := n.core.SoftState(); known.Leader != 0 {
+		n.leaderAt = n.ticks
+	}
 	n.publishStatus()
-	n.expire()
+	now := n.opts.Now().UnixNano()
+	n.waiters.expire(now)
+	n.expireForwards(now)
+	n.expireParked(now)
+	n.expireReads(now)
+	n.sendAnswers()
 	return nil
 }

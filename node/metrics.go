@@ -8,6 +8,10 @@ type metrics struct {
 	batchSize     prometheus.Histogram
 	commitSeconds prometheus.Histogram
 
+	forwarded       prometheus.Counter
+	droppedForwards prometheus.Counter
+	lostAnswers     prometheus.Counter
+	badRequests     prometheus.Counter
 	droppedFrames   prometheus.Counter
 	refusedMessages prometheus.Counter
 }
@@ -20,14 +24,25 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_node_log_write_seconds",
 			Help: "Time to make one group of entries durable.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 14)}),
 	}
-	m.droppedFrames = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_node_dropped_frames_total",
-		Help: "Messages and requests of peers that were dropped, for want of room."})
-	m.refusedMessages = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_node_refused_messages_total",
-		Help: "Raft messages of peers that were refused: of another cluster, of a removed or replaced member, out of range."})
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+		m.all = append(m.all, c)
+		return c
+	}
+	m.forwarded = counter("scribe_node_forwarded_writes_total", "Writes that were sent on to the leader.")
+	m.droppedForwards = counter("scribe_node_dropped_forwards_total",
+		"Batches of forwarded writes that were repeats, or came too late to tell, and were dropped.")
+	m.lostAnswers = counter("scribe_node_lost_answers_total",
+		"Outcomes of forwarded writes that could not be sent to the node that waits for them.")
+	m.badRequests = counter("scribe_node_bad_requests_total", "Requests of peers that were malformed and were dropped.")
+	m.droppedFrames = counter("scribe_node_dropped_frames_total",
+		"Messages and requests of peers that were dropped, for want of room.")
+	m.refusedMessages = counter("scribe_node_refused_messages_total",
+		"Raft messages of peers that were refused: of another cluster, of a removed or replaced member, out of range.")
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	m.all = []prometheus.Collector{m.batchSize, m.commitSeconds, m.droppedFrames, m.refusedMessages,
+	m.all = append(m.all, m.batchSize, m.commitSeconds,
 		gauge("scribe_node_queued_writes", "Writes that wait for the raft loop.", func() float64 {
 			return float64(n.queued.Load())
 		}),
@@ -50,7 +65,7 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 			}
 			return 0
 		}),
-	}
+	)
 	if r != nil {
 		r.MustRegister(m.all...)
 	}

@@ -42,35 +42,42 @@ type Node struct {
 	network atomic.Pointer[Network]
 
 	// State of the raft loop, touched by nobody else.
-	mail         mail                   // taken from the inbox in this turn
-	parked       []*proposal            // taken from the inbox, waiting to be proposed
-	underWay     map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
-	pendingReads map[uint64][]*barrier
-	nextRead     uint64
+	mail     mail                   // taken from the inbox in this turn
+	ticks    uint64                 // since Open
+	soft     raft.SoftState         // as last handed out by the core
+	leaderAt uint64                 // the last tick in which a leader was known
+	parked   []*proposal            // taken from the inbox, waiting to be proposed
+	underWay map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
+	forwards forwards
+	windows  windows
+	reads    reads
 
 	trimmed uint64 // owned by the keeper: the log files up to this index are dropped
 
+	answers answers
 	writer  writer
 	applier applier
 	waiters waiters
 
-	status     atomic.Pointer[raft.Status]
-	sealing    chan struct{} // capacity 1: one explicit seal at a time
-	diskFull   atomic.Bool   // the log could not get space when it last tried
-	unpersist  atomic.Int64
-	linearMu   sync.Mutex    // held while linear is computed
-	linear     atomic.Bool   // reads of the applied state are linearizable without asking anybody
-	ready      chan struct{} // closed when the node is ready for the first time
-	readyOnce  sync.Once
-	stop       chan struct{}
-	failed     chan struct{}
-	ended      chan struct{} // closed when the node is stopped or has failed
-	endOnce    sync.Once
-	failure    atomic.Pointer[error]
-	failOnce   sync.Once
-	closeOnce  sync.Once
-	closeErr   error
-	goroutines sync.WaitGroup
+	status    atomic.Pointer[raft.Status]
+	sealing   chan struct{} // capacity 1: one explicit seal at a time
+	diskFull  atomic.Bool   // the log could not get space when it last tried
+	unpersist atomic.Int64  // bytes of commands that the log writer has not made durable yet
+	// proposedBytes are those of commands that the core has not handed out yet.
+	proposedBytes atomic.Int64
+	linearMu      sync.Mutex    // held while linear is computed
+	linear        atomic.Bool   // reads of the applied state are linearizable without asking anybody
+	ready         chan struct{} // closed when the node is ready for the first time
+	readyOnce     sync.Once
+	stop          chan struct{}
+	failed        chan struct{}
+	ended         chan struct{} // closed when the node is stopped or has failed
+	endOnce       sync.Once
+	failure       atomic.Pointer[error]
+	failOnce      sync.Once
+	closeOnce     sync.Once
+	closeErr      error
+	goroutines    sync.WaitGroup
 }
 
 // Open starts a node on a data directory, making it what Options say when the directory is new. It returns once the
@@ -80,16 +87,15 @@ type Node struct {
 func Open(opts Options) (_ *Node, err error) {
 	opts = opts.withDefaults()
 	n := &Node{
-		opts:         opts,
-		wake:         make(chan struct{}, 1),
-		upkeep:       make(chan struct{}, 1),
-		sealing:      make(chan struct{}, 1),
-		underWay:     make(map[ledger.WantKey]any),
-		pendingReads: make(map[uint64][]*barrier),
-		ready:        make(chan struct{}),
-		stop:         make(chan struct{}),
-		failed:       make(chan struct{}),
-		ended:        make(chan struct{}),
+		opts:     opts,
+		wake:     make(chan struct{}, 1),
+		upkeep:   make(chan struct{}, 1),
+		sealing:  make(chan struct{}, 1),
+		underWay: make(map[ledger.WantKey]any),
+		ready:    make(chan struct{}),
+		stop:     make(chan struct{}),
+		failed:   make(chan struct{}),
+		ended:    make(chan struct{}),
 	}
 	if opts.Seed != 0 {
 		n.draw = rand.New(rand.NewPCG(opts.Seed, opts.NodeID))
@@ -180,6 +186,7 @@ func (n *Node) openCore() error {
 	if err != nil {
 		return err
 	}
+	n.forwards.life = n.draw.Uint64()
 	n.applier.applied.Store(index)
 	n.publishStatus()
 	n.metrics = newMetrics(n, n.opts.Registerer)

@@ -14,31 +14,36 @@ const (
 	maxBatchBytes     = 8 << 20
 )
 
-// unpark drops the first count of the parked proposals, which were proposed or answered.
-func (n *Node) unpark(count int) {
-	for _, p := range n.parked[:count] {
-		n.dequeue(p)
-	}
-	left := copy(n.parked, n.parked[count:])
-	clear(n.parked[left:])
-	n.parked = n.parked[:left]
-}
-
-// expire answers the writes whose deadline has passed.
-func (n *Node) expire() {
-	now := n.opts.Now().UnixNano()
-	n.waiters.expire(now)
-	for _, p := range n.parked {
-		if p.expired(now) && p.state.CompareAndSwap(queued, withdrawn) {
-			p.resolve(outcome{err: &Unavailable{Reason: Overloaded,
-				Detail: "the write was not taken in in time; it had not been proposed"}})
-		}
-	}
-}
-
-// proposeParked proposes what was taken, in order. What there is no room for yet stays parked; meanwhile
-// the queue fills and tells the callers.
+// proposeParked proposes the parked writes, or sends them to the leader. Where no leader is known they wait.
 func (n *Node) proposeParked() error {
+	if len(n.parked) == 0 {
+		return nil
+	}
+	known := n.core.SoftState()
+	if known.Role == raft.Leader {
+		return n.proposeAsLeader()
+	}
+	n.returnParked()
+	if known.Leader != 0 {
+		n.forwardParked(known)
+	}
+	return nil
+}
+
+// returnParked gives back what other nodes have sent here for this node to propose as the leader that it is no more.
+func (n *Node) returnParked() {
+	n.filterParked(func(p *proposal) bool {
+		if p.remote == nil {
+			return true
+		}
+		p.resolve(outcome{err: errElsewhere})
+		return false
+	})
+}
+
+// proposeAsLeader proposes what is parked, in order. What there is no room for yet stays; meanwhile the queue fills and
+// tells the callers.
+func (n *Node) proposeAsLeader() error {
 	for len(n.parked) > 0 {
 		wait, refusal := n.admit()
 		if refusal != nil {
@@ -54,13 +59,9 @@ func (n *Node) proposeParked() error {
 		}
 		batch := claim(n.parked[:count])
 		err := n.propose(batch)
-		var notLeader *raft.NotLeaderError
 		switch {
-		case errors.Is(err, raft.ErrOverloaded):
+		case errors.Is(err, raft.ErrOverloaded): // or leadership is being handed over
 			unclaim(batch)
-			return nil
-		case errors.As(err, &notLeader):
-			n.refuseParked(&Unavailable{Reason: NoLeader, Detail: notLeader.Error()})
 			return nil
 		case err != nil:
 			return err
@@ -118,16 +119,9 @@ func (n *Node) propose(batch []*proposal) error {
 	if err != nil {
 		return err
 	}
-	n.unpersist.Add(int64(size))
+	n.proposedBytes.Add(int64(size))
 	n.waiters.add(first, batch)
 	return nil
-}
-
-func (n *Node) refuseParked(refusal *Unavailable) {
-	for _, p := range n.parked {
-		p.resolve(outcome{err: refusal})
-	}
-	n.unpark(len(n.parked))
 }
 
 // admit says whether writes must wait for the flusher, or why none can be taken in at all.

@@ -43,7 +43,7 @@ func (n *Node) admitBytes(size, count int) *Unavailable {
 
 // logNeeds is what the log takes for a batch of clients' commands, beyond what it holds durably.
 func (n *Node) logNeeds(size, count int) int64 {
-	return n.unpersist.Load() + int64(size) + int64(count+1)*logOverheadBytes + ownCommandBytes
+	return n.unpersist.Load() + n.proposedBytes.Load() + int64(size) + int64(count+1)*logOverheadBytes + ownCommandBytes
 }
 
 // logHolds says whether a batch fits into the log without a new file.

@@ -2,13 +2,10 @@ package node
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
-	"github.com/scribe-ledger/scribe/raft"
 )
 
 // State of a proposal: who may still decide about it.
@@ -23,6 +20,9 @@ type proposal struct {
 	data  []byte
 	want  *ledger.WantKey // set when the ledger wants it and nobody waits
 	state atomic.Int32
+	// remote is set when another node waits for the outcome, and then done is nil.
+	remote *remote
+	since  uint64 // the tick in which the raft loop took it
 	// deadline is when the raft loop gives up for the caller, in Unix nanoseconds; 0 never.
 	deadline int64
 	done     chan outcome // capacity 1; nil when nobody waits
@@ -36,6 +36,10 @@ type outcome struct {
 
 // resolve tells the caller, if there is one. Only the first outcome is heard.
 func (p *proposal) resolve(o outcome) {
+	if p.remote != nil {
+		p.remote.resolve(o)
+		return
+	}
 	select {
 	case p.done <- o:
 	default:
@@ -102,21 +106,12 @@ func (n *Node) begin(p *proposal) error {
 	if n.Err() != nil {
 		return &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
 	}
-	size := int64(len(p.data))
-	count, bytes := n.queued.Add(1), n.queuedBytes.Add(size)
-	if count <= int64(n.opts.MaxQueue) && (bytes <= n.opts.MaxQueueBytes || bytes == size) {
-		n.inbox.addProposal(p)
-		n.poke(n.wake)
-		return nil
+	if refusal := n.count(p); refusal != nil {
+		return refusal
 	}
-	n.dequeue(p)
-	return &Unavailable{Reason: Overloaded, Detail: fmt.Sprintf("%d writes of %d bytes wait already", count-1, bytes-size)}
-}
-
-// dequeue notes that a proposal waits no more.
-func (n *Node) dequeue(p *proposal) {
-	n.queued.Add(-1)
-	n.queuedBytes.Add(-int64(len(p.data)))
+	n.inbox.addProposal(p)
+	n.poke(n.wake)
+	return nil
 }
 
 // startGrace is how long a request waits for a node that has just started and has not caught up yet.
@@ -151,64 +146,4 @@ func (n *Node) abandon(p *proposal, why string) (ledger.Result, error) {
 	default:
 		return ledger.Result{}, &Unavailable{Reason: OutcomeUnknown, Detail: why}
 	}
-}
-
-// waiters are the proposals in the log whose outcome is not known, in log order. The core's MaxUncommittedBytes and
-// MaxApplyingBytes bound them.
-type waiters struct {
-	mu    sync.Mutex
-	queue []waiter
-}
-
-type waiter struct {
-	at raft.Position
-	p  *proposal
-}
-
-// add registers a batch whose first entry stands at first.
-func (w *waiters) add(first raft.Position, batch []*proposal) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i, p := range batch {
-		w.queue = append(w.queue, waiter{raft.Position{Index: first.Index + uint64(i), Term: first.Term}, p})
-	}
-}
-
-// pop returns the proposal that stands at an applied entry, nil when nobody waits for it. Proposals passed over, and one
-// whose entry another term has taken, are lost: they will never be applied.
-func (w *waiters) pop(index, term uint64) *proposal {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.queue) > 0 && w.queue[0].at.Index <= index {
-		front := w.queue[0]
-		w.queue[0] = waiter{}
-		w.queue = w.queue[1:]
-		if front.at == (raft.Position{Index: index, Term: term}) {
-			return front.p
-		}
-		front.p.resolve(outcome{err: &Unavailable{Reason: NoLeader, Detail: "another leader's entry took the write's place"}})
-	}
-	return nil
-}
-
-// expire answers those whose deadline has passed. What becomes of their entries they will not learn.
-func (w *waiters) expire(now int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, x := range w.queue {
-		if x.p.expired(now) {
-			x.p.deadline = 0
-			x.p.resolve(outcome{err: &Unavailable{Reason: OutcomeUnknown, Detail: "the write was not confirmed in time"}})
-		}
-	}
-}
-
-// drop answers all of them.
-func (w *waiters) drop(err *Unavailable) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, x := range w.queue {
-		x.p.resolve(outcome{err: err})
-	}
-	w.queue = nil
 }

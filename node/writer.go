@@ -134,7 +134,7 @@ func (n *Node) PersistStep() (worked bool, err error) {
 	for _, m := range w.current.afterSync {
 		n.net().Send(m)
 	}
-	n.unpersist.Add(-w.current.clientBytes())
+	n.unpersist.Add(-clientBytes(w.current.entries))
 	n.report(w.current.number, 0, nil)
 	n.poke(n.upkeep)
 	w.current = write{}
@@ -163,12 +163,12 @@ func (n *Node) persist(w *write) error {
 	return err
 }
 
-// clientBytes is what propose counted for the entries of this write.
-func (w *write) clientBytes() int64 {
+// clientBytes is what the commands among entries take in the log.
+func clientBytes(entries []raft.Entry) int64 {
 	var sum int64
-	for _, e := range w.entries {
-		if e.Kind == raft.EntryNormal {
-			sum += int64(len(e.Data)) + logOverheadBytes
+	for i := range entries {
+		if entries[i].Kind == raft.EntryNormal {
+			sum += int64(len(entries[i].Data)) + logOverheadBytes
 		}
 	}
 	return sum

@@ -1,0 +1,16 @@
+package ledger
+
+import "fmt"
+
+// CheckEncoded says why a command that another node encoded must not be proposed: it would not decode when it is applied,
+// or it is none that clients cause. Its error wraps nothing that a caller could act upon.
+func CheckEncoded(data []byte) error {
+	c, err := decodeCommand(data)
+	if err != nil {
+		return err
+	}
+	if c.kind != kindWrite && c.kind != kindSeal {
+		return fmt.Errorf("%w: kind %d is not a client's", errCommand, c.kind)
+	}
+	return nil
+}
