@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 .PHONY: build
 build: ## build scribe-node and scribe into .bin
@@ -30,6 +30,10 @@ test: ## all tests
 .PHONY: race
 race: ## all tests under the race detector
 	$(GO) test -race ./...
+
+.PHONY: e2e
+e2e: ## the end-to-end tests in full: 30 leaders killed, 100,000 operations under faults, 1 GiB to catch up
+	$(GO) test ./e2e -v -timeout 60m -artifacts -kills 30 -operations 100000 -catchup 1024
 
 .PHONY: check
 check: format vet staticcheck race ## what a change must pass: format, vet, staticcheck, floors, race tests
