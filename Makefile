@@ -33,7 +33,8 @@ race: ## all tests under the race detector
 
 .PHONY: e2e
 e2e: ## the end-to-end tests in full: 30 leaders killed, 100,000 operations under faults, 1 GiB to catch up
-	$(GO) test ./e2e -v -timeout 60m -artifacts -kills 30 -operations 100000 -catchup 1024
+	@mkdir -p $(BIN)
+	$(GO) test ./e2e -v -timeout 60m -artifacts -outputdir $(BIN) -kills 30 -operations 100000 -catchup 1024
 
 .PHONY: check
 check: format vet staticcheck race ## what a change must pass: format, vet, staticcheck, floors, race tests
