@@ -38,7 +38,7 @@ var floors = map[string]struct {
 	"client":  {5, []string{"merkle", "tlog"}},
 	"config":  {5, nil},
 
-	"cmd/scribe-node": {6, []string{"config", "httpapi", "ledger", "node", "segfile", "vfs", "wal"}},
+	"cmd/scribe-node": {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "transport", "vfs", "wal"}},
 	"cmd/scribe":      {6, []string{"client", "tlog", "merkle", "vfs"}},
 	"cmd/scribe-demo": {6, []string{"client", "tlog", "merkle"}},
 }

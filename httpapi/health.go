@@ -26,7 +26,10 @@ func healthOf(s node.Status) (status int, body healthJSON) {
 		return http.StatusServiceUnavailable, body
 	case !s.Ready:
 		body.Status, body.Detail = "not_ready", "this node has a leader and has not caught up with it yet"
-		if s.Leader == 0 {
+		switch {
+		case s.Warning != "":
+			body.Detail = s.Warning
+		case s.Leader == 0:
 			body.Detail = "this node knows of no leader"
 		}
 		return http.StatusServiceUnavailable, body

@@ -146,6 +146,9 @@ func classify(err error, write bool) *problem {
 	case errors.Is(err, ledger.ErrClosed):
 		return &problem{status: http.StatusServiceUnavailable, code: codeNotReady, cause: err,
 			detail: "the node is shutting down"}
+	case errors.Is(err, ledger.ErrRebuilding):
+		return &problem{status: http.StatusServiceUnavailable, code: codeNotReady, cause: err,
+			detail: "this node is being rebuilt from the other members; ask one of them"}
 	}
 	return &problem{status: http.StatusInternalServerError, code: codeInternal, cause: err,
 		detail: "an error that should not happen; the log has it under the request id"}

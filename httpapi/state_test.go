@@ -292,6 +292,7 @@ func TestBackendErrors(t *testing.T) {
 		{fmt.Errorf("deep: %w", &node.Unavailable{Reason: node.NoLeader, Detail: "d"}), codeNoLeader, 503, codeNoLeader, 503},
 		{&vfs.CorruptError{File: "/d/w.log", Offset: 5, Reason: "r"}, codeCorrupt, 500, codeCorrupt, 500},
 		{ledger.ErrClosed, codeNotReady, 503, codeNotReady, 503},
+		{fmt.Errorf("deep: %w", ledger.ErrRebuilding), codeNotReady, 503, codeNotReady, 503},
 		{ledger.ErrIdempotencyMismatch, codeIdempotency, 422, codeIdempotency, 422},
 		{fmt.Errorf("surprise"), codeInternal, 500, codeInternal, 500},
 	} {

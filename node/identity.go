@@ -74,6 +74,12 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("data directory %s: %s", e.Dir, e.Reason) }
 
+// HasIdentity says whether a directory belongs to a node already. Such a one ignores Options.Join and Options.Bootstrap.
+func HasIdentity(fsys vfs.FS, dir string) (bool, error) {
+	id, err := readIdentity(fsys, dir)
+	return id != nil, err
+}
+
 // readIdentity returns the identity in dir, or nil when there is none.
 func readIdentity(fsys vfs.FS, dir string) (*identity, error) {
 	name := path.Join(dir, identityName)

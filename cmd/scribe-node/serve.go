@@ -5,164 +5,229 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/scribe-ledger/scribe/config"
 	"github.com/scribe-ledger/scribe/httpapi"
-	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
-	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/vfs"
-	"github.com/scribe-ledger/scribe/wal"
 )
 
-// backend joins the node's writes and barriers with the ledger's reads.
-type backend struct {
-	httpapi.Reader
-	*node.Node
+// process is the life of one scribe-node.
+type process struct {
+	config   config.Config
+	logs     *logging
+	stderr   io.Writer
+	registry *prometheus.Registry
+	signals  <-chan os.Signal
+	addrs    *addresses
+	slot     *slot
+	server   *http.Server
+	served   chan error // what Serve returned
+	member   *member    // nil while there is none
 }
+
+// errStop ends the process by a signal.
+var errStop = errors.New("stopped by a signal")
 
 // serve runs a node until a signal ends it or it fails.
 func serve(c config.Config, stderr io.Writer) error {
-	if len(c.Cluster.Initial) > 1 || c.Cluster.Join != "" {
-		return &config.Error{Source: "configuration", Key: "cluster", Problem: "this version runs one-node ledgers only; " +
-			"leave cluster.initial and cluster.join away"}
-	}
 	logs, err := newLogging(c.Log, stderr)
 	if err != nil {
 		return err
 	}
 	defer logs.Close()
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-
+	p := &process{config: c, logs: logs, stderr: stderr, registry: prometheus.NewRegistry(), slot: newSlot(c.Node.ID),
+		served: make(chan error, 1)}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tuneCollector(c, os.Getenv)
 	// From here on no signal ends the process by itself; one that comes before the node is open waits in the channel.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
+	p.signals = signals
 
-	// The address is taken before the data is opened: a busy port should not cost a recovery.
-	listener, err := net.Listen("tcp", c.Network.ListenAddr)
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s (network.listen_addr): %w", c.Network.ListenAddr, err)
+	if p.addrs, err = listen(c); err != nil {
+		return err
 	}
-	defer listener.Close()
-	n, err := node.Open(nodeOptions(c, listener.Addr().String(), logs.Logger, registry))
+	defer p.addrs.close()
+	join, err := p.prepareJoin()
 	if err != nil {
-		return explain(c, err)
+		return err
 	}
-	api := httpapi.New(httpapi.Options{
-		Backend: backend{n.Ledger(), n}, Logger: logs.Logger, Registerer: registry, Gatherer: registry, Version: version(),
-		MaxKeyBytes: int(c.Limits.MaxKeyBytes), MaxValueBytes: int(c.Limits.MaxValueBytes),
-		MaxBatchOps: c.Limits.MaxBatchOps, MaxBatchBytes: int(c.Limits.MaxBatchBytes),
-		MaxInflightBytes: c.Limits.MaxInflightBytes, MaxHeaderBytes: int(c.Limits.MaxHeaderBytes),
-		BodyTimeout: c.HTTP.BodyTimeout, RequestTimeout: c.HTTP.RequestTimeout, HeaderTimeout: c.HTTP.ReadHeaderTimeout,
-		IdleTimeout: c.HTTP.IdleTimeout,
-	})
-	server := api.Server()
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	logs.Info("serving", "url", "http://"+listener.Addr().String(), "node_id", c.Node.ID, "data_dir", c.Node.DataDir,
-		"version", version())
-	err = wait(c, n, logs, signals, served, func() { banner(stderr, c, listener.Addr().String()) })
-	return errors.Join(err, shutdown(c, server, n, logs.Logger))
+	p.server = httpapi.New(apiOptions(c, p.slot, logs.Logger, p.registry)).Server()
+	go func() { p.served <- p.server.Serve(p.addrs.http) }()
+	err = p.run(join)
+	if errors.Is(err, errStop) {
+		err = nil
+	}
+	return errors.Join(err, p.shutdown())
 }
 
-// wait returns when the process should end: nil for a signal. It calls ready once the node is.
-func wait(c config.Config, n *node.Node, logs *logging, signals <-chan os.Signal, served <-chan error,
-	ready func()) error {
-	becameReady := n.Ready()
+// prepareJoin returns what asks for membership, or nil when none is to be asked for: a directory that has an identity is
+// somebody already.
+func (p *process) prepareJoin() (*joiner, error) {
+	if p.config.Cluster.Join == "" {
+		return nil, nil
+	}
+	has, err := node.HasIdentity(vfs.NewOS(), p.config.Node.DataDir)
+	if has || err != nil {
+		return nil, err
+	}
+	return newJoiner(p.config, p.addrs, p.logs.Logger)
+}
+
+// run joins, opens and watches the node, and opens it anew when it has to be rebuilt. It returns errStop for a signal.
+func (p *process) run(join *joiner) error {
+	opts := nodeOptions(p.config, p.addrs, p.logs.Logger, p.registry)
+	if join != nil {
+		p.slot.empty(&occupant{why: "this node is joining the cluster at " + join.endpoint})
+		err := p.during(func(ctx context.Context) (err error) {
+			opts.Join, err = join.join(ctx)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for first := true; ; first = false {
+		var err error
+		if p.member, err = openMember(opts, p.addrs.raft, p.logs.Logger, p.registry); err != nil {
+			return explain(p.config, err)
+		}
+		if first {
+			p.slot.fill(p.member.Node)
+			p.logs.Info("serving", "url", "http://"+p.addrs.http.Addr().String(), "node_id", p.config.Node.ID,
+				"data_dir", p.config.Node.DataDir, "raft_addr", p.addrs.tellRaft, "version", version())
+		}
+		err = p.watch(first)
+		if err == nil || !p.member.WantsRebuild() {
+			return err
+		}
+		if err := p.takeOut(err); err != nil {
+			return err
+		}
+	}
+}
+
+// watch returns when the node's work ends: errStop for a signal, or why it failed. It tells when the node is ready; one
+// that is not the first of the process serves from then on.
+func (p *process) watch(first bool) error {
+	if !first {
+		p.slot.empty(&occupant{why: "this node is being rebuilt from the other members", failed: true, rebuilt: p.member.Node})
+	}
+	ready := p.member.Ready()
 	for {
 		select {
-		case <-becameReady:
-			becameReady = nil
-			ready()
-		case s := <-signals:
-			if s == syscall.SIGHUP {
-				logs.reload(c)
+		case <-ready:
+			ready = nil
+			if first {
+				banner(p.stderr, p.config, p.addrs.http.Addr().String())
 				continue
 			}
-			logs.Info("stopping", "signal", s.String())
-			return nil
-		case <-n.Failed():
-			return n.Err()
-		case err := <-served:
+			p.slot.fill(p.member.Node)
+			p.logs.Info("rebuilt: serving again")
+		case s := <-p.signals:
+			if err := p.signalled(s); err != nil {
+				return err
+			}
+		case <-p.member.Failed():
+			return p.member.Err()
+		case err := <-p.served:
 			return fmt.Errorf("the HTTP server stopped: %w", err)
 		}
 	}
 }
 
-// shutdown ends requests first, then the node.
-func shutdown(c config.Config, server *http.Server, n *node.Node, logger *slog.Logger) error {
-	ctx, cancel := context.WithTimeout(context.Background(), c.HTTP.ShutdownTimeout)
-	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
-		logger.Warn("requests in flight were cut off", "error", err)
-		server.Close()
+// takeOut closes a node that has failed and is to be opened again, in which it is rebuilt.
+func (p *process) takeOut(why error) error {
+	p.logs.Error("this node is taken out and rebuilt from the other members", "reason", why)
+	p.slot.empty(&occupant{why: why.Error(), failed: true})
+	m := p.member
+	p.member = nil
+	if err := m.close(); err != nil {
+		p.logs.Warn("closing what failed", "error", err)
 	}
-	if err := n.Close(); err != nil {
-		return fmt.Errorf("close the data directory: %w", err)
-	}
-	logger.Info("stopped")
-	return nil
+	return p.addrs.relistenRaft()
 }
 
-func nodeOptions(c config.Config, httpAddr string, logger *slog.Logger, registry prometheus.Registerer) node.Options {
-	opts := node.Options{
-		FS: vfs.NewOS(), Dir: c.Node.DataDir, NodeID: c.Node.ID, RaftAddr: c.Network.RaftAddr, HTTPAddr: httpAddr,
-		Heartbeat: c.Raft.Heartbeat, ElectionTicks: int((c.Raft.ElectionMin + c.Raft.Heartbeat - 1) / c.Raft.Heartbeat),
-		WAL: wal.Options{FileBytes: c.Storage.WALFileBytes, Method: wal.ByPwrite},
-		Ledger: ledger.Options{SealBytes: c.Storage.SealBytes, SealAge: c.Storage.SealAge,
-			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes)},
-		Logger: logger, Registerer: registry,
-	}
-	for _, p := range c.Cluster.Initial {
-		opts.Initial = append(opts.Initial, node.Founder{NodeID: p.ID, RaftAddr: p.RaftAddr})
-		if p.ID == c.Node.ID {
-			opts.RaftAddr = p.RaftAddr // the address that the members know it by
+// during does work that may take long, while signals are heard. A signal that ends the process ends the work first.
+func (p *process) during(work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	done := make(chan error, 1)
+	go func() { done <- work(ctx) }()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case s := <-p.signals:
+			if err := p.signalled(s); err != nil {
+				cancel(err)
+				return errors.Join(err, <-done)
+			}
+		case err := <-p.served:
+			cancel(err)
+			<-done
+			return fmt.Errorf("the HTTP server stopped: %w", err)
 		}
 	}
-	if c.Storage.SealAge == 0 {
-		opts.Ledger.SealAge = -1
-	}
-	if c.Storage.WALAppend == "stores" {
-		opts.WAL.Method = wal.ByStores
-	}
-	switch c.Storage.Compression {
-	case "none":
-		opts.Ledger.Compression = segfile.NoCompression
-	case "s2":
-		opts.Ledger.Compression = segfile.S2
-	case "zstd":
-		opts.Ledger.Compression = segfile.Zstd
-	}
-	return opts
 }
 
-// explain says what to do about an error of the start, in one line.
-func explain(c config.Config, err error) error {
-	var refused *node.RefusedError
-	var corrupt *vfs.CorruptError
-	switch {
-	case errors.Is(err, vfs.ErrLocked):
-		return fmt.Errorf("data directory %s is in use: %w; stop that process, or use another --data-dir", c.Node.DataDir, err)
-	case errors.As(err, &refused):
-		return err
-	case errors.As(err, &corrupt):
-		return fmt.Errorf("refusing to start on damaged data: %w", err)
-	case vfs.IsNoSpace(err):
-		return fmt.Errorf("the disk of data directory %s is full: %w; free space and start again", c.Node.DataDir, err)
+// signalled handles a signal: a reload, or errStop.
+func (p *process) signalled(s os.Signal) error {
+	if s == syscall.SIGHUP {
+		p.logs.reload(p.config)
+		return nil
 	}
-	return fmt.Errorf("cannot open data directory %s: %w", c.Node.DataDir, err)
+	p.logs.Info("stopping", "signal", s.String())
+	return errStop
+}
+
+// oneSignal is how long signals count as one: some senders signal both a process and its group.
+const oneSignal = time.Second
+
+// shutdown hands the leadership over, ends the requests, then the node. A second signal ends the waits.
+func (p *process) shutdown() error {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.HTTP.ShutdownTimeout)
+	defer cancel()
+	began := time.Now()
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		for {
+			select {
+			case s := <-p.signals:
+				if s != syscall.SIGHUP && time.Since(began) > oneSignal {
+					p.logs.Warn("stopping at once", "signal", s.String())
+					cancel()
+				}
+			case <-over:
+				return
+			}
+		}
+	}()
+	if p.member != nil {
+		p.member.Retire(ctx)
+	}
+	if err := p.server.Shutdown(ctx); err != nil {
+		p.logs.Warn("requests in flight were cut off", "error", err)
+		p.server.Close()
+	}
+	if p.member != nil {
+		if err := p.member.close(); err != nil {
+			return fmt.Errorf("close the data directory: %w", err)
+		}
+	}
+	p.logs.Info("stopped")
+	return nil
 }
 
 // banner tells a person at a terminal where things are and what to try.
