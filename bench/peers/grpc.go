@@ -176,7 +176,13 @@ func (g *grpc) frame(kind http2.FrameType, flags http2.Flags, id uint32, payload
 		if id == 0 && len(payload) == 4 {
 			g.window += int(binary.BigEndian.Uint32(payload))
 		}
-	case http2.FrameRSTStream, http2.FrameGoAway, http2.FrameContinuation, http2.FramePushPromise:
+	case http2.FrameRSTStream:
+		// After its answer a server may reset a stream whose end it had not yet noticed (RFC 9113 §8.1).
+		if s, ok := g.streams[id]; ok {
+			delete(g.streams, id)
+			done(s.slot, fmt.Sprintf("the stream was reset: %x", payload))
+		}
+	case http2.FrameGoAway, http2.FrameContinuation, http2.FramePushPromise:
 		return out, fmt.Errorf("%v: %.200q", kind, payload)
 	}
 	return out, nil
