@@ -42,12 +42,14 @@ func (p *peer) heard(addr string) {
 	}
 }
 
-// addPeer starts the streams of a peer. The caller holds t.mu, and t is not closed.
-func (t *Transport) addPeer(id uint64) *peer {
+// addPeer starts the streams of a peer that is to be dialled at one of two addresses: where SetPeers says it listens, or
+// where it says so itself. The caller holds t.mu, and t is not closed.
+func (t *Transport) addPeer(id uint64, addr, said string) *peer {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &peer{id: id, stop: stop}
 	for i, c := range classes {
 		s := newStream(t, id, c)
+		s.addr, s.said = addr, said
 		p.streams[i] = s
 		t.wg.Go(func() { s.run(ctx) })
 	}
@@ -95,10 +97,11 @@ func (t *Transport) arrive(id uint64, addr string) (*peer, error) {
 		if n := t.unlisted(); n >= maxUnlisted {
 			return nil, refuse(refusedFull, "%d nodes that are not members are connected to node %d", n, t.o.ID)
 		}
-		p = t.addPeer(id)
+		p = t.addPeer(id, "", addr)
+	} else {
+		p.heard(addr)
 	}
 	p.inbound++
-	p.heard(addr)
 	return p, nil
 }
 

@@ -110,9 +110,10 @@ func TestRefusals(t *testing.T) {
 			if n := log2.count("refused a peer", "peer=1", tc.says); n != 1 {
 				t.Errorf("%d lines on the side that refused:\n%s", n, log2.buf.String())
 			}
-			if st := a.Peers()[0]; st.Connected || !strings.Contains(st.LastError, "refused us") {
-				t.Errorf("status %+v", st)
-			}
+			eventually(t, "the status tells it", func() bool {
+				st := a.Peers()[0]
+				return !st.Connected && strings.Contains(st.LastError, "refused us")
+			})
 			if len(a.inbox)+len(b.inbox) > 0 {
 				t.Error("something was delivered")
 			}

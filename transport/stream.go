@@ -74,6 +74,7 @@ func (s *stream) setAddr(addr string) {
 	s.mu.Lock()
 	changed := s.addr != addr
 	s.addr = addr
+	s.useSaid = s.useSaid && !changed
 	s.mu.Unlock()
 	if changed {
 		s.wake()

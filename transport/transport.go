@@ -89,7 +89,7 @@ func (t *Transport) SetPeers(members []raft.Member) {
 		}
 		p := t.table()[m.ID]
 		if p == nil {
-			p = t.addPeer(m.ID)
+			p = t.addPeer(m.ID, m.RaftAddr, "")
 		}
 		p.listed = true
 		p.setAddr(m.RaftAddr)

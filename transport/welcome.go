@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"time"
 )
 
 // secure does the TLS handshake, when there is to be one.
@@ -69,6 +70,9 @@ func (t *Transport) answer(h hello, verdict refusal, reason string) answer {
 	}
 }
 
+// linger is how long a refused node has to read why.
+const linger = 250 * time.Millisecond
+
 // refuse tells the other side why, if it can read that, and waits until it has: closing with bytes unread would take
 // the answer away from it.
 func (in *inbound) refuse(conn net.Conn, h hello, no *refusedError) {
@@ -79,8 +83,11 @@ func (in *inbound) refuse(conn net.Conn, h hello, no *refusedError) {
 	if _, err := conn.Write(a.append(nil, h.nonce)); err != nil {
 		return // it will find out by itself
 	}
+	if err := in.conn.SetReadDeadline(time.Now().Add(linger)); err != nil {
+		return
+	}
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_, _ = io.CopyN(io.Discard, conn, maxHello) // until it closes, or the handshake's deadline
+		_, _ = io.CopyN(io.Discard, conn, maxHello) // ends when it closes, at the latest after linger
 	}
 }
 
