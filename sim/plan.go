@@ -1,0 +1,125 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Class is a class of faults. A seed switches each on or off.
+type Class uint8
+
+// The classes. The first ones strike single messages and writes, the others strike every now and then.
+const (
+	Loss      Class = iota // a message is lost
+	Duplicate              // a message arrives twice
+	Reorder                // a message is overtaken by later ones
+	Delay                  // a message is long under way, perhaps seconds
+	Cut                    // a message is lost at a partition
+	SlowSync               // a write to the log takes long
+	LateApply              // applying falls behind
+	Partition              // some nodes are cut off from the others, in both directions or in one, for good or flapping
+	SlowLink               // all messages of a link take long
+	Pause                  // a node takes no step for a while, and then all at once
+	Crash                  // a node's power is cut, and with it what was not synced
+	Restart                // a node's process ends and starts again, nothing is lost
+	SyncError              // a sync fails: the node ends, and its disk keeps what it likes
+	FullDisk               // a disk is full for a while
+	Rot                    // a bit of a segment file flips at rest
+	Wipe                   // a node's disk is replaced by an empty one
+	ClockJump              // a node's clock jumps
+	Members                // the operator adds, promotes, removes or replaces a member
+	Transfer               // the operator moves the leadership
+	classes
+)
+
+// String names the class in the report.
+func (c Class) String() string {
+	return [...]string{"lost", "duplicated", "reordered", "delayed", "cut off", "slow syncs", "late applies", "partitions",
+		"slow links", "pauses", "crashes", "restarts", "sync errors", "full disks", "bits rotted", "wipes", "clock jumps",
+		"member changes", "transfers"}[min(c, classes-1)]
+}
+
+// Plan is what a seed draws before the first step: which faults strike and how often, how large the cluster is, and how
+// small its files are.
+type Plan struct {
+	Nodes int // founders
+	// Rate is, for the classes up to LateApply, the probability for a message or a write; for the others the mean number
+	// of strikes in a simulated second. 0: the class is off.
+	Rate [classes]float64
+
+	Clients   int
+	Think     time.Duration // mean pause of a client between two operations
+	Keys      int           // that clients write to at a time
+	LargeSize int           // bytes of the values that fill log files and segments quickly
+	LogBytes  int64         // of a log file
+	SealBytes int64
+	KeepLog   int64 // bytes of the flushed log kept for members that lag
+	Latency   time.Duration
+	SyncTime  time.Duration
+	ApplyTime time.Duration
+	Skew      float64 // clocks run faster or slower by up to this part
+}
+
+// drawPlan draws the plan of a seed.
+func drawPlan(r *rand.Rand) Plan {
+	p := Plan{
+		Nodes:     pick(r, 3, 3, 3, 3, 5, 5, 3, 1),
+		Clients:   4 + r.IntN(6),
+		Think:     pickMillis(r, 60, 100, 160),
+		Keys:      2 + r.IntN(8),
+		LargeSize: pick(r, 1<<10, 3<<10, 6<<10),
+		LogBytes:  pick(r, int64(8<<10), 16<<10, 64<<10),
+		SealBytes: pick(r, int64(8<<10), 24<<10, 64<<10),
+		KeepLog:   pick(r, int64(-1), 16<<10, 64<<10, 1<<20),
+		Latency:   pickMicros(r, 100, 500, 2000),
+		SyncTime:  pickMicros(r, 100, 500, 3000),
+		ApplyTime: pickMicros(r, 20, 100),
+		Skew:      pick(r, 0, 0.001, 0.05),
+	}
+	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
+	total := 0.25 + 0.3*r.Float64()
+	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}
+	sum := share[0] + share[1] + share[2] + share[3]
+	for i, s := range share {
+		p.Rate[i] = total * s / sum
+	}
+	often := func(c Class, probability, most float64) {
+		if r.Float64() < probability {
+			p.Rate[c] = most * (0.1 + 0.9*r.Float64())
+		}
+	}
+	often(SlowSync, 0.7, 0.2)
+	often(LateApply, 0.5, 0.1)
+	often(Partition, 0.6, 0.15)
+	often(SlowLink, 0.4, 0.1)
+	often(Pause, 0.5, 0.1)
+	often(Crash, 0.7, 0.15)
+	often(Restart, 0.4, 0.1)
+	often(SyncError, 0.4, 0.03)
+	often(FullDisk, 0.3, 0.05)
+	often(Rot, 0.3, 0.05)
+	often(Wipe, 0.3, 0.03)
+	often(ClockJump, 0.4, 0.1)
+	often(Members, 0.5, 0.1)
+	often(Transfer, 0.5, 0.1)
+	if p.Nodes == 1 {
+		// What only the others could make good is left out, and so is growing: half of these seeds stay alone.
+		for _, c := range []Class{Rot, Wipe} {
+			p.Rate[c] = 0
+		}
+		if r.IntN(2) == 0 {
+			p.Rate[Members] = 0
+		}
+	}
+	return p
+}
+
+func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
+
+func pickMillis(r *rand.Rand, of ...int) time.Duration {
+	return time.Duration(pick(r, of...)) * time.Millisecond
+}
+
+func pickMicros(r *rand.Rand, of ...int) time.Duration {
+	return time.Duration(pick(r, of...)) * time.Microsecond
+}

@@ -1,0 +1,76 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Stats count what happened in a run, or in several.
+type Stats struct {
+	Simulated  time.Duration
+	Events     uint64
+	Frames     uint64 // messages, requests and bulk sent
+	Faults     [classes]uint64
+	Operations [opUncertain + 1]uint64 // by how they ended
+	Unknown    uint64                  // attempts that ended without an answer
+	Refused    uint64                  // attempts that were refused for certain
+	Elections  uint64                  // nodes that became leader
+	Terms      uint64                  // in which somebody led
+	Entries    uint64                  // raft entries applied
+	Starts     uint64                  // of processes
+	Failures   uint64                  // processes that ended because of a fault that was injected
+	Installs   uint64                  // snapshots installed by running nodes
+	Segments   uint64                  // recorded in the end
+	Checked    uint64                  // operations that porcupine looked at
+}
+
+// Add adds what another run counted.
+func (s *Stats) Add(o Stats) {
+	s.Simulated += o.Simulated
+	for i := range s.Faults {
+		s.Faults[i] += o.Faults[i]
+	}
+	for i := range s.Operations {
+		s.Operations[i] += o.Operations[i]
+	}
+	for _, x := range [...]struct {
+		to  *uint64
+		add uint64
+	}{
+		{&s.Events, o.Events}, {&s.Frames, o.Frames}, {&s.Unknown, o.Unknown}, {&s.Refused, o.Refused},
+		{&s.Elections, o.Elections}, {&s.Terms, o.Terms}, {&s.Entries, o.Entries}, {&s.Starts, o.Starts},
+		{&s.Failures, o.Failures}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Checked, o.Checked},
+	} {
+		*x.to += x.add
+	}
+}
+
+// TotalFaults is the number of injected faults of all classes.
+func (s *Stats) TotalFaults() (n uint64) {
+	for _, f := range s.Faults {
+		n += f
+	}
+	return n
+}
+
+// String is a report of several lines.
+func (s *Stats) String() string {
+	var b strings.Builder
+	seconds := max(s.Simulated.Seconds(), 1e-9)
+	fmt.Fprintf(&b, "%.0f simulated seconds, %d events, %d frames\n", seconds, s.Events, s.Frames)
+	fmt.Fprintf(&b, "%d faults, %.0f a second:", s.TotalFaults(), float64(s.TotalFaults())/seconds)
+	for c := range classes {
+		if s.Faults[c] > 0 {
+			fmt.Fprintf(&b, " %d %s,", s.Faults[c], c)
+		}
+	}
+	ops := s.Operations
+	fmt.Fprintf(&b, "\n%d operations answered, %d on a condition that did not hold, %d refused, %d of unknown outcome; %d "+
+		"attempts refused, %d without an answer\n", ops[opDone], ops[opNotMet], ops[opNotDone], ops[opUncertain], s.Refused,
+		s.Unknown)
+	fmt.Fprintf(&b, "%d elections, %d terms with a leader, %d entries, %d starts, %d of them after a failure, %d snapshots "+
+		"installed, %d segments, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
+		s.Failures, s.Installs, s.Segments, s.Checked)
+	return b.String()
+}
