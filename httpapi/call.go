@@ -241,25 +241,31 @@ func (c *call) barrier(q *query) error {
 	if err != nil {
 		return err
 	}
-	if want.stale {
-		if !want.bounded || c.api.backend.Status().Role == "leader" {
-			// Taken before the read, so the state that is read is at least this far.
-			if next := c.api.backend.NextSeq(); next > 0 {
-				c.head.addUint("X-Scribe-Applied", next-1)
-			}
-			return nil
-		}
-		// A node that does not lead cannot tell how old its state is, but it can ask, and then it is not old at all.
+	if want.stale && !want.bounded {
+		return c.applied()
 	}
+	// No node can tell how old its state is: one that leads may have been paused, and be followed by another leader. But
+	// it can ask, and then its state is not old at all.
 	wait := c.patience()
 	defer wait.end()
 	if err := c.api.backend.Barrier(wait); err != nil {
 		return err
 	}
 	if want.stale {
-		if next := c.api.backend.NextSeq(); next > 0 {
-			c.head.addUint("X-Scribe-Applied", next-1)
-		}
+		return c.applied()
 	}
+	return nil
+}
+
+// applied tells how far the state is that a stale read is about to see. It is called before the read, so what is read is
+// at least that far.
+func (c *call) applied() error {
+	next := c.api.backend.NextSeq()
+	if next == 0 {
+		// An empty ledger, or none at all: any read of one that is not there is an error.
+		_, err := c.api.backend.Exists([]byte{0})
+		return err
+	}
+	c.head.addUint("X-Scribe-Applied", next-1)
 	return nil
 }

@@ -64,9 +64,11 @@ func serve(c config.Config, stderr io.Writer) error {
 	}
 	p.server = httpapi.New(apiOptions(c, p.slot, logs.Logger, p.registry)).Server()
 	go func() { p.served <- p.server.Serve(p.addrs.http) }()
-	err = p.run(join)
-	if errors.Is(err, errStop) {
+	if err = p.run(join); errors.Is(err, errStop) {
 		err = nil
+	}
+	if err != nil {
+		p.slot.empty(&occupant{why: err.Error(), failed: true}) // what failed answers nothing more, if it should be asked
 	}
 	return errors.Join(err, p.shutdown())
 }
