@@ -49,6 +49,7 @@ func (w *World) strike(c Class) {
 		if w.rand.IntN(8) == 0 { // the others too: what was acknowledged is on their disks alone
 			for _, x := range w.nodes {
 				if x.node != nil {
+					w.fault(Crash)
 					x.crash(keep)
 					w.at(w.downtime(), evStart, x, 0)
 				}
@@ -123,7 +124,6 @@ func (w *World) later(after time.Duration, do func()) {
 
 // partition cuts some nodes off from the others: in both directions or in one, once or again and again.
 func (w *World) partition(r *replica) {
-	w.fault(Partition)
 	var side [maxReplicas]bool
 	switch w.rand.IntN(3) {
 	case 0: // one node
@@ -133,6 +133,10 @@ func (w *World) partition(r *replica) {
 			side[i] = w.rand.IntN(2) == 0
 		}
 	}
+	if !w.divides(side) {
+		return
+	}
+	w.fault(Partition)
 	oneWay := w.rand.IntN(3) == 0
 	lasts := w.about(pickMillis(w.rand, 500, 3000, 8000))
 	flaps := w.rand.IntN(3) == 0
@@ -153,6 +157,19 @@ func (w *World) partition(r *replica) {
 		}
 	}
 	w.later(w.about(300*time.Millisecond), func() { flap(false) })
+}
+
+// divides says whether machines in use stand on both sides.
+func (w *World) divides(side [maxReplicas]bool) bool {
+	var found [2]bool
+	for i, r := range w.nodes {
+		if r.id != 0 && side[i] {
+			found[0] = true
+		} else if r.id != 0 {
+			found[1] = true
+		}
+	}
+	return found[0] && found[1]
 }
 
 // cut cuts, or mends, the links from one side to the other. Partitions may overlap; the first to end mends what it cut.
