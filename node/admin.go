@@ -2,11 +2,9 @@ package node
 
 import (
 	"context"
-	"time"
-)
 
-// maxChanges bounds the changes of the cluster that wait on one node.
-const maxChanges = 64
+	"github.com/scribe-ledger/scribe/raft"
+)
 
 // JoinRequest names the node that is to become a member.
 type JoinRequest struct {
@@ -47,53 +45,72 @@ func (e *MemberError) Error() string { return e.Reason }
 // committed, on any node. A member that is there already with the same addresses is no error. Errors: *MemberError and
 // *Unavailable.
 func (n *Node) Join(ctx context.Context, r JoinRequest) (JoinResult, error) {
-	err := n.change(ctx, &change{op: changeJoin, id: r.NodeID, raftAddr: r.RaftAddr, httpAddr: r.HTTPAddr, learner: r.Learner})
-	if err != nil {
+	c := newChange(changeJoin, r.NodeID)
+	c.raftAddr, c.httpAddr, c.learner = r.RaftAddr, r.HTTPAddr, r.Learner
+	if err := n.change(ctx, c); err != nil {
 		return JoinResult{}, err
 	}
-	return JoinResult{ClusterID: n.identity.ClusterID, Members: n.Status().Members}, nil
+	out := JoinResult{ClusterID: n.identity.ClusterID}
+	for _, m := range c.members.Members {
+		out.Members = append(out.Members, memberOf(m))
+	}
+	return out, nil
 }
 
 // Leave removes a member, the leader too. It answers when that is committed, on any node. Removing one that is no member
 // is no error. Errors: *MemberError and *Unavailable.
 func (n *Node) Leave(ctx context.Context, id uint64) error {
-	return n.change(ctx, &change{op: changeLeave, id: id})
+	return n.change(ctx, newChange(changeLeave, id))
 }
 
-// Promote makes a learner a voter, at once if it has caught up. It answers when that is committed, on any node. Promoting
-// a voter is no error. Errors: *MemberError and *Unavailable.
+// Promote makes a learner a voter, if it has caught up. It answers when that is committed, on any node. Promoting a voter
+// is no error. Errors: *MemberError and *Unavailable.
 func (n *Node) Promote(ctx context.Context, id uint64) error {
-	return n.change(ctx, &change{op: changePromote, id: id})
+	return n.change(ctx, newChange(changePromote, id))
 }
 
 // Transfer makes a voter the leader; 0 picks the one that has caught up most. It answers when it leads, on any node.
 // Errors: *MemberError and *Unavailable.
 func (n *Node) Transfer(ctx context.Context, id uint64) error {
-	return n.change(ctx, &change{op: changeTransfer, id: id})
+	return n.change(ctx, newChange(changeTransfer, id))
 }
 
-// changeOp is a kind of change; it stands in request frames.
-type changeOp uint8
-
-const (
-	changeJoin     changeOp = 1
-	changeLeave    changeOp = 2
-	changePromote  changeOp = 3
-	changeTransfer changeOp = 4
-)
-
-// change is one change of the cluster that somebody waits for.
-type change struct {
-	op       changeOp
-	id       uint64
-	raftAddr string
-	httpAddr string
-	learner  bool
-	deadline time.Time
-	done     chan error // capacity 1
-}
-
+// change hands a change to the raft loop and waits for its outcome.
 func (n *Node) change(ctx context.Context, c *change) error {
-	_, _ = ctx, c
-	return &Unavailable{Reason: NotReady, Detail: "this version runs one-node clusters only"}
+	if at, ok := ctx.Deadline(); ok {
+		c.deadline = at.UnixNano()
+	}
+	if n.Err() == nil {
+		n.awaitReady(ctx)
+	}
+	if err := n.beginChange(c); err != nil {
+		return err
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return &Unavailable{Reason: OutcomeUnknown, Detail: "the change of the cluster was not confirmed in time"}
+	case <-n.ended:
+		return &Unavailable{Reason: OutcomeUnknown, Detail: "the node ended before the change of the cluster was confirmed"}
+	}
+}
+
+// beginChange hands a change to the raft loop, if it makes sense and there is room. Errors: *MemberError, *Unavailable.
+func (n *Node) beginChange(c *change) error {
+	switch {
+	case c.id == 0 && c.op != changeTransfer:
+		return &MemberError{MemberInvalid, "the node id is missing"}
+	case c.op == changeJoin && c.raftAddr == "":
+		return &MemberError{MemberInvalid, "the raft address is missing"}
+	case len(c.raftAddr) > raft.MaxAddrBytes || len(c.httpAddr) > raft.MaxAddrBytes:
+		return &MemberError{MemberInvalid, "an address is too long"}
+	case n.Err() != nil:
+		return &Unavailable{Reason: NotReady, Detail: "this node has failed and changes nothing"}
+	}
+	if !n.inbox.addChange(c) {
+		return &Unavailable{Reason: Overloaded, Detail: "too many changes of the cluster wait already"}
+	}
+	n.poke(n.wake)
+	return nil
 }

@@ -86,6 +86,8 @@ func (n *Node) apply(entries []raft.Entry) error {
 			if result, err = n.ledger.Apply(e.Index, e.Term, e.Data); err != nil {
 				return err
 			}
+		case raft.EntryMembers:
+			n.ledger.SetMembers(e.Data)
 		case raft.EntryNoop:
 		default:
 			return fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)

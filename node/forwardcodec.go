@@ -191,16 +191,20 @@ func (a *answer) take(r *reader) {
 	case codeMismatch:
 		a.outcome.result.Err = ledger.ErrIdempotencyMismatch
 	case codeUnavailable:
-		u := &Unavailable{Reason: Reason(r.text(maxReasonBytes)), Detail: r.text(maxDetailBytes)}
-		switch u.Reason {
-		case Overloaded, NoLeader, NotReady, OutcomeUnknown, DiskFull:
-		default: // of a later version: nothing is promised
-			u = &Unavailable{Reason: OutcomeUnknown, Detail: fmt.Sprintf("%s: %s", u.Reason, u.Detail)}
-		}
-		a.outcome.err = u
+		a.outcome.err = takeUnavailable(r)
 	case codeElsewhere:
 		a.outcome.err = errElsewhere
 	default:
 		r.bad = true
 	}
+}
+
+// takeUnavailable takes a reason and a detail.
+func takeUnavailable(r *reader) *Unavailable {
+	u := &Unavailable{Reason: Reason(r.text(maxReasonBytes)), Detail: r.text(maxDetailBytes)}
+	switch u.Reason {
+	case Overloaded, NoLeader, NotReady, OutcomeUnknown, DiskFull:
+		return u
+	}
+	return &Unavailable{Reason: OutcomeUnknown, Detail: fmt.Sprintf("%s: %s", u.Reason, u.Detail)} // of a later version
 }

@@ -1,46 +1,107 @@
 package node
 
 import (
+	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/wal"
 )
 
-// found makes this the only member of a new cluster with a random id. The log is made first, then IDENTITY, which is
-// what says that a directory is in use. A first start that was cut short between the two left a log that was never
-// used; its owner is the one to go on with.
+// found makes a new directory what Options say. The log is made first, then IDENTITY, which is what says that a directory
+// is in use. A first start that was cut short between the two left a log that was never used; its owner is the one to go
+// on with.
 func (n *Node) found() (*identity, error) {
-	opts := n.opts
-	owner := wal.Owner{Node: opts.NodeID}
-	binary.BigEndian.PutUint64(owner.Cluster[:8], n.draw.Uint64())
-	binary.BigEndian.PutUint64(owner.Cluster[8:], n.draw.Uint64())
-	err := n.openLogAs(owner, true)
+	id, err := n.newIdentity()
+	if err != nil {
+		return nil, err
+	}
+	owner, err := id.owner()
+	if err != nil {
+		return nil, err
+	}
+	err = n.openLogAs(owner, true)
 	var foreign *wal.OwnerError
 	if errors.As(err, &foreign) {
-		return nil, &RefusedError{Dir: opts.Dir, Reason: fmt.Sprintf("it holds a log, that of %s, but no %s file; restore "+
+		return nil, &RefusedError{Dir: n.opts.Dir, Reason: fmt.Sprintf("it holds a log, that of %s, but no %s file; restore "+
 			"that file, or use an empty directory", foreign.Has, identityName)}
 	}
 	if err != nil {
 		return nil, err
 	}
-	if owner = n.log.Owner(); owner.Node != opts.NodeID {
-		return nil, &RefusedError{Dir: opts.Dir, Reason: fmt.Sprintf("it was made for node %d, and this is node %d; use "+
-			"another directory, or node id %d", owner.Node, opts.NodeID, owner.Node)}
+	switch had := n.log.Owner(); {
+	case had.Node != owner.Node:
+		return nil, &RefusedError{Dir: n.opts.Dir, Reason: fmt.Sprintf("it was made for node %d, and this is node %d; use "+
+			"another directory, or node id %d", had.Node, owner.Node, had.Node)}
+	case had.Cluster != owner.Cluster && !n.foundsAlone():
+		return nil, &RefusedError{Dir: n.opts.Dir, Reason: fmt.Sprintf("a start that was cut short has begun it for cluster "+
+			"%s, and this node belongs to cluster %s; use an empty directory", had.Cluster, owner.Cluster)}
+	default:
+		id.ClusterID = had.Cluster.String()
 	}
 	if err := n.foundLog(); err != nil {
 		return nil, err
 	}
-	id := &identity{Format: identityFormat, NodeID: owner.Node, ClusterID: owner.Cluster.String(),
-		Instance: drawInstance(n.draw), Founding: []foundingNode{{NodeID: owner.Node, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr}}}
-	if err := id.write(opts.FS, opts.Dir); err != nil {
+	if err := id.write(n.opts.FS, n.opts.Dir); err != nil {
 		return nil, fmt.Errorf("write identity: %w", err)
 	}
 	return id, nil
+}
+
+// foundsAlone says whether a new directory becomes the only founder of a cluster, whose id is drawn at random.
+func (n *Node) foundsAlone() bool { return n.opts.Join == nil && len(n.opts.Initial) <= 1 }
+
+// newIdentity is that of a new directory: a joining node's, one of several founders', or the only founder's.
+func (n *Node) newIdentity() (*identity, error) {
+	opts := &n.opts
+	id := &identity{Format: identityFormat, NodeID: opts.NodeID, Instance: drawInstance(n.draw), Founding: []foundingNode{}}
+	switch {
+	case opts.Join != nil:
+		cluster, err := raft.ParseClusterID(opts.Join.ClusterID)
+		if err != nil {
+			return nil, err
+		}
+		id.ClusterID = cluster.String()
+		for _, m := range opts.Join.Members {
+			if m.NodeID != opts.NodeID {
+				id.Contacts = append(id.Contacts, foundingNode{NodeID: m.NodeID, RaftAddr: m.RaftAddr})
+			}
+		}
+	case len(opts.Initial) > 1:
+		if !slices.ContainsFunc(opts.Initial, func(f Founder) bool { return f.NodeID == opts.NodeID }) {
+			return nil, &RefusedError{Dir: opts.Dir, Reason: fmt.Sprintf("node %d is not among the founders %s", opts.NodeID,
+				listOf(opts.Initial))}
+		}
+		id.ClusterID = clusterOf(opts.Initial).String()
+		for _, f := range sorted(opts.Initial) {
+			// The same on every founder: what only one of them knows, the leader adds when it introduces itself.
+			id.Founding = append(id.Founding, foundingNode{NodeID: f.NodeID, RaftAddr: f.RaftAddr})
+		}
+	default:
+		var cluster raft.ClusterID
+		binary.BigEndian.PutUint64(cluster[:8], n.draw.Uint64())
+		binary.BigEndian.PutUint64(cluster[8:], n.draw.Uint64())
+		id.ClusterID = cluster.String()
+		id.Founding = append(id.Founding, foundingNode{NodeID: opts.NodeID, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr})
+	}
+	return id, nil
+}
+
+// clusterOf is the id of the cluster that several founders make: the same on each of them, from the list that each has.
+func clusterOf(founders []Founder) raft.ClusterID {
+	sum := sha256.Sum256([]byte("scribe cluster\n" + listOf(sorted(founders))))
+	return raft.ClusterID(sum[:16])
+}
+
+func sorted(founders []Founder) []Founder {
+	return slices.SortedFunc(slices.Values(founders), func(a, b Founder) int { return cmp.Compare(a.NodeID, b.NodeID) })
 }
 
 // foundLog makes sure that a new log has its first file, which the log opens without when the disk is full. An identity

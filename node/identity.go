@@ -123,7 +123,12 @@ func checkIdentity(id *identity, opts Options, names []string) error {
 		return refuse("it belongs to node %d, and this is node %d; use another directory, or node id %d", id.NodeID,
 			opts.NodeID, id.NodeID)
 	}
-	if founded := id.founders(); len(opts.Initial) > 0 && !slices.Equal(opts.Initial, founded) {
+	switch founded := id.founders(); {
+	case len(opts.Initial) == 0 || slices.Equal(sorted(opts.Initial), founded):
+	case len(founded) == 0:
+		return refuse("it belongs to a node that joined its cluster, %s, and the configuration says that %s found one; use "+
+			"another directory, or leave the list away", id.ClusterID, listOf(opts.Initial))
+	default:
 		return refuse("its cluster was founded by %s, and the configuration says %s; use another directory, or the list it "+
 			"was founded with", listOf(founded), listOf(opts.Initial))
 	}

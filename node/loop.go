@@ -37,6 +37,7 @@ func (n *Node) poke(c chan struct{}) {
 // ledgerChanged is the ledger's notification: there may be something to propose, and entries that the log
 // need not keep.
 func (n *Node) ledgerChanged() {
+	n.roots.due.Store(true)
 	n.poke(n.wake)
 }
 
@@ -80,6 +81,9 @@ func (n *Node) Tick() error {
 		n.leaderAt = n.ticks
 	}
 	n.publishStatus()
+	n.introduce()
+	n.tickChanges()
+	n.roots.due.Store(true)
 	now := n.opts.Now().UnixNano()
 	n.waiters.expire(now)
 	n.expireForwards(now)

@@ -82,6 +82,55 @@ func (p *Pending) poll() {
 	}
 }
 
+// PendingChange is a change of the cluster that was begun and whose outcome is asked for later.
+type PendingChange struct {
+	c    *change
+	done bool
+	err  error
+}
+
+// BeginJoin is Join without the wait, for the owner of a node in manual mode. A zero deadline is the default one.
+func (n *Node) BeginJoin(r JoinRequest, deadline time.Time) *PendingChange {
+	c := newChange(changeJoin, r.NodeID)
+	c.raftAddr, c.httpAddr, c.learner = r.RaftAddr, r.HTTPAddr, r.Learner
+	return n.pendingChange(c, deadline)
+}
+
+// BeginLeave is Leave without the wait.
+func (n *Node) BeginLeave(id uint64, deadline time.Time) *PendingChange {
+	return n.pendingChange(newChange(changeLeave, id), deadline)
+}
+
+// BeginPromote is Promote without the wait.
+func (n *Node) BeginPromote(id uint64, deadline time.Time) *PendingChange {
+	return n.pendingChange(newChange(changePromote, id), deadline)
+}
+
+// BeginTransfer is Transfer without the wait.
+func (n *Node) BeginTransfer(id uint64, deadline time.Time) *PendingChange {
+	return n.pendingChange(newChange(changeTransfer, id), deadline)
+}
+
+func (n *Node) pendingChange(c *change, deadline time.Time) *PendingChange {
+	if !deadline.IsZero() {
+		c.deadline = deadline.UnixNano()
+	}
+	err := n.beginChange(c)
+	return &PendingChange{c: c, done: err != nil, err: err}
+}
+
+// Outcome says what the call would have returned, once done.
+func (p *PendingChange) Outcome() (err error, done bool) {
+	if !p.done {
+		select {
+		case p.err = <-p.c.done:
+			p.done = true
+		default:
+		}
+	}
+	return p.err, p.done
+}
+
 // FlushStep builds or installs the next segment. In production it is the ledger's own flusher that does so.
 func (n *Node) FlushStep() (worked bool, err error) {
 	if err := n.Err(); err != nil {

@@ -1,8 +1,6 @@
 package node
 
 import (
-	crand "crypto/rand"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +19,6 @@ type Node struct {
 	opts     Options
 	draw     *rand.Rand // the source of everything random, for Open
 	identity *identity
-	members  raft.Membership
 	lock     io.Closer
 	log      *wal.Log
 	ledger   *ledger.Ledger
@@ -40,6 +37,8 @@ type Node struct {
 	compacted    atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
 
 	network atomic.Pointer[Network]
+	removed atomic.Bool            // this node is no member any more
+	refused atomic.Pointer[string] // why the leader refuses this node; nil when it does not
 
 	// State of the raft loop, touched by nobody else.
 	mail     mail                   // taken from the inbox in this turn
@@ -51,6 +50,12 @@ type Node struct {
 	forwards forwards
 	windows  windows
 	reads    reads
+	peers    []raft.Member // as last given to the network
+	changes  changes
+	intro    introductions
+	roots    roots
+	// promoteAt is the tick in which a leader looks next for members that have caught up.
+	promoteAt uint64
 
 	trimmed uint64 // owned by the keeper: the log files up to this index are dropped
 
@@ -97,11 +102,8 @@ func Open(opts Options) (_ *Node, err error) {
 		failed:   make(chan struct{}),
 		ended:    make(chan struct{}),
 	}
-	if opts.Seed != 0 {
-		n.draw = rand.New(rand.NewPCG(opts.Seed, opts.NodeID))
-	} else {
-		n.draw = rand.New(secure{})
-	}
+	n.draw = source(&opts)
+	n.status.Store(&raft.Status{ID: opts.NodeID})
 	n.network.Store(&opts.Network)
 	n.writer.poke = make(chan struct{}, 1)
 	n.applier.poke = make(chan struct{}, 1)
@@ -118,83 +120,6 @@ func Open(opts Options) (_ *Node, err error) {
 		n.start()
 	}
 	return n, nil
-}
-
-// open opens the parts, in the order in which they depend on each other.
-func (n *Node) open() error {
-	opts := n.opts
-	names, err := opts.FS.List(opts.Dir)
-	if err != nil {
-		return err
-	}
-	id, err := readIdentity(opts.FS, opts.Dir)
-	if err != nil {
-		return err
-	}
-	if err := checkIdentity(id, opts, names); err != nil {
-		return err
-	}
-	if id != nil {
-		if err = n.openLog(id); err == nil && id.Instance == 0 { // founded by a version that drew none
-			id.Instance = drawInstance(n.draw)
-			err = id.write(opts.FS, opts.Dir)
-		}
-	} else {
-		id, err = n.found()
-	}
-	if err != nil {
-		return err
-	}
-	n.identity = id
-	lo := opts.Ledger
-	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
-	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
-	lo.Notify, lo.Manual = n.ledgerChanged, opts.Manual
-	if n.ledger, err = ledger.Open(lo); err != nil {
-		return err
-	}
-	return n.openCore()
-}
-
-// secure draws from the system's source.
-type secure struct{}
-
-func (secure) Uint64() uint64 {
-	var b [8]byte
-	crand.Read(b[:]) // never fails (crypto/rand)
-	return binary.BigEndian.Uint64(b[:])
-}
-
-func (n *Node) openCore() error {
-	index, term, encoded := n.ledger.SealPoint()
-	var err error
-	if len(encoded) > 0 {
-		n.members, err = raft.ParseMembership(encoded)
-	} else {
-		n.members, err = n.identity.membership()
-	}
-	if err != nil {
-		return err
-	}
-	n.ledger.SetMembers(raft.AppendMembership(nil, n.members))
-	cluster, err := raft.ParseClusterID(n.identity.ClusterID)
-	if err != nil {
-		return err
-	}
-	n.core, err = raft.New(raft.Config{ID: n.opts.NodeID, ClusterID: cluster, ElectionTicks: n.opts.ElectionTicks,
-		Seed: n.draw.Uint64()}, n.log.HardState(), raft.Snapshot{Index: index, Term: term, Members: n.members}, n.log)
-	if err != nil {
-		return err
-	}
-	n.forwards.life = n.draw.Uint64()
-	n.applier.applied.Store(index)
-	n.publishStatus()
-	n.metrics = newMetrics(n, n.opts.Registerer)
-	// A sole voter need not wait for its first tick to campaign.
-	if err := n.core.Campaign(); err != nil && !errors.Is(err, raft.ErrNotVoter) {
-		return err
-	}
-	return nil
 }
 
 func (n *Node) start() {

@@ -137,12 +137,23 @@ func (n *Node) admit() (wait bool, refusal *Unavailable) {
 	return full, nil
 }
 
-// proposeWants proposes what the ledger wants and is not under way.
+// proposeWants proposes what the ledger wants and is not under way. Where others vote, the roots that it wants recorded
+// are those that a quorum agrees on.
 func (n *Node) proposeWants() error {
-	if st := n.status.Load(); st.Role != raft.Leader {
-		return nil
+	if n.core.SoftState().Role != raft.Leader {
+		return n.reportRoots()
 	}
-	for _, w := range n.ledger.Wanted(n.opts.Now()) {
+	var wants []ledger.Want
+	if n.status.Load().Members.SoleVoter(n.opts.NodeID) {
+		wants = n.ledger.Wanted(n.opts.Now())
+	} else {
+		agreed, err := n.agreedRoots()
+		if err != nil {
+			return err
+		}
+		wants = append(n.ledger.WantedSeals(n.opts.Now()), agreed...)
+	}
+	for _, w := range wants {
 		if _, ok := n.underWay[w.Key]; ok {
 			continue
 		}

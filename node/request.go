@@ -13,10 +13,11 @@ type requestKind uint8
 const (
 	requestForward   requestKind = 1 // writes for the leader (forwardcodec.go)
 	requestAnswers   requestKind = 2 // what became of them
-	requestIntroduce requestKind = 3 // who the sender is (introduce.go)
-	requestChange    requestKind = 4 // a change of the cluster, for the leader (changecodec.go)
-	requestChanged   requestKind = 5 // what became of it
-	requestRoots     requestKind = 6 // what a replica has built, for the leader (agree.go)
+	requestIntroduce requestKind = 3 // who the sender is, for the leader (introduce.go)
+	requestStranger  requestKind = 4 // that it is not who the cluster knows
+	requestChange    requestKind = 5 // a change of the cluster, for the leader (changecodec.go)
+	requestChanged   requestKind = 6 // what became of it
+	requestRoots     requestKind = 7 // what a replica has built, for the leader (agree.go)
 )
 
 var errRequest = errors.New("node: malformed request")

@@ -7,6 +7,10 @@ func (n *Node) publishStatus() {
 	st := n.core.Status()
 	n.status.Store(&st)
 	n.updateLinear()
+	n.updatePeers(&st)
+	if st.Removed && !n.removed.Swap(true) {
+		n.opts.Logger.Warn("this node was removed from the cluster; it serves nothing more, and its data can go")
+	}
 }
 
 // Status is a snapshot of the node's view of itself and the cluster. It never blocks.
@@ -62,13 +66,18 @@ func (n *Node) warning() string {
 	return ""
 }
 
-func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
-	out := Member{NodeID: m.ID, RaftAddr: m.RaftAddr, HTTPAddr: m.HTTPAddr, Voter: m.Role != raft.Learner, Role: "follower"}
-	switch {
-	case m.ID == st.Leader:
-		out.Role = "leader"
-	case m.Role == raft.Learner:
+func memberOf(m raft.Member) Member {
+	out := Member{NodeID: m.ID, RaftAddr: m.RaftAddr, HTTPAddr: m.HTTPAddr, Voter: !m.Role.Learns(), Role: "follower"}
+	if m.Role.Learns() {
 		out.Role = "learner"
+	}
+	return out
+}
+
+func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
+	out := memberOf(m)
+	if m.ID == st.Leader {
+		out.Role = "leader"
 	}
 	if m.ID == n.opts.NodeID {
 		out.HTTPAddr, out.RaftAddr = n.opts.HTTPAddr, n.opts.RaftAddr
@@ -76,7 +85,7 @@ func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
 	}
 	for _, p := range st.Peers {
 		if p.ID == m.ID {
-			out.MatchIndex = p.Match
+			out.MatchIndex, out.Healthy = p.Match, p.Active
 		}
 	}
 	out.Lag = own.LastIndex - min(out.MatchIndex, own.LastIndex)
@@ -84,7 +93,7 @@ func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
 }
 
 func roleName(st *raft.Status, id uint64) string {
-	if m, ok := st.Members.Get(id); ok && m.Role == raft.Learner {
+	if m, ok := st.Members.Get(id); ok && m.Role.Learns() {
 		return "learner"
 	}
 	return st.Role.String()

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
@@ -31,6 +32,10 @@ func (n *Node) turn() (worked bool, err error) {
 	}
 	n.park(n.mail.proposals)
 	n.parkReads(n.mail.reads)
+	n.takeChanges(n.mail.changes)
+	if n.mail.connected {
+		n.connected()
+	}
 	n.mail.clear()
 	if err := n.askReads(); err != nil {
 		return false, err
@@ -42,6 +47,9 @@ func (n *Node) turn() (worked bool, err error) {
 		return false, err
 	}
 	if err := n.proposeWants(); err != nil {
+		return false, err
+	}
+	if err := n.changeMembers(); err != nil {
 		return false, err
 	}
 	if err := n.proposeParked(); err != nil {
@@ -133,6 +141,9 @@ func (n *Node) handOut() (some bool, err error) {
 		if rd.SoftState != nil {
 			n.roleChanged(*rd.SoftState)
 		}
+		if slices.ContainsFunc(rd.Entries, isMembers) {
+			n.publishStatus()
+		}
 		for _, m := range rd.Messages {
 			n.net().Send(m)
 		}
@@ -153,6 +164,8 @@ func (n *Node) handOut() (some bool, err error) {
 	return some, nil
 }
 
+func isMembers(e raft.Entry) bool { return e.Kind == raft.EntryMembers }
+
 // roleChanged takes note of another role, leader or term.
 func (n *Node) roleChanged(now raft.SoftState) {
 	n.soft = now
@@ -165,7 +178,10 @@ func (n *Node) roleChanged(now raft.SoftState) {
 	} else if n.windows.term != now.Term {
 		n.windows.lead(now.Term)
 	}
+	n.intro = introductions{next: n.ticks} // whoever leads now may not know this node
+	n.roots.lead(now)
 	n.publishStatus()
+	n.introduce()
 	n.opts.Logger.Info("raft role", "role", now.Role.String(), "leader", now.Leader, "term", now.Term)
 }
 
@@ -179,6 +195,16 @@ func (n *Node) takeRequest(from uint64, payload []byte) error {
 		return n.takeForward(from, payload)
 	case requestAnswers:
 		return n.takeAnswers(from, payload)
+	case requestIntroduce:
+		return n.takeIntroduction(from, payload)
+	case requestStranger:
+		return n.takeStranger(from, payload)
+	case requestChange:
+		return n.takeChange(from, payload)
+	case requestChanged:
+		return n.takeChanged(from, payload)
+	case requestRoots:
+		return n.takeRoots(from, payload)
 	}
 	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }
