@@ -22,7 +22,7 @@ type Options struct {
 	Conns    int           // callers of each run; 256
 	Members  int           // of each cluster; 3
 	Keys     int           // different keys; 100,000
-	// EtcdConns is how many gRPC connections the callers of etcd share; 24.
+	// EtcdConns is how many gRPC connections the callers of etcd share; 12.
 	EtcdConns int
 	Drivers   []string // names out of the table below; "etcd", "etcd-clientv3" and "scribe"
 	// EtcdMember and ScribeNode are the programs to run; empty: built here.
@@ -33,7 +33,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	o.Rounds, o.Conns, o.Members = or(o.Rounds, 5), or(o.Conns, 256), or(o.Members, 3)
-	o.Keys, o.EtcdConns = or(o.Keys, 100_000), or(o.EtcdConns, 24)
+	o.Keys, o.EtcdConns = or(o.Keys, 100_000), or(o.EtcdConns, 12)
 	o.Measured, o.Warm, o.Settle = or(o.Measured, 10*time.Second), or(o.Warm, time.Second), or(o.Settle, time.Second)
 	if len(o.Drivers) == 0 {
 		o.Drivers = []string{"etcd", "etcd-clientv3", "scribe"}

@@ -107,10 +107,13 @@ func (c *cluster) awaitReady(path string) error {
 	deadline := time.Now().Add(startTime)
 	for i, addr := range c.addrs {
 		for !answers(&client, "http://"+addr+path) {
-			if c.alive() != nil || time.Now().After(deadline) {
-				tail := c.procs[i].tail()
+			err := c.alive()
+			if err == nil && time.Now().After(deadline) {
+				err = fmt.Errorf("%s: member %d is not ready after %v; it said: %s", c.name, i+1, startTime, c.procs[i].tail())
+			}
+			if err != nil {
 				c.stop()
-				return fmt.Errorf("%s: member %d is not ready after %v; it said: %s", c.name, i+1, startTime, tail)
+				return err
 			}
 			time.Sleep(20 * time.Millisecond)
 		}

@@ -22,7 +22,7 @@ func main() {
 	flag.IntVar(&o.Conns, "conns", 256, "callers, each with one request in flight; over HTTP/1.1 a connection each")
 	flag.IntVar(&o.Members, "members", 3, "of each cluster")
 	flag.IntVar(&o.Keys, "keys", 100_000, "different keys")
-	flag.IntVar(&o.EtcdConns, "etcd-conns", 24, "gRPC connections that the callers of etcd share")
+	flag.IntVar(&o.EtcdConns, "etcd-conns", 12, "gRPC connections that the callers of etcd share")
 	drivers := flag.String("drivers", "etcd,etcd-clientv3,scribe",
 		"`names` of: etcd, etcd-clientv3, etcd-stubs, etcd-gateway, scribe, scribe-wrk; etcd:48 has 48 connections")
 	flag.StringVar(&o.EtcdMember, "etcd-member", "", "the etcd-member `program` (default: built from ./etcd-member)")
