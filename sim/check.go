@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"strconv"
 
@@ -14,6 +15,8 @@ type version struct {
 	seq  uint64
 	gone bool
 }
+
+func (v version) compare(seq uint64) int { return cmp.Compare(v.seq, seq) }
 
 // check holds the ledger of the converged cluster against what the clients did and were told.
 func (w *World) check() {
@@ -128,8 +131,8 @@ func (h *history) checkRead(w *World, o *operation, e *ledger.Entry) {
 	w.violated("a read of %s gives entry %d of attempt %d, which did not write it", e.Key, e.Seq, n)
 }
 
-// checkAttempts: nothing that was acknowledged is lost or elsewhere, nothing that was refused is there, and no operation
-// has taken effect twice.
+// checkAttempts: nothing that was acknowledged is lost or elsewhere, nothing that was refused is there, and no
+// operation has taken effect twice.
 func (w *World) checkAttempts() {
 	h := &w.history
 	effects := make([]int, len(h.ops))

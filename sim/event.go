@@ -39,7 +39,8 @@ type event struct {
 
 func (e *event) before(o *event) bool { return e.at < o.at || e.at == o.at && e.seq < o.seq }
 
-// agenda is what will happen, the next first: a heap with four children to a node, which is shallow and holds no pointers.
+// agenda is what will happen, the next first: a heap with four children to a node, which is shallow and holds no
+// pointers.
 type agenda struct {
 	heap []event
 	seq  uint64

@@ -58,10 +58,10 @@ func (w *World) heal() {
 		}
 		return true
 	}
-	if !w.await(w.now+requestTime+time.Second, "answer", answered) || !w.await(deadline+healTime, "converge", w.converged) {
-		return
+	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
+		w.await(deadline+healTime, "converge", w.converged) {
+		w.check()
 	}
-	w.check()
 }
 
 // await runs until a condition holds, which is looked at every now and then. It is a violation if it never does.

@@ -42,8 +42,8 @@ const (
 
 const maxBatchKeys = 4
 
-// operation is one operation of a client: with an idempotency key one or more attempts, without one exactly one that was
-// not refused for certain.
+// operation is one operation of a client: with an idempotency key one or more attempts, without one exactly one that
+// was not refused for certain.
 type operation struct {
 	kind      opKind
 	state     opState

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"math"
 	"slices"
 
@@ -65,8 +64,9 @@ func (o *registerOp) holds(s registerState) bool {
 	return true
 }
 
-// checkLinear lets porcupine look for an order of the operations on a key that explains every answer. What became of an
-// operation without an answer is known from the ledger by now: it has taken effect at some time after its begin, or never.
+// checkLinear lets porcupine look for an order of the operations on a key that explains every answer. What became of
+// an operation without an answer is known from the ledger by now: it has taken effect at some time after its begin, or
+// never.
 func (w *World) checkLinear(k int32, versions []version) {
 	h := &w.history
 	var ops []porcupine.Operation
@@ -91,7 +91,7 @@ func (w *World) checkLinear(k int32, versions []version) {
 			if !o.found {
 				break
 			}
-			at, ok := slices.BinarySearchFunc(versions, o.seq, func(v version, seq uint64) int { return cmp.Compare(v.seq, seq) })
+			at, ok := slices.BinarySearchFunc(versions, o.seq, version.compare)
 			if !ok {
 				w.violated("entry %d stood against a %s of %s, and there is none", o.seq, o.kind, h.keys[k].name)
 				return

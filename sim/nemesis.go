@@ -197,7 +197,8 @@ func (w *World) slowLink(r *replica) {
 	w.later(w.about(5*time.Second), func() { l.slow = 0 })
 }
 
-// rotSomewhere flips a bit of a segment, of which no other copy is damaged: one machine has bad disks, the others do not.
+// rotSomewhere flips a bit of a segment, of which no other copy is damaged: one machine has bad disks, the others do
+// not.
 func (w *World) rotSomewhere(r *replica) {
 	for _, x := range w.nodes {
 		if x.rotten && x != r {

@@ -8,8 +8,8 @@ import (
 	"github.com/scribe-ledger/scribe/raft"
 )
 
-// operator is the person who looks after the members: one task at a time, each as a list of steps that are repeated until
-// they hold. What it asks goes to any node that runs.
+// operator is the person who looks after the members: one task at a time, each as a list of steps that are repeated
+// until they hold. What it asks goes to any node that runs.
 type operator struct {
 	w        *World
 	steps    []task // still to do, the next first
@@ -24,6 +24,7 @@ type task struct {
 	// change asks a node; nil for a step of the operator's own.
 	change func(n *node.Node, deadline time.Time) *node.PendingChange
 	do     func() bool
+	until  time.Duration // given up after that; 0: never
 }
 
 const operatorLooks = 150 * time.Millisecond
@@ -44,6 +45,11 @@ func (o *operator) look() {
 		return
 	}
 	t := o.steps[0]
+	if t.until > 0 && w.now > t.until {
+		o.asked = nil
+		o.done()
+		return
+	}
 	if t.change == nil {
 		if t.do() {
 			o.done()
@@ -52,7 +58,7 @@ func (o *operator) look() {
 	}
 	if o.asked == nil {
 		if r := w.victim(); r != nil && w.member(r) {
-			o.asked = t.change(r.node, r.clock().Add(requestTime))
+			o.asked, o.patience = t.change(r.node, r.clock().Add(requestTime)), operatorPatience
 			r.soon(evTurn)
 		}
 		return
@@ -64,14 +70,10 @@ func (o *operator) look() {
 		}
 		err = errors.New("no answer")
 	}
-	o.asked, o.patience = nil, operatorPatience
+	o.asked = nil
 	w.tell("operator: %s: %v", t.name, err)
-	var refused *node.MemberError
-	switch {
-	case err == nil:
+	if err == nil {
 		o.done()
-	case errors.As(err, &refused) && t.name == "transfer":
-		o.done() // the voter has gone meanwhile
 	}
 }
 
@@ -223,18 +225,14 @@ func (o *operator) transfer() {
 	if to.Role.Learns() || w.rand.IntN(3) == 0 {
 		to.ID = 0
 	}
-	gives := w.now + 5*time.Second
-	o.plan(task{name: "transfer", change: func(n *node.Node, deadline time.Time) *node.PendingChange {
-		if w.now > gives {
-			return nil
-		}
-		return n.BeginTransfer(to.ID, deadline)
-	}})
+	t := task{name: "transfer", until: w.now + 5*time.Second}
+	t.change = func(n *node.Node, deadline time.Time) *node.PendingChange { return n.BeginTransfer(to.ID, deadline) }
+	o.plan(t)
 }
 
-// wipe puts an empty disk into a machine. The node that starts on it is refused, under its old id; so it is removed, and
-// joins anew, under the same id or another. The cluster must be able to bear it: a write that only this node and one that
-// is down had is lost with it, as in any system.
+// wipe puts an empty disk into a machine. The node that starts on it is refused, under its old id; so it is removed,
+// and joins anew, under the same id or another. The cluster must be able to bear it: a write that only this node and
+// one that is down had is lost with it, as in any system.
 func (o *operator) wipe(r *replica) {
 	w := o.w
 	if !o.idle() || w.voters() < 3 || !w.sound(r) {

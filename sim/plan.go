@@ -43,8 +43,8 @@ func (c Class) String() string {
 // small its files are.
 type Plan struct {
 	Nodes int // founders
-	// Rate is, for the classes up to LateApply, the probability for a message or a write; for the others the mean number
-	// of strikes in a simulated second. 0: the class is off.
+	// Rate is, for the classes up to LateApply, the probability for a message or a write; for the others the mean
+	// number of strikes in a simulated second. 0: the class is off.
 	Rate [classes]float64
 
 	Clients   int

@@ -152,8 +152,8 @@ func (c *raftCheck) elected(w *World, r *replica, term, last uint64) {
 	}
 }
 
-// apply compares what a node has applied, the entries above from up to to, with what others have. Entries that it did not
-// apply itself but got with a snapshot are not in its log.
+// apply compares what a node has applied, the entries above from up to to, with what others have. Entries that it did
+// not apply itself but got with a snapshot are not in its log.
 func (c *raftCheck) apply(w *World, r *replica, from, to uint64) {
 	log := r.node.LogReader()
 	lo := max(from+1, log.FirstIndex())

@@ -13,8 +13,8 @@ import (
 	"github.com/scribe-ledger/scribe/wal"
 )
 
-// replica is a machine: its disk, its clock, and the node that runs on it, if it does. It moves the node by its steps, as
-// the goroutines of a process would, each after a time that chance and the plan give.
+// replica is a machine: its disk, its clock, and the node that runs on it, if it does. It moves the node by its steps,
+// as the goroutines of a process would, each after a time that chance and the plan give.
 type replica struct {
 	w     *World
 	index int    // of World.nodes
@@ -52,7 +52,8 @@ func (w *World) addReplica(id uint64) *replica {
 		w.nodes = append(w.nodes, r)
 	}
 	life := r.life + 1
-	*r = replica{w: w, index: r.index, id: id, life: life, rate: 1 + w.plan.Skew*(2*w.rand.Float64()-1), offset: w.upTo(time.Second)}
+	rate := 1 + w.plan.Skew*(2*w.rand.Float64()-1)
+	*r = replica{w: w, index: r.index, id: id, life: life, rate: rate, offset: w.upTo(time.Second)}
 	r.port.r = r
 	r.disk = newDisk(w, r)
 	return r

@@ -38,7 +38,6 @@ type World struct {
 	faults bool   // they strike; off in the heal
 	hash   uint64 // of all that happened
 	failed error  // the first violation: the run ends
-	done   bool   // the cluster has converged
 }
 
 // maxReplicas bounds the nodes that run at one time.
