@@ -19,6 +19,10 @@ build: ## build scribe-node and scribe into .bin
 run: build ## build and run a one-node ledger on 127.0.0.1:8001
 	@exec $(BIN)/scribe-node --data-dir $(DATA)
 
+.PHONY: cluster
+cluster: build ## build and run three local nodes on 127.0.0.1:8001 to 8003
+	@exec $(BIN)/scribe-cluster --node $(BIN)/scribe-node --data $(DATA)
+
 .PHONY: demo
 demo: build ## store, kill, restart, seal, read back and prove a real tree of files
 	$(BIN)/scribe-demo --node $(BIN)/scribe-node --tree "$$($(GO) env GOROOT)/src"

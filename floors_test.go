@@ -38,9 +38,10 @@ var floors = map[string]struct {
 	"client":  {5, []string{"merkle", "tlog"}},
 	"config":  {5, nil},
 
-	"cmd/scribe-node": {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "transport", "vfs", "wal"}},
-	"cmd/scribe":      {6, []string{"client", "tlog", "merkle", "vfs"}},
-	"cmd/scribe-demo": {6, []string{"client", "tlog", "merkle"}},
+	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "transport", "vfs", "wal"}},
+	"cmd/scribe":         {6, []string{"client", "tlog", "merkle", "vfs"}},
+	"cmd/scribe-demo":    {6, []string{"client", "tlog", "merkle"}},
+	"cmd/scribe-cluster": {6, []string{"client"}},
 }
 
 // unbound packages may import anything and are imported by nothing.

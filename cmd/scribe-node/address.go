@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"syscall"
 
 	"github.com/scribe-ledger/scribe/config"
 )
@@ -20,7 +22,10 @@ func listen(c config.Config) (*addresses, error) {
 	if a.http, err = net.Listen("tcp", c.Network.ListenAddr); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s (network.listen_addr): %w", c.Network.ListenAddr, err)
 	}
-	if a.raft, err = net.Listen("tcp", c.Network.RaftAddr); err != nil {
+	if a.raft, err = net.Listen("tcp", c.Network.RaftAddr); errors.Is(err, syscall.EADDRINUSE) && raftByDefault(c) {
+		a.raft, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
 		a.http.Close()
 		return nil, fmt.Errorf("cannot listen on %s (network.raft_addr): %w", c.Network.RaftAddr, err)
 	}
@@ -32,6 +37,13 @@ func listen(c config.Config) (*addresses, error) {
 		}
 	}
 	return a, nil
+}
+
+// raftByDefault says that nobody asked for a raft address, and nobody needs to know it: a second one-node ledger on a
+// machine does not fail for a port that it does not use.
+func raftByDefault(c config.Config) bool {
+	return c.Network.RaftAddr == config.Default().Network.RaftAddr && c.Network.AdvertiseRaft == "" &&
+		len(c.Cluster.Initial) == 0 && c.Cluster.Join == "" && !c.Cluster.Bootstrap
 }
 
 func (a *addresses) close() {

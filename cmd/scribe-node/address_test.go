@@ -72,6 +72,23 @@ func TestListen(t *testing.T) {
 		!strings.Contains(err.Error(), c.Network.RaftAddr) {
 		t.Errorf("%v", err)
 	}
+	// But where nobody asked for a port, another one does.
+	def := config.Default()
+	def.Network.ListenAddr = "127.0.0.1:0"
+	one, err := listen(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.close()
+	two, err := listen(def)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two.close()
+	def.Cluster.Bootstrap = true
+	if _, err := listen(def); err == nil {
+		t.Error("the raft port that others are to find was taken, and another one is used")
+	}
 	// The members know a founder by the list, wherever it listens.
 	c.Network.RaftAddr = "127.0.0.1:0"
 	c.Cluster.Initial = []config.Peer{{ID: 1, RaftAddr: "outside:9001"}, {ID: 2, RaftAddr: "other:9001"}}

@@ -58,6 +58,10 @@ func serve(c config.Config, stderr io.Writer) error {
 		return err
 	}
 	defer p.addrs.close()
+	if host := p.addrs.raft.Addr().String(); raftByDefault(c) && host != c.Network.RaftAddr {
+		logs.Warn("the raft port is taken, so another one is used; set network.raft_addr where others are to join",
+			"taken", c.Network.RaftAddr, "used", host)
+	}
 	join, err := p.prepareJoin()
 	if err != nil {
 		return err
