@@ -73,18 +73,19 @@ func (l *Ledger) Install(s *Staging) error {
 	return nil
 }
 
-// Installation returns the note of the last snapshot that was installed; false when it was forgotten, or there was none.
-func (l *Ledger) Installation() (Installation, bool, error) {
+// ReadInstallation returns the note in a ledger's directory of the last snapshot that was installed there; false when it
+// was forgotten, or there was none.
+func ReadInstallation(fsys vfs.FS, dir string) (Installation, bool, error) {
 	var note Installation
-	name := path.Join(l.opts.Dir, installName)
-	b, err := vfs.ReadFile(l.opts.FS, name, maxInstallBytes)
+	name := path.Join(dir, installName)
+	b, err := vfs.ReadFile(fsys, name, maxInstallBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return note, false, nil
 	}
 	if err != nil {
 		return note, false, err
 	}
-	if err := json.Unmarshal(b, &note); err != nil || note.Index == 0 {
+	if err := json.Unmarshal(b, &note); err != nil {
 		return note, false, &vfs.CorruptError{File: name, Reason: "it is no note of an installation: " + string(b)}
 	}
 	return note, true, nil
@@ -92,7 +93,7 @@ func (l *Ledger) Installation() (Installation, bool, error) {
 
 // ForgetInstallation removes the note, if it is of that index: the log goes on from there.
 func (l *Ledger) ForgetInstallation(index uint64) error {
-	note, ok, err := l.Installation()
+	note, ok, err := ReadInstallation(l.opts.FS, l.opts.Dir)
 	if err != nil || !ok || note.Index != index {
 		return err
 	}
@@ -112,7 +113,7 @@ func (l *Ledger) writeNote(note Installation) error {
 
 // finishInstall does what an installation that was decided on, and cut short, has left to do.
 func (l *Ledger) finishInstall() error {
-	note, ok, err := l.Installation()
+	note, ok, err := ReadInstallation(l.opts.FS, l.opts.Dir)
 	if err != nil || !ok {
 		return err
 	}

@@ -6,13 +6,14 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// Snapshot returns the state that the manifest on disk holds, encoded: together with the segments it names it is the
-// snapshot of this state machine as of SealPoint. ErrRebuilding while there is none.
-func (l *Ledger) Snapshot() ([]byte, error) {
+// Snapshot returns the state that the manifest on disk holds, encoded, and the raft index it is as of: together with
+// the segments it names it is the snapshot of this state machine. ErrRebuilding while there is none.
+func (l *Ledger) Snapshot() (encoded []byte, index uint64, err error) {
 	if l.absent.Load() {
-		return nil, ErrRebuilding
+		return nil, 0, ErrRebuilding
 	}
-	return l.peek().state.Encode(), nil
+	state := l.peek().state
+	return state.Encode(), state.AppliedIndex, nil
 }
 
 // SegmentFile is the file of a segment, as another member may copy it. It stays readable when the segment is replaced.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sort"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -242,10 +243,9 @@ func (s *Staging) Finish(part SegmentPart) error {
 }
 
 func (s *Staging) missing(part SegmentPart) *stagedPart {
-	for _, p := range s.parts[:s.next] {
-		if p.table == nil && partOf(p.want) == part {
-			return p
-		}
+	i := sort.Search(s.next, func(i int) bool { return s.parts[i].want.FirstSeq >= part.FirstSeq })
+	if i < s.next && s.parts[i].table == nil && partOf(s.parts[i].want) == part {
+		return s.parts[i]
 	}
 	return nil
 }

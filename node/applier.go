@@ -13,29 +13,35 @@ import (
 // applier is the apply loop's queue. The core's MaxApplyingBytes bounds it.
 type applier struct {
 	mu      sync.Mutex
-	queue   [][]raft.Entry
+	queue   []batch
 	poke    chan struct{} // capacity 1
 	applied atomic.Uint64 // index of the last applied entry
 	term    atomic.Uint64 // its term, once one was applied in this life of the process
 	waiting readers
 }
 
-func (a *applier) push(entries []raft.Entry) {
+// batch is what the apply loop is to do next: install a snapshot, if there is one, and then apply entries.
+type batch struct {
+	install *raft.Snapshot
+	entries []raft.Entry
+}
+
+func (a *applier) push(b batch) {
 	a.mu.Lock()
-	a.queue = append(a.queue, entries)
+	a.queue = append(a.queue, b)
 	a.mu.Unlock()
 }
 
-func (a *applier) pop() []raft.Entry {
+func (a *applier) pop() (b batch, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.queue) == 0 {
-		return nil
+		return b, false
 	}
-	entries := a.queue[0]
-	a.queue[0] = nil
+	b = a.queue[0]
+	a.queue[0] = batch{}
 	a.queue = a.queue[1:]
-	return entries
+	return b, true
 }
 
 // runApplier is the apply loop.
@@ -63,15 +69,20 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 	if err := n.Err(); err != nil {
 		return false, err
 	}
-	entries := n.applier.pop()
-	if entries == nil {
+	b, ok := n.applier.pop()
+	if !ok {
 		return false, nil
 	}
-	if err := n.apply(entries); err != nil {
-		n.fail(err)
-		return true, err
+	if b.install != nil {
+		err = n.applySnapshot(*b.install)
 	}
-	return true, nil
+	if err == nil && len(b.entries) > 0 {
+		err = n.apply(b.entries)
+	}
+	if err != nil {
+		n.fail(err)
+	}
+	return true, err
 }
 
 // apply applies committed entries and answers their waiters.

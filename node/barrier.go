@@ -57,6 +57,9 @@ func (n *Node) Barrier(ctx context.Context) error {
 
 // beginRead hands a read to the raft loop, unless as many wait already as may. Errors: *Unavailable.
 func (n *Node) beginRead(r *barrier) error {
+	if n.restoring.Load() {
+		return &Unavailable{Reason: NotReady, Detail: "this node is being rebuilt from the other members"}
+	}
 	if n.Err() != nil {
 		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
 	}

@@ -42,6 +42,9 @@ func (n *Node) KeepStep() (worked bool, err error) {
 	if err := n.Err(); err != nil {
 		return false, err
 	}
+	if n.restoring.Load() {
+		return false, nil
+	}
 	worked = n.trim()
 	n.prepare()
 	return worked, nil

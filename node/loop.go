@@ -72,6 +72,9 @@ func (n *Node) Tick() error {
 	if err := n.Err(); err != nil {
 		return err
 	}
+	if n.restoring.Load() {
+		return nil
+	}
 	n.ticks++
 	if err := n.core.Tick(); err != nil {
 		n.fail(err)

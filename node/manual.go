@@ -143,12 +143,3 @@ func (n *Node) FlushStep() (worked bool, err error) {
 	}
 	return worked && err == nil, nil // what failed otherwise is tried again
 }
-
-// FetchStep goes on with fetching what a snapshot consists of, if this node lacks something.
-func (n *Node) FetchStep() (worked bool, err error) { return false, n.Err() }
-
-// ServeStep answers one request of a peer that fetches, if there is one.
-func (n *Node) ServeStep() (worked bool, err error) { return false, n.Err() }
-
-// receiveBulk takes a bulk frame.
-func (n *Node) receiveBulk(from uint64, payload []byte) { _, _ = from, payload }

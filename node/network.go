@@ -55,10 +55,13 @@ func (n *Node) ReceiveRequest(from uint64, payload []byte) {
 
 // ReceiveBulk takes what a peer sent with SendBulk. The payload belongs to the node.
 func (n *Node) ReceiveBulk(from uint64, payload []byte) {
-	n.receiveBulk(from, payload)
+	n.snapshots.receive(from, payload)
 }
 
 func (n *Node) deliver(f frame) {
+	if n.restoring.Load() {
+		return // there is no core yet; raft makes it good
+	}
 	if !n.inbox.addFrame(f, n.opts.MaxInbox, n.opts.MaxInboxBytes) {
 		n.metrics.droppedFrames.Inc()
 		return

@@ -59,7 +59,10 @@ type Node struct {
 
 	trimmed uint64 // owned by the keeper: the log files up to this index are dropped
 
-	answers answers
+	answers   answers
+	snapshots *snapshots
+	restoring atomic.Bool // there is no state and no core yet: they come from the other members
+
 	writer  writer
 	applier applier
 	waiters waiters
@@ -123,6 +126,15 @@ func Open(opts Options) (_ *Node, err error) {
 }
 
 func (n *Node) start() {
+	n.goroutines.Add(2)
+	go n.runFetcher()
+	go n.runServer()
+	if !n.restoring.Load() { // else the fetcher starts them
+		n.startLoops()
+	}
+}
+
+func (n *Node) startLoops() {
 	n.goroutines.Add(4)
 	go n.runLoop()
 	go n.runWriter()
@@ -181,6 +193,9 @@ func (n *Node) release() error {
 	var errs []error
 	if n.metrics != nil {
 		n.metrics.unregister()
+	}
+	if n.snapshots != nil {
+		n.snapshots.close()
 	}
 	if n.ledger != nil {
 		errs = append(errs, n.ledger.Close())

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 
-	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
 )
 
@@ -39,10 +38,15 @@ func (n *Node) open() error {
 	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
 	lo.Notify, lo.Manual = n.ledgerChanged, opts.Manual
-	if n.ledger, err = ledger.Open(lo); err != nil {
+	if err = n.openLedger(lo); err != nil {
 		return err
 	}
+	n.openSnapshots()
 	n.metrics = newMetrics(n, opts.Registerer)
+	if n.restoring.Load() {
+		n.beginRestore()
+		return nil
+	}
 	return n.openCore()
 }
 

@@ -31,6 +31,7 @@ func (n *Node) Status() Status {
 		Root:         root,
 		Ready:        n.linear.Load(),
 	}
+	out.Fault = n.restoreFault()
 	if err := n.Err(); err != nil {
 		out.Fault = err.Error()
 	}

@@ -21,6 +21,9 @@ func (n *Node) Turn() (worked bool, err error) {
 }
 
 func (n *Node) turn() (worked bool, err error) {
+	if n.restoring.Load() {
+		return false, nil
+	}
 	n.inbox.swap(&n.mail)
 	worked = !n.mail.empty()
 	progressed, err := n.takeProgress()
@@ -44,6 +47,9 @@ func (n *Node) turn() (worked bool, err error) {
 		return false, err
 	}
 	if err := n.compact(); err != nil {
+		return false, err
+	}
+	if err := n.restoreStaged(); err != nil {
 		return false, err
 	}
 	if err := n.proposeWants(); err != nil {
@@ -144,16 +150,17 @@ func (n *Node) handOut() (some bool, err error) {
 		if slices.ContainsFunc(rd.Entries, isMembers) {
 			n.publishStatus()
 		}
+		n.handSnapshot(&rd)
 		for _, m := range rd.Messages {
 			n.net().Send(m)
 		}
-		if rd.HardState != nil || len(rd.Entries) > 0 || len(rd.AfterSync) > 0 {
+		if rd.HardState != nil || len(rd.Entries) > 0 || len(rd.AfterSync) > 0 || rd.Install != nil {
 			n.unpersist.Add(clientBytes(rd.Entries))
 			n.writer.push(rd)
 			n.poke(n.writer.poke)
 		}
-		if len(rd.Committed) > 0 {
-			n.applier.push(rd.Committed)
+		if rd.Install != nil || len(rd.Committed) > 0 {
+			n.applier.push(batch{rd.Install, rd.Committed})
 			n.poke(n.applier.poke)
 		}
 		for _, s := range rd.ReadStates {

@@ -68,6 +68,9 @@ func (n *Node) Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, 
 
 // prepareWrite checks and encodes a command.
 func (n *Node) prepareWrite(cmd *ledger.Command) (*proposal, error) {
+	if n.restoring.Load() {
+		return nil, &Unavailable{Reason: NotReady, Detail: "this node is being rebuilt from the other members"}
+	}
 	if err := n.ledger.Check(cmd); err != nil {
 		return nil, err
 	}

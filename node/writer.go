@@ -44,6 +44,9 @@ type write struct {
 	entries   []raft.Entry
 	afterSync []raft.Message
 	bytes     int64
+
+	install  *raft.Snapshot // the log begins anew behind it, before the entries
+	keepsLog bool           // but for what it holds behind the snapshot already
 }
 
 // pop joins queued Readys into one write: those whose entries follow each other, up to a size.
@@ -52,6 +55,9 @@ func (w *writer) pop() (out write, ok bool) {
 	defer w.mu.Unlock()
 	for len(w.queue) > 0 && out.bytes < maxWriteBytes {
 		rd := w.queue[0]
+		if rd.Install != nil && ok {
+			break // a write of its own
+		}
 		if len(rd.Entries) > 0 && len(out.entries) > 0 &&
 			rd.Entries[0].Index != out.entries[len(out.entries)-1].Index+1 {
 			break // replaces entries of this write: a write of its own
@@ -59,7 +65,7 @@ func (w *writer) pop() (out write, ok bool) {
 		w.queue[0] = raft.Ready{}
 		w.queue = w.queue[1:]
 		ok = true
-		out.number = rd.Number
+		out.number, out.install, out.keepsLog = rd.Number, rd.Install, rd.InstallKeepsLog
 		if rd.HardState != nil {
 			out.hard = rd.HardState
 		}
@@ -71,6 +77,9 @@ func (w *writer) pop() (out write, ok bool) {
 		out.afterSync = append(out.afterSync, rd.AfterSync...)
 		for _, e := range rd.Entries {
 			out.bytes += int64(len(e.Data)) + logOverheadBytes
+		}
+		if rd.Install != nil {
+			break
 		}
 	}
 	return out, ok
@@ -118,6 +127,9 @@ func (n *Node) PersistStep() (worked bool, err error) {
 		return false, err
 	}
 	w := &n.writer
+	if !w.blocked && n.awaitsInstall() {
+		return false, nil
+	}
 	if !w.blocked {
 		var ok bool
 		if w.current, ok = w.pop(); !ok {
@@ -143,6 +155,9 @@ func (n *Node) PersistStep() (worked bool, err error) {
 
 // persist makes one write durable.
 func (n *Node) persist(w *write) error {
+	if err := n.persistInstall(w); err != nil {
+		return err
+	}
 	if w.hard == nil && len(w.entries) == 0 {
 		return nil // only messages that wait for an earlier write, which is durable
 	}

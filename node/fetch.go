@@ -1,0 +1,396 @@
+package node
+
+import (
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	// fetchTimeout is how long an answer may take, and fetchPause how long a peer, or a disk, that failed is left alone.
+	fetchTimeout = 2 * time.Second
+	fetchPause   = time.Second
+	// fetchWindow is how many requests to one peer are under way at once, and fetchSegments how many segments.
+	fetchWindow   = 4
+	fetchSegments = 4
+	// maxAttempts is how often a segment's file is copied anew after it turned out damaged, before the manifest is asked
+	// for again.
+	maxAttempts = 3
+	// maxFetchInbox bounds the answers that wait. What is under way at once is less, so only what nobody asked for, or
+	// what comes twice, can fill it.
+	maxFetchInbox = 256
+)
+
+// goal is what the fetcher is after: a snapshot as of index or later.
+type goal struct {
+	from  uint64 // who offers it; the first to be asked for the manifest
+	index uint64
+	peers []uint64 // who may have parts of it, by ascending id, without this node
+}
+
+// snapshots is what this node does about snapshots: it fetches one when it is offered, and serves its own.
+type snapshots struct {
+	server server
+	fetchOptions
+	wakeFetch, wakeServe chan struct{} // capacity 1, into the goroutines that call the steps
+
+	mu    sync.Mutex // guards what follows up to the blank line: what other goroutines put in and take out
+	goal  *goal      // the newest; nil for none
+	inbox []bulkAnswer
+	// complete is what has come whole, as the snapshot completeAs; handed to the core, and claimed by it. It is installed
+	// or given up next.
+	complete        *ledger.Staging
+	completeAs      raft.Snapshot
+	handed, claimed bool
+	installedAt     uint64
+	note            string // how far the fetcher is, for people
+
+	// State of the fetcher, whose step one goroutine calls.
+	phase    phase
+	now      goal // what is being fetched
+	nextID   uint64
+	asked    []*pieceRequest // under way, oldest first
+	givers   []*giver
+	manifest manifestCopy
+	staging  *ledger.Staging
+	segments []*segmentCopy // missing, by ascending seq
+	fetched  uint64         // bytes of segments that came
+	pause    time.Time      // nothing is tried before
+}
+
+type fetchOptions struct {
+	ledger  *ledger.Ledger
+	send    func(to uint64, payload []byte) bool
+	clock   func() time.Time
+	log     *slog.Logger
+	metrics *snapshotMetrics
+	// minIndex is the least index that a snapshot must have to be of use: more than what this node has, or what its log
+	// goes on from.
+	minIndex func() uint64
+	// verify trusts none of this node's own files.
+	verify bool
+	// staged is told that a snapshot is complete.
+	staged func()
+
+	chunkBytes uint32 // of one request; maxChunkBytes
+	// idsFrom is where request ids begin, at random: answers to an earlier life of this node are nobody's.
+	idsFrom uint64
+}
+
+type phase uint8
+
+const (
+	idle      phase = iota
+	asking          // for the manifest
+	examining       // what is here of its segments
+	copying         // the others
+	whole           // it waits for the core, or for the apply loop
+)
+
+type bulkAnswer struct {
+	from  uint64
+	frame bulkFrame
+}
+
+// pieceRequest is one that waits for its answer.
+type pieceRequest struct {
+	id       uint64
+	to       *giver
+	segment  *segmentCopy // nil: it is for the manifest
+	offset   uint64
+	length   uint32
+	deadline time.Time
+}
+
+// giver is a peer that parts come from.
+type giver struct {
+	id        uint64
+	underWay  int       // requests
+	notBefore time.Time // it is left alone until then
+}
+
+// manifestCopy is a manifest that is coming.
+type manifestCopy struct {
+	from       *giver
+	index, sum uint64
+	total      uint64
+	data       []byte
+}
+
+func newSnapshots(o fetchOptions, servedPerSecond int64, r prometheus.Registerer) *snapshots {
+	s := &snapshots{fetchOptions: o, wakeFetch: make(chan struct{}, 1), wakeServe: make(chan struct{}, 1),
+		nextID: o.idsFrom}
+	s.metrics = newSnapshotMetrics(s, r)
+	s.server = server{ledger: o.ledger, send: o.send, now: o.clock, log: o.log, metrics: s.metrics,
+		bucket: bucket{rate: servedPerSecond}}
+	return s
+}
+
+// aim sets a new goal: a leader wants this node to install a snapshot, or the node has lost its own state. For the raft
+// loop, or before it runs.
+func (s *snapshots) aim(g goal) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.complete != nil && s.handed && !s.claimed {
+		// The core did not want it any more, since it offers another one.
+		s.handed = false
+		s.complete.Close()
+		s.complete = nil
+	}
+	s.goal = &g
+	wake(s.wakeFetch)
+}
+
+// close lets go of everything. No step may run any more.
+func (s *snapshots) close() {
+	s.drop()
+	if s.complete != nil {
+		s.complete.Close()
+		s.complete = nil
+	}
+	s.metrics.unregister()
+}
+
+// receive takes a bulk frame of a peer. It does not block; what makes no sense or has no room is dropped and counted.
+func (s *snapshots) receive(from uint64, payload []byte) {
+	f, err := parseBulk(payload)
+	if err != nil {
+		s.metrics.dropped.WithLabelValues("malformed").Inc()
+		return
+	}
+	if f.kind == bulkManifestRequest || f.kind == bulkChunkRequest {
+		if !s.server.add(from, f) {
+			s.metrics.dropped.WithLabelValues("too many requests").Inc()
+		}
+		wake(s.wakeServe)
+		return
+	}
+	s.mu.Lock()
+	room := len(s.inbox) < maxFetchInbox
+	if room {
+		s.inbox = append(s.inbox, bulkAnswer{from, f})
+	}
+	s.mu.Unlock()
+	if !room {
+		s.metrics.dropped.WithLabelValues("too many answers").Inc()
+	}
+	wake(s.wakeFetch)
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// busy says whether time alone may give the fetcher something to do.
+func (s *snapshots) busy() bool { return s.phase != idle && s.phase != whole }
+
+// progress says how far a snapshot is; empty when none is being fetched.
+func (s *snapshots) progress() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.note
+}
+
+// step does the next piece of fetching and says whether there was one.
+func (s *snapshots) step() (worked bool) {
+	if s.takeAnswer() {
+		return true
+	}
+	now := s.clock()
+	worked = s.expire(now)
+	if now.Before(s.pause) {
+		return worked
+	}
+	var err error
+	switch s.phase {
+	case idle:
+		return s.begin() || worked
+	case asking:
+		return s.askManifest(now) || worked
+	case examining:
+		err = s.examine()
+		worked = true
+	case copying:
+		var some bool
+		some, err = s.copy(now)
+		worked = some || worked
+	case whole:
+		return s.settle() || worked
+	}
+	if err != nil {
+		// The disk, most likely, and perhaps full. What is here stays; nothing of this node depends on the rest yet.
+		s.log.Warn("fetching a snapshot failed; it is tried again", "error", err, "retry_in", fetchPause)
+		s.forgetAnswers()
+		s.pause = now.Add(fetchPause)
+	}
+	return worked
+}
+
+// begin takes up the goal, if it is still of use.
+func (s *snapshots) begin() bool {
+	s.mu.Lock()
+	g := s.goal
+	s.goal = nil
+	s.mu.Unlock()
+	if g == nil || g.index < s.minIndex() {
+		return g != nil
+	}
+	s.now = *g
+	s.givers = s.givers[:0]
+	for _, id := range g.peers {
+		s.givers = append(s.givers, &giver{id: id})
+	}
+	s.restart()
+	s.log.Info("fetching a snapshot", "offered_by", g.from, "index", g.index)
+	return true
+}
+
+// restart asks for a manifest, from the beginning. What has come of segments stays on disk.
+func (s *snapshots) restart() {
+	s.drop()
+	s.phase = asking
+	s.tell("asking for the manifest")
+}
+
+// drop gives up what is under way.
+func (s *snapshots) drop() {
+	if s.staging != nil {
+		s.staging.Close()
+	}
+	s.phase, s.staging, s.segments, s.manifest = idle, nil, nil, manifestCopy{}
+	s.forgetAnswers()
+	s.tell("")
+}
+
+// forgetAnswers makes all that is under way strangers' answers.
+func (s *snapshots) forgetAnswers() {
+	for _, r := range s.asked {
+		r.to.underWay--
+	}
+	s.asked = s.asked[:0]
+	for _, c := range s.segments {
+		c.rewind(s.offset(c))
+	}
+}
+
+func (s *snapshots) tell(note string) {
+	s.mu.Lock()
+	s.note = note
+	s.mu.Unlock()
+}
+
+// renew replaces the goal by a newer one that has come meanwhile: when the old one does not come about.
+func (s *snapshots) renew() {
+	s.mu.Lock()
+	newer := s.goal != nil
+	s.mu.Unlock()
+	if newer {
+		s.drop() // idle: the next step begins with it
+		return
+	}
+	s.restart()
+}
+
+// ask sends a request. False: the network takes none for that peer now.
+func (s *snapshots) ask(to *giver, f bulkFrame, c *segmentCopy, now time.Time) bool {
+	s.nextID++
+	f.id = s.nextID
+	if !s.send(to.id, f.encode()) {
+		to.notBefore = now.Add(fetchPause)
+		return false
+	}
+	to.underWay++
+	s.asked = append(s.asked, &pieceRequest{id: f.id, to: to, segment: c, offset: f.offset, length: f.length,
+		deadline: now.Add(fetchTimeout)})
+	return true
+}
+
+// answered finds and ends the request that an answer belongs to.
+func (s *snapshots) answered(from, id uint64) *pieceRequest {
+	for i, r := range s.asked {
+		if r.id == id && r.to.id == from {
+			s.asked = append(s.asked[:i], s.asked[i+1:]...)
+			r.to.underWay--
+			return r
+		}
+	}
+	return nil
+}
+
+// expire gives up requests whose answers did not come in time, and leaves their peers alone for a while.
+func (s *snapshots) expire(now time.Time) (some bool) {
+	for i := 0; i < len(s.asked); {
+		r := s.asked[i]
+		if now.Before(r.deadline) {
+			i++
+			continue
+		}
+		some = true
+		s.asked = append(s.asked[:i], s.asked[i+1:]...)
+		r.to.underWay--
+		r.to.notBefore = now.Add(fetchPause)
+		s.metrics.timeouts.Inc()
+		if r.segment != nil {
+			s.leave(r.segment)
+		}
+	}
+	return some
+}
+
+// takeAnswer deals with the oldest answer that has come.
+func (s *snapshots) takeAnswer() bool {
+	s.mu.Lock()
+	if len(s.inbox) == 0 {
+		s.mu.Unlock()
+		return false
+	}
+	a := s.inbox[0]
+	s.inbox[0] = bulkAnswer{}
+	s.inbox = s.inbox[1:]
+	s.mu.Unlock()
+	r := s.answered(a.from, a.frame.id)
+	var ok bool
+	var err error
+	switch {
+	case r == nil: // not asked for, or given up, or come twice
+	case r.segment == nil:
+		ok = s.takeManifest(r, a.frame)
+	default:
+		ok, err = s.takeChunk(r, a.frame)
+	}
+	if !ok && err == nil {
+		s.metrics.dropped.WithLabelValues("not asked for").Inc()
+	}
+	if err != nil {
+		s.log.Warn("fetching a snapshot failed; it is tried again", "error", err, "retry_in", fetchPause)
+		s.forgetAnswers()
+		s.pause = s.clock().Add(fetchPause)
+	}
+	return true
+}
+
+// free returns the source that has least to do, of those that suit and may be asked; nil when none may.
+func (s *snapshots) free(now time.Time, suits func(*giver) bool) *giver {
+	var best *giver
+	for _, o := range s.givers {
+		if o.underWay < fetchWindow && !now.Before(o.notBefore) && suits(o) && (best == nil || o.underWay < best.underWay) {
+			best = o
+		}
+	}
+	return best
+}
+
+func isCorrupt(err error) bool {
+	var corrupt *vfs.CorruptError
+	return errors.As(err, &corrupt)
+}

@@ -1,0 +1,163 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
+)
+
+// segmentCopy is a segment's file that is coming from a peer, piece by piece. One peer at a time gives it; another goes
+// on where that one left off.
+type segmentCopy struct {
+	part     ledger.SegmentPart
+	from     *giver
+	next     uint64            // first byte that was not asked for
+	early    map[uint64][]byte // pieces that came before the one in front of them; at most a window
+	givers   []uint64          // who gave some of it
+	without  []uint64          // who does not have it, or gave something else
+	attempts int               // how often it came damaged
+}
+
+// rewind asks again for what has not come.
+func (c *segmentCopy) rewind(offset uint64) { c.from, c.next, c.early = nil, offset, nil }
+
+func (s *snapshots) offset(c *segmentCopy) uint64 {
+	if s.staging == nil {
+		return 0
+	}
+	return s.staging.Offset(c.part)
+}
+
+// leave takes a segment away from its source: what is under way of it is not waited for.
+func (s *snapshots) leave(c *segmentCopy) {
+	for i := 0; i < len(s.asked); {
+		if r := s.asked[i]; r.segment == c {
+			r.to.underWay--
+			s.asked = slices.Delete(s.asked, i, i+1)
+			continue
+		}
+		i++
+	}
+	c.rewind(s.offset(c))
+}
+
+// copy asks for what the windows allow, and finishes what has come whole.
+func (s *snapshots) copy(now time.Time) (some bool, err error) {
+	if len(s.segments) == 0 {
+		return true, s.finish()
+	}
+	for _, c := range s.segments[:min(fetchSegments, len(s.segments))] {
+		if s.offset(c) == c.part.Bytes {
+			return true, s.verifySegment(c)
+		}
+		asked, err := s.askChunks(c, now)
+		if err != nil {
+			return some, err
+		}
+		some = some || asked
+		if s.phase != copying {
+			return true, nil
+		}
+	}
+	return some, nil
+}
+
+// askChunks asks for the next pieces of a segment.
+func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err error) {
+	if c.from == nil {
+		if len(c.without) >= len(s.givers) {
+			// Nobody has this very file any more; a newer manifest may name another.
+			s.log.Warn("no peer has a segment of the snapshot; it is asked for anew", "segment", c.part.ID())
+			s.pause = now.Add(fetchPause)
+			s.renew()
+			return true, nil
+		}
+		c.from = s.free(now, func(o *giver) bool { return !slices.Contains(c.without, o.id) })
+		if c.from == nil {
+			return false, nil
+		}
+	}
+	for c.next < c.part.Bytes && c.from.underWay < fetchWindow && !now.Before(c.from.notBefore) {
+		length := uint32(min(uint64(s.chunkBytes), c.part.Bytes-c.next))
+		if !s.ask(c.from, bulkFrame{kind: bulkChunkRequest, part: c.part, offset: c.next, length: length}, c, now) {
+			s.leave(c)
+			break
+		}
+		c.next += uint64(length)
+		some = true
+	}
+	return some, nil
+}
+
+// takeChunk takes a piece of a segment and says whether it is the one that was asked for.
+func (s *snapshots) takeChunk(r *pieceRequest, f bulkFrame) (ok bool, err error) {
+	c := r.segment
+	if s.phase != copying || r.to != c.from {
+		return false, nil
+	}
+	switch {
+	case f.kind == bulkRefusal:
+		c.without = append(c.without, r.to.id)
+		s.leave(c)
+		return true, nil
+	case f.kind != bulkChunk || f.offset != r.offset || len(f.data) != int(r.length):
+		r.to.notBefore = s.clock().Add(fetchPause)
+		s.leave(c)
+		return false, nil
+	}
+	if !slices.Contains(c.givers, r.to.id) {
+		c.givers = append(c.givers, r.to.id)
+	}
+	s.fetched += uint64(len(f.data))
+	s.metrics.fetchedBytes.Add(float64(len(f.data)))
+	if c.early == nil {
+		c.early = make(map[uint64][]byte)
+	}
+	c.early[f.offset] = f.data
+	for {
+		at := s.offset(c)
+		data, ok := c.early[at]
+		if !ok {
+			break
+		}
+		delete(c.early, at)
+		if err := s.staging.Append(c.part, data); err != nil {
+			return true, err
+		}
+	}
+	s.tell(fmt.Sprintf("fetching the snapshot at %d: %d bytes came, %d segments are not complete", s.manifest.index,
+		s.fetched, len(s.segments)))
+	return true, nil
+}
+
+// verifySegment takes a segment that has come whole, or, when it is damaged, has it come again from others.
+func (s *snapshots) verifySegment(c *segmentCopy) error {
+	err := s.staging.Finish(c.part)
+	switch {
+	case err == nil:
+		s.segments = slices.DeleteFunc(s.segments, func(o *segmentCopy) bool { return o == c })
+		s.metrics.fetchedSegments.Inc()
+		s.log.Info("segment fetched", "segment", c.part.ID(), "bytes", c.part.Bytes, "from", fmt.Sprint(c.givers))
+		return nil
+	case !isCorrupt(err):
+		s.leave(c)
+		return err
+	}
+	s.metrics.refetches.Inc()
+	s.log.Warn("a segment came damaged; it is fetched again, from another peer if there is one", "segment", c.part.ID(),
+		"from", fmt.Sprint(c.givers), "error", err)
+	c.attempts++
+	if c.attempts == maxAttempts {
+		s.pause = s.clock().Add(fetchPause)
+		s.renew()
+		return nil
+	}
+	c.without, c.givers = append(c.without, c.givers...), nil
+	if len(c.without) >= len(s.givers) {
+		c.without = nil
+	}
+	s.leave(c)
+	return nil
+}

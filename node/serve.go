@@ -1,0 +1,219 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	// maxServeQueue and maxServeOfPeer bound the requests that wait; more are dropped, and asked again.
+	maxServeQueue  = 256
+	maxServeOfPeer = 32
+	// maxKeptManifests is how many encoded manifests are kept for those who have begun to copy them, and
+	// keepManifestFor for how long after the last request.
+	maxKeptManifests = 2
+	keepManifestFor  = time.Minute
+)
+
+// server answers the members that copy a snapshot from this node: pieces of its manifest and of its segment files, at a
+// bounded rate. step is for one goroutine; the others put requests in.
+type server struct {
+	ledger  *ledger.Ledger
+	send    func(to uint64, payload []byte) bool
+	now     func() time.Time
+	log     *slog.Logger
+	metrics *snapshotMetrics
+	bucket  bucket
+
+	mu    sync.Mutex
+	queue []serveRequest // guarded by mu
+
+	kept []keptManifest // newest last
+}
+
+type serveRequest struct {
+	from  uint64
+	frame bulkFrame
+	since time.Time
+}
+
+type keptManifest struct {
+	index   uint64
+	sum     uint64
+	encoded []byte
+	used    time.Time
+}
+
+// add queues a request, if there is room. For any goroutine.
+func (s *server) add(from uint64, f bulkFrame) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	of := 0
+	for i := range s.queue {
+		if s.queue[i].from == from {
+			of++
+		}
+	}
+	if len(s.queue) >= maxServeQueue || of >= maxServeOfPeer {
+		return false
+	}
+	s.queue = append(s.queue, serveRequest{from, f, s.now()})
+	return true
+}
+
+// waiting says whether there are requests.
+func (s *server) waiting() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.queue) > 0
+}
+
+func (s *server) pop() {
+	s.mu.Lock()
+	s.queue[0] = serveRequest{}
+	s.queue = s.queue[1:]
+	s.mu.Unlock()
+}
+
+// step answers the oldest request, unless the rate or the network says not yet.
+func (s *server) step() (worked bool) {
+	now := s.now()
+	for len(s.kept) > 0 && now.Sub(s.kept[0].used) > keepManifestFor {
+		s.kept[0] = keptManifest{}
+		s.kept = s.kept[1:]
+	}
+	s.mu.Lock()
+	if len(s.queue) == 0 {
+		s.mu.Unlock()
+		return false
+	}
+	r := s.queue[0]
+	s.mu.Unlock()
+	if !s.bucket.has(now) {
+		return false
+	}
+	answer, err := s.answer(r.frame, now)
+	if err != nil {
+		if !errors.Is(err, ledger.ErrNoSegment) && !errors.Is(err, ledger.ErrRebuilding) {
+			s.log.Warn("a request for a part of a snapshot cannot be answered", "from", r.from, "error", err)
+		}
+		answer = bulkFrame{kind: bulkRefusal}
+	}
+	answer.id = r.frame.id
+	payload := answer.encode()
+	s.pop()
+	if !s.send(r.from, payload) {
+		// The queue to that peer is full, or it is gone. Others need not wait for it.
+		if now.Sub(r.since) < fetchTimeout/2 {
+			s.mu.Lock()
+			s.queue = append(s.queue, r)
+			s.mu.Unlock()
+		} else {
+			s.metrics.unsent.Inc()
+		}
+		return false
+	}
+	s.bucket.take(int64(len(payload)))
+	s.metrics.servedBytes.Add(float64(len(answer.data)))
+	return true
+}
+
+func (s *server) answer(f bulkFrame, now time.Time) (bulkFrame, error) {
+	if f.kind == bulkManifestRequest {
+		return s.manifest(f, now)
+	}
+	file, err := s.ledger.OpenSegment(f.part)
+	if err != nil {
+		return bulkFrame{}, err
+	}
+	defer file.Close()
+	data := make([]byte, f.length)
+	n, err := file.ReadAt(data, int64(f.offset))
+	if n < len(data) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = &vfs.CorruptError{File: file.Name(), Offset: int64(f.offset) + int64(n), Reason: "the file ends early"}
+		}
+		return bulkFrame{}, fmt.Errorf("read segment: %w", err)
+	}
+	return bulkFrame{kind: bulkChunk, offset: f.offset, data: data}, nil
+}
+
+// manifest gives a piece of the newest manifest, or of the one whose copying was begun.
+func (s *server) manifest(f bulkFrame, now time.Time) (bulkFrame, error) {
+	k := s.keptManifest(f.sum)
+	if k == nil {
+		if f.sum != 0 || f.offset != 0 {
+			return bulkFrame{}, fmt.Errorf("manifest %016x: %w", f.sum, ledger.ErrNoSegment)
+		}
+		// The encoding and what it stands for must be of one moment; installs go on meanwhile.
+		encoded, index, err := s.ledger.Snapshot()
+		if err != nil {
+			return bulkFrame{}, err
+		}
+		sum := xxhash.Sum64(encoded)
+		if k = s.keptManifest(sum); k == nil {
+			if len(s.kept) == maxKeptManifests {
+				s.kept = append(s.kept[:0], s.kept[1:]...)
+			}
+			s.kept = append(s.kept, keptManifest{index: index, sum: sum, encoded: encoded})
+			k = &s.kept[len(s.kept)-1]
+		}
+	}
+	k.used = now
+	total := uint64(len(k.encoded))
+	if f.offset > total {
+		return bulkFrame{}, fmt.Errorf("offset %d in a manifest of %d bytes: %w", f.offset, total, fs.ErrInvalid)
+	}
+	end := min(total, f.offset+maxChunkBytes)
+	return bulkFrame{kind: bulkManifest, index: k.index, sum: k.sum, total: total, offset: f.offset,
+		data: k.encoded[f.offset:end]}, nil
+}
+
+func (s *server) keptManifest(sum uint64) *keptManifest {
+	for i := range s.kept {
+		if s.kept[i].sum == sum {
+			return &s.kept[i]
+		}
+	}
+	return nil
+}
+
+// bucket bounds a rate: bytes per second, and as many at once as come together in a quarter of a second.
+type bucket struct {
+	rate  int64 // 0 for no bound
+	left  int64 // below 0 after a piece that was larger than what was left
+	since time.Time
+}
+
+// has says whether something may be sent now.
+func (b *bucket) has(now time.Time) bool {
+	if b.rate <= 0 {
+		return true
+	}
+	burst := max(b.rate/4, 1)
+	if b.since.IsZero() || now.Before(b.since) {
+		b.left, b.since = burst, now
+	}
+	if passed := now.Sub(b.since); passed >= time.Second {
+		b.left, b.since = min(burst, b.left+b.rate), now
+	} else if more := int64(float64(b.rate) * passed.Seconds()); more > 0 {
+		b.left, b.since = min(burst, b.left+more), now
+	}
+	return b.left > 0
+}
+
+func (b *bucket) take(n int64) {
+	if b.rate > 0 {
+		b.left -= n
+	}
+}
