@@ -139,8 +139,8 @@ func (a *app) memberList(members []client.Member) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NODE\tROLE\tVOTES\tHTTP\tRAFT")
 	for _, m := range members {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.NodeID, display(m.Role), yesNo(m.Voter), display(m.HTTPAddr),
-			display(m.RaftAddr))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.NodeID, display(m.Role), yesNo(m.Voter), address(m.HTTPAddr),
+			address(m.RaftAddr))
 	}
 	return w.Flush()
 }

@@ -18,6 +18,7 @@ type member struct {
 	cluster *cluster
 	id      uint64
 	claims  uint64 // the id that it gives as its own
+	hidden  bool   // the others do not know its HTTP address
 	addr    string
 	state   string
 	applied uint64
@@ -58,6 +59,9 @@ func (m *member) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"role": "follower", "voter": true, "healthy": false, "match_index": 0, "lag": 99}
 		if other.id == 2 {
 			one["role"] = "leader"
+		}
+		if other.hidden {
+			one["http_addr"] = ""
 		}
 		if m.id == 2 { // only the leader knows
 			one["healthy"], one["match_index"], one["lag"] = other.id != 3, 40+other.id, 3-other.id
@@ -133,15 +137,31 @@ func TestStatusAsksEveryMember(t *testing.T) {
 	}
 }
 
-// An address that another node, or another cluster, has by now says nothing of the member.
+// What answers at a member's address counts for the node that it says it is, in this cluster.
 func TestStatusTakesNoStrangersWord(t *testing.T) {
 	cl, c := newCluster(t)
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"node_id":3,"cluster_id":"other","applied_index":77,"root":%q}`, merkle.Hash{})
+	}))
+	defer stranger.Close()
+	c.env[endpointEnv] += "," + stranger.URL
 	cl.members[1].claims = 3
 	out := c.ok("status")
-	if row(t, out, 2)[5] != "-" || !strings.Contains(out, "The leader did not answer: this is what node 1 knows.") {
+	if row(t, out, 2)[5] != "-" || row(t, out, 3)[5] != "20" ||
+		!strings.Contains(out, "The leader did not answer: this is what node 1 knows.") {
 		t.Error(out)
 	}
 	if got := row(t, out, 1); got[2] != "no" {
+		t.Errorf("%v", got)
+	}
+}
+
+// A member whose address the cluster does not know yet may be among the endpoints.
+func TestStatusAsksTheEndpoints(t *testing.T) {
+	cl, c := newCluster(t)
+	c.env[endpointEnv] += ", http://" + cl.members[1].addr
+	cl.members[1].hidden = true
+	if got := row(t, c.ok("status"), 2); got[5] != "20" || got[6] != "-" {
 		t.Errorf("%v", got)
 	}
 }

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
+	"slices"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
@@ -21,9 +22,9 @@ func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Tell how the cluster and its members are",
-		Long: `Status asks a node for the members of its cluster, and then every member, at the HTTP address that the cluster
-has of it, how it is itself. MATCH and LAG, in log entries, and HEALTHY are the leader's word; STATE and APPLIED are each
-member's own.`,
+		Long: `Status asks a node for the members of its cluster, and then every member, at the other endpoints and at the HTTP
+addresses that the cluster has of them, how it is itself. MATCH and LAG, in log entries, and HEALTHY are the leader's
+word; STATE and APPLIED are each member's own.`,
 		Example: `  scribe status
   scribe status --endpoint http://10.0.0.2:8001 --json`,
 		Args: cobra.NoArgs,
@@ -33,7 +34,7 @@ member's own.`,
 		if err != nil {
 			return err
 		}
-		view := askMembers(ctx, first, a.scheme())
+		view := askMembers(ctx, first, a.places(first))
 		if a.json {
 			return a.statusJSON(view)
 		}
@@ -41,14 +42,20 @@ member's own.`,
 	})
 }
 
-// scheme is the one in which members are asked: that of the endpoint.
-func (a *app) scheme() string {
-	if list := a.endpoints(); len(list) > 0 {
-		if u, err := url.Parse(list[0]); err == nil && u.Scheme == "https" {
-			return u.Scheme
+// places are the URLs at which members may be: the endpoints, and the addresses that the cluster has, in the endpoints'
+// scheme.
+func (a *app) places(s *client.Status) []string {
+	urls, scheme := a.endpoints(), "http"
+	if len(urls) > 0 && strings.HasPrefix(strings.TrimSpace(urls[0]), "https://") {
+		scheme = "https"
+	}
+	for _, m := range s.Members {
+		if m.HTTPAddr != "" && m.NodeID != s.NodeID {
+			urls = append(urls, scheme+"://"+m.HTTPAddr)
 		}
 	}
-	return "http"
+	slices.Sort(urls)
+	return slices.Compact(urls)
 }
 
 // clusterView is a cluster as its members tell of it.
@@ -58,24 +65,21 @@ type clusterView struct {
 	own    map[uint64]*client.Status // by node id; none for a member that did not answer
 }
 
-// askMembers asks every member but the one that answered already, all at once.
-func askMembers(ctx context.Context, first *client.Status, scheme string) clusterView {
+// askMembers asks at all places at once.
+func askMembers(ctx context.Context, first *client.Status, places []string) clusterView {
 	ctx, cancel := context.WithTimeout(ctx, memberTimeout)
 	defer cancel()
-	answers := make([]*client.Status, len(first.Members))
+	answers := make([]*client.Status, len(places))
 	var asked sync.WaitGroup
-	for i, m := range first.Members {
-		if m.NodeID == first.NodeID || m.HTTPAddr == "" {
-			continue
-		}
+	for i, place := range places {
 		asked.Go(func() {
-			c, err := client.New([]string{scheme + "://" + m.HTTPAddr}, client.Options{Rounds: 1})
+			c, err := client.New([]string{place}, client.Options{Rounds: 1})
 			if err != nil {
 				return
 			}
 			defer c.CloseIdleConnections()
-			// Another node may have the address by now.
-			if s, err := c.Status(ctx); err == nil && s.NodeID == m.NodeID && s.ClusterID == first.ClusterID {
+			// The node there may be one of another cluster.
+			if s, err := c.Status(ctx); err == nil && s.ClusterID == first.ClusterID {
 				answers[i] = s
 			}
 		})
@@ -116,7 +120,7 @@ func (a *app) statusTable(v clusterView) error {
 			healthy, match, lag = yesNo(m.Healthy), fmt.Sprint(m.MatchIndex), fmt.Sprint(m.Lag)
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", m.NodeID, display(m.Role), healthy, match, lag, applied,
-			display(m.HTTPAddr), display(m.RaftAddr), state)
+			address(m.HTTPAddr), address(m.RaftAddr), state)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -125,6 +129,14 @@ func (a *app) statusTable(v clusterView) error {
 		fmt.Fprintf(a.stdout, "\nThe leader did not answer: this is what node %d knows.\n", l.NodeID)
 	}
 	return nil
+}
+
+// address is one as it may stand in a table; empty until the member has told it.
+func address(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return display(text)
 }
 
 func yesNo(b bool) string {
