@@ -165,6 +165,7 @@ func (n *Node) fail(err error) {
 		n.failure.Store(&err)
 		n.updateLinear()
 		n.opts.Logger.Error("this node stops serving", "error", err)
+		n.giveUp(err)
 		close(n.failed)
 		n.end()
 		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node failed before the write was confirmed"})

@@ -24,6 +24,29 @@ const (
 // state of another member from which its own log goes on, or behind which nothing of its log counts, installs that as a
 // follower does, and then starts as always. What it still has of segments is read whole before it is used.
 
+// unsound says that an error means that this node's state, not its log, is damaged or has diverged.
+func (n *Node) unsound(err error) bool {
+	var corrupt *vfs.CorruptError
+	if errors.As(err, &corrupt) {
+		return !strings.HasPrefix(corrupt.File, path.Join(n.opts.Dir, logDir)+"/")
+	}
+	return isDiverged(err)
+}
+
+// giveUp notes, for a node that fails, that its state must be rebuilt, if that is why and there are members to do it from.
+func (n *Node) giveUp(cause error) {
+	if n.restoring.Load() || !n.unsound(cause) {
+		return
+	}
+	switch noted, err := n.noteRebuild(cause); {
+	case err != nil:
+		n.opts.Logger.Error("that the state must be rebuilt could not be noted", "error", err)
+	case noted:
+		n.opts.Logger.Error("the state of this node must be rebuilt, which the next start does from the other members",
+			"reason", cause)
+	}
+}
+
 // noteRebuild makes durable that the state must be rebuilt. False: there is nobody to rebuild it from.
 func (n *Node) noteRebuild(reason error) (noted bool, err error) {
 	if len(n.knownPeers()) == 0 {
@@ -71,7 +94,7 @@ func (n *Node) openLedger(lo ledger.Options) error {
 			err = n.checkReplay()
 		}
 	}
-	if err == nil || !(isCorrupt(err) || isDiverged(err)) {
+	if err == nil || !n.unsound(err) {
 		return err
 	}
 	noted, nerr := n.noteRebuild(err)
