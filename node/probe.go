@@ -1,8 +1,6 @@
 package node
 
-import (
-	"github.com/scribe-ledger/scribe/raft"
-)
+import "github.com/scribe-ledger/scribe/raft"
 
 // Probe is what the owner of a node in manual mode may look at after every step, to check the cluster from outside.
 type Probe struct {
@@ -13,10 +11,15 @@ type Probe struct {
 	Applied uint64 // by the ledger, which the core may not have heard of yet
 	Last    uint64
 	Members raft.Membership
+	// Rebuilding: there is no state, it comes from the other members; nothing else is set.
+	Rebuilding bool
 }
 
 // Probe reads the core. In manual mode only: otherwise the core belongs to the raft loop.
 func (n *Node) Probe() Probe {
+	if n.core == nil {
+		return Probe{Rebuilding: true}
+	}
 	st := n.core.Status()
 	return Probe{Term: st.Term, Role: st.Role, Leader: st.Leader, Commit: st.Commit, Applied: n.applier.applied.Load(),
 		Last: st.Last, Members: st.Members}

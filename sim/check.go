@@ -25,8 +25,8 @@ func (w *World) check() {
 		if r.node == nil {
 			continue
 		}
-		if first == nil {
-			first = r
+		if first == nil || first.rotten {
+			first = r // to be read as a whole
 		}
 		size, root := r.node.Ledger().Root()
 		if s, x := first.node.Ledger().Root(); s != size || x != root {

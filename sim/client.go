@@ -135,6 +135,10 @@ func (c *client) try() {
 	}
 	o := &w.history.ops[c.op]
 	if o.kind == opStale {
+		if r.node.Probe().Rebuilding {
+			c.sleep(w.about(backoff))
+			return
+		}
 		c.read(r)
 		return
 	}

@@ -31,11 +31,12 @@ type identity struct{ hash, before uint64 }
 
 // observed is what has been seen of one life of a node.
 type observed struct {
-	begun   bool
-	applied uint64
-	term    uint64
-	led     uint64 // the last term that it was seen to lead
-	size    uint64
+	begun      bool
+	rebuilding bool
+	applied    uint64
+	term       uint64
+	led        uint64 // the last term that it was seen to lead
+	size       uint64
 }
 
 func (c *raftCheck) begin() {
@@ -104,6 +105,19 @@ func (c *raftCheck) observe(w *World, r *replica) {
 	}
 	o := &r.observed
 	p := r.node.Probe()
+	if p.Rebuilding {
+		if !o.rebuilding {
+			w.stats.Rebuilds++
+			w.tell("node %d rebuilds its state: %s", r.id, r.node.Status().Fault)
+		}
+		*o = observed{rebuilding: true}
+		return
+	}
+	if o.rebuilding { // all that it has was verified
+		r.rotten, r.excuse = false, ""
+		*o = observed{}
+		w.tell("node %d has rebuilt its state", r.id)
+	}
 	if !o.begun {
 		// What the manifest holds was applied in an earlier life, or came with a snapshot.
 		o.begun, o.applied = true, p.Applied

@@ -21,6 +21,7 @@ type Stats struct {
 	Starts     uint64                  // of processes
 	Failures   uint64                  // processes that ended because of a fault that was injected
 	Installs   uint64                  // snapshots installed by running nodes
+	Rebuilds   uint64                  // of damaged nodes
 	Segments   uint64                  // recorded in the end
 	Checked    uint64                  // operations that porcupine looked at
 }
@@ -40,7 +41,7 @@ func (s *Stats) Add(o Stats) {
 	}{
 		{&s.Events, o.Events}, {&s.Frames, o.Frames}, {&s.Unknown, o.Unknown}, {&s.Refused, o.Refused},
 		{&s.Elections, o.Elections}, {&s.Terms, o.Terms}, {&s.Entries, o.Entries}, {&s.Starts, o.Starts},
-		{&s.Failures, o.Failures}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Checked, o.Checked},
+		{&s.Failures, o.Failures}, {&s.Rebuilds, o.Rebuilds}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Checked, o.Checked},
 	} {
 		*x.to += x.add
 	}
@@ -70,7 +71,7 @@ func (s *Stats) String() string {
 		"attempts refused, %d without an answer\n", ops[opDone], ops[opNotMet], ops[opNotDone], ops[opUncertain], s.Refused,
 		s.Unknown)
 	fmt.Fprintf(&b, "%d elections, %d terms with a leader, %d entries, %d starts, %d of them after a failure, %d snapshots "+
-		"installed, %d segments, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
-		s.Failures, s.Installs, s.Segments, s.Checked)
+		"installed, %d states rebuilt, %d segments, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
+		s.Failures, s.Installs, s.Rebuilds, s.Segments, s.Checked)
 	return b.String()
 }
