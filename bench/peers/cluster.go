@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -190,16 +191,20 @@ func (p *proc) tail() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-1000):]))
 }
 
-// freePorts returns loopback addresses that nothing listens on now.
+// freePorts returns loopback addresses that nothing listens on now. They lie below the range that Linux takes the ports of
+// outgoing connections from, of which the clients open hundreds before the last member listens.
 func freePorts(n int) ([]string, error) {
+	const lowest, highest = 20_000, 32_000
 	var out []string
-	for range n {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+	for range 10 * n {
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", lowest+rand.IntN(highest-lowest)))
 		if err != nil {
-			return nil, err
+			continue
 		}
 		defer l.Close()
-		out = append(out, l.Addr().String())
+		if out = append(out, l.Addr().String()); len(out) == n {
+			return out, nil
+		}
 	}
-	return out, nil
+	return nil, fmt.Errorf("no %d free ports between %d and %d", n, lowest, highest)
 }
