@@ -67,7 +67,9 @@ func (in *inbound) session() (source, error) {
 	}
 	defer t.leave(p)
 	defer in.unsettle(from)
-	in.settle(from)
+	if err := in.settle(from); err != nil {
+		return from, err
+	}
 	a := t.answer(h, accepted, "")
 	if _, err := conn.Write(a.append(nil, h.nonce)); err != nil {
 		return from, fmt.Errorf("answer to hello: %w", err)
@@ -78,11 +80,16 @@ func (in *inbound) session() (source, error) {
 	return from, in.read(conn, p, from, newSalt(h.nonce, a.nonce), newSalt(a.nonce, h.nonce))
 }
 
-// settle makes this the connection of its source. An older one is ended first, and its reader gone.
-func (in *inbound) settle(from source) {
+// settle makes this the connection of its source. An older one is ended first, and its reader gone. The error is
+// errReplaced when this is itself the older one, whose hello came to be read late.
+func (in *inbound) settle(from source) error {
 	t := in.t
 	t.mu.Lock()
 	old := t.current[from]
+	if old != nil && old.number > in.number {
+		t.mu.Unlock()
+		return errReplaced
+	}
 	t.current[from] = in
 	in.greeted = true
 	t.mu.Unlock()
@@ -90,6 +97,7 @@ func (in *inbound) settle(from source) {
 		old.end(errReplaced)
 		<-old.done
 	}
+	return nil
 }
 
 func (in *inbound) unsettle(from source) {

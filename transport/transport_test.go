@@ -121,3 +121,9 @@ func TestThreeNodesTalk(t *testing.T) {
 		}
 	}
 }
+
+func closeAll(nodes ...*testNode) {
+	for _, n := range nodes {
+		_ = n.Close() // the cleanup of start reports errors
+	}
+}
