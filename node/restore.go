@@ -47,6 +47,12 @@ func (n *Node) giveUp(cause error) {
 	}
 }
 
+// WantsRebuild says of a node that has failed that its state is to be rebuilt, which the next Open does.
+func (n *Node) WantsRebuild() bool {
+	reason, err := n.readRebuild()
+	return err == nil && reason != "" && n.Err() != nil
+}
+
 // noteRebuild makes durable that the state must be rebuilt. False: there is nobody to rebuild it from.
 func (n *Node) noteRebuild(reason error) (noted bool, err error) {
 	if len(n.knownPeers()) == 0 {

@@ -27,7 +27,7 @@ type joiner struct {
 	endpoint string
 	as       client.NewMember
 	logger   *slog.Logger
-	sleep    func(context.Context, time.Duration) error // nil: a timer
+	sleep    func(context.Context, time.Duration) error // pause, but in tests
 }
 
 func newJoiner(c config.Config, a *addresses, logger *slog.Logger) (*joiner, error) {
@@ -39,7 +39,7 @@ func newJoiner(c config.Config, a *addresses, logger *slog.Logger) (*joiner, err
 		return nil, &config.Error{Source: "configuration", Key: "cluster.join",
 			Problem: "names this node itself; name a member of the cluster to join"}
 	}
-	return &joiner{endpoint: endpoint, logger: logger, as: client.NewMember{NodeID: c.Node.ID, RaftAddr: a.tellRaft,
+	return &joiner{endpoint: endpoint, logger: logger, sleep: pause, as: client.NewMember{NodeID: c.Node.ID, RaftAddr: a.tellRaft,
 		HTTPAddr: a.tellHTTP, Learner: c.Cluster.Learner}}, nil
 }
 
@@ -75,16 +75,14 @@ func (j *joiner) join(ctx context.Context) (*node.JoinInfo, error) {
 			logged = time.Now()
 			j.logger.Warn("cannot join yet, trying again", "at", j.endpoint, "error", err)
 		}
-		if err := j.pause(ctx, wait); err != nil {
+		if err := j.sleep(ctx, wait); err != nil {
 			return nil, err
 		}
 	}
 }
 
-func (j *joiner) pause(ctx context.Context, d time.Duration) error {
-	if j.sleep != nil {
-		return j.sleep(ctx, d)
-	}
+// pause waits for d or the end of ctx, whose cause it returns.
+func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

@@ -46,9 +46,6 @@ func newTransport(n *node.Node, o node.Options, listener net.Listener, logger *s
 		Advertise: o.RaftAddr, Admit: n.Admit, Logger: logger, Registerer: reg})
 }
 
-// WantsRebuild says whether the node failed in a way that opening it again mends.
-func (m *member) WantsRebuild() bool { return false }
-
 // close ends the connections, then the node.
 func (m *member) close() error {
 	return errors.Join(m.transport.Close(), m.Node.Close())

@@ -103,6 +103,7 @@ func (p *process) run(join *joiner) error {
 			return err
 		}
 	}
+	wait := rebuildMinWait / 2
 	for first := true; ; first = false {
 		var err error
 		if p.member, err = openMember(opts, p.addrs.raft, p.logs.Logger, p.registry); err != nil {
@@ -113,15 +114,24 @@ func (p *process) run(join *joiner) error {
 			p.logs.Info("serving", "url", "http://"+p.addrs.http.Addr().String(), "node_id", p.config.Node.ID,
 				"data_dir", p.config.Node.DataDir, "raft_addr", p.addrs.tellRaft, "version", version())
 		}
-		err = p.watch(first)
-		if err == nil || !p.member.WantsRebuild() {
+		opened := time.Now()
+		if err = p.watch(first); !p.member.WantsRebuild() {
 			return err
 		}
-		if err := p.takeOut(err); err != nil {
+		if wait = min(2*wait, rebuildMaxWait); time.Since(opened) > rebuildMaxWait {
+			wait = rebuildMinWait
+		}
+		if err := p.takeOut(err, wait); err != nil {
 			return err
 		}
 	}
 }
+
+// The waits before a node that failed is opened again; a first failure is followed by the least.
+const (
+	rebuildMinWait = 250 * time.Millisecond
+	rebuildMaxWait = 30 * time.Second
+)
 
 // watch returns when the node's work ends: errStop for a signal, or why it failed. It tells when the node is ready; one
 // that is not the first of the process serves from then on.
@@ -152,14 +162,18 @@ func (p *process) watch(first bool) error {
 	}
 }
 
-// takeOut closes a node that has failed and is to be opened again, in which it is rebuilt.
-func (p *process) takeOut(why error) error {
+// takeOut closes a node that has failed and is to be opened again, after a wait.
+func (p *process) takeOut(why error, wait time.Duration) error {
 	p.logs.Error("this node is taken out and rebuilt from the other members", "reason", why)
 	p.slot.empty(&occupant{why: why.Error(), failed: true})
 	m := p.member
 	p.member = nil
 	if err := m.close(); err != nil {
 		p.logs.Warn("closing what failed", "error", err)
+	}
+	err := p.during(func(ctx context.Context) error { return pause(ctx, wait) })
+	if err != nil {
+		return err
 	}
 	return p.addrs.relistenRaft()
 }
