@@ -37,7 +37,7 @@ func (n *Node) open() error {
 	lo := opts.Ledger
 	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
-	lo.Notify, lo.Manual = n.ledgerChanged, opts.Manual
+	lo.Notify, lo.Damaged, lo.Manual = n.ledgerChanged, n.segmentDamaged, opts.Manual
 	if err = n.openLedger(lo); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (n *Node) openCore() error {
 		return err
 	}
 	n.core, err = raft.New(raft.Config{ID: n.opts.NodeID, ClusterID: cluster, Instance: n.Instance(),
-		ElectionTicks: n.opts.ElectionTicks, Seed: n.draw.Uint64()},
+		ElectionTicks: n.opts.ElectionTicks, ElectionMaxTicks: n.opts.ElectionMaxTicks, Seed: n.draw.Uint64()},
 		n.log.HardState(), raft.Snapshot{Index: index, Term: term, Members: members}, n.log)
 	if err != nil {
 		return err

@@ -36,7 +36,9 @@ type Options struct {
 	Seed uint64
 
 	Heartbeat     time.Duration // one tick; default 100 ms
-	ElectionTicks int           // default 5: a timeout is drawn from 5 to 10 ticks
+	ElectionTicks int           // default 5: a timeout is drawn from that many ticks up
+	// ElectionMaxTicks ends what it is drawn from; default twice ElectionTicks.
+	ElectionMaxTicks int
 
 	WAL    wal.Options    // FileBytes, Method, SpareFiles; the rest is filled in
 	Ledger ledger.Options // sizes and ages; the rest is filled in
@@ -77,6 +79,7 @@ func (o Options) withDefaults() Options {
 	}
 	setTime(&o.Heartbeat, 100*time.Millisecond)
 	setInt(&o.ElectionTicks, 5)
+	setInt(&o.ElectionMaxTicks, 2*o.ElectionTicks)
 	setBytes(&o.Ledger.SealBytes, 64<<20) // the ledger's own default; the reserve of disk space goes by it
 	setInt(&o.MaxQueue, 8192)
 	setBytes(&o.MaxQueueBytes, 256<<20)

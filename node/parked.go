@@ -10,7 +10,7 @@ import "fmt"
 const noLeaderTimeouts = 2
 
 // noLeaderTicks is the same in ticks.
-func (n *Node) noLeaderTicks() uint64 { return uint64(noLeaderTimeouts * 2 * n.opts.ElectionTicks) }
+func (n *Node) noLeaderTicks() uint64 { return uint64(noLeaderTimeouts * n.opts.ElectionMaxTicks) }
 
 // count counts a proposal as waiting, unless as much waits already as may.
 func (n *Node) count(p *proposal) *Unavailable {

@@ -15,6 +15,9 @@ const (
 	// MaxEntryBytes bounds the Data of an entry.
 	MaxEntryBytes = 128 << 20
 
+	// maxTermStep bounds how far a message may move the term: one hostile message must not use the terms up.
+	maxTermStep = 1 << 32
+
 	entryOverhead = 64 // bytes that an entry costs beside its Data; keeps empty entries from being free
 )
 
@@ -45,8 +48,9 @@ type Config struct {
 	Instance uint64
 
 	// ElectionTicks is how long a follower waits for its leader before it campaigns: a random number of ticks in
-	// [ElectionTicks, 2*ElectionTicks). Default 10.
-	ElectionTicks int
+	// [ElectionTicks, ElectionMaxTicks). Default 10, and twice ElectionTicks.
+	ElectionTicks    int
+	ElectionMaxTicks int
 	// HeartbeatTicks is how often a leader shows itself. Default 1; less than ElectionTicks.
 	HeartbeatTicks int
 	// Seed of the election timeouts. The same seed and the same calls give the same run. The shell draws it at random.
@@ -85,6 +89,7 @@ func (c Config) withDefaults() Config {
 		}
 	}
 	setInt(&c.ElectionTicks, 10)
+	setInt(&c.ElectionMaxTicks, 2*c.ElectionTicks)
 	setInt(&c.HeartbeatTicks, 1)
 	setInt(&c.MaxPendingReads, 4096)
 	setInt(&c.MaxInflightAppends, 128)
@@ -103,11 +108,14 @@ func (c Config) validate() error {
 		return errors.New("raft: config: ID is 0")
 	case c.ClusterID == ClusterID{}:
 		return errors.New("raft: config: ClusterID is zero")
-	case c.HeartbeatTicks < 0 || c.ElectionTicks < 0 || c.ElectionTicks > 1<<20:
+	case c.HeartbeatTicks < 0 || c.ElectionTicks < 0 || c.ElectionTicks > 1<<20 || c.ElectionMaxTicks > 1<<21:
 		return errors.New("raft: config: ElectionTicks and HeartbeatTicks are between 1 and 2^20")
 	case c.ElectionTicks <= c.HeartbeatTicks:
 		return fmt.Errorf("raft: config: ElectionTicks %d is not greater than HeartbeatTicks %d",
 			c.ElectionTicks, c.HeartbeatTicks)
+	case c.ElectionMaxTicks <= c.ElectionTicks:
+		return fmt.Errorf("raft: config: ElectionMaxTicks %d is not greater than ElectionTicks %d",
+			c.ElectionMaxTicks, c.ElectionTicks)
 	case c.MaxAppendBytes > 16<<20:
 		return fmt.Errorf("raft: config: MaxAppendBytes %d is over 16 MiB", c.MaxAppendBytes)
 	case c.MaxPendingReads < 0 || c.MaxInflightAppends < 0:

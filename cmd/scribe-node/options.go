@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,14 +22,15 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 	opts := node.Options{
 		FS: vfs.NewOS(), Dir: c.Node.DataDir, NodeID: c.Node.ID, RaftAddr: a.tellRaft, HTTPAddr: a.tellHTTP,
 		Bootstrap: c.Cluster.Bootstrap,
-		Heartbeat: c.Raft.Heartbeat, ElectionTicks: int((c.Raft.ElectionMin + c.Raft.Heartbeat - 1) / c.Raft.Heartbeat),
-		WAL: wal.Options{FileBytes: c.Storage.WALFileBytes, Method: wal.ByPwrite},
+		Heartbeat: c.Raft.Heartbeat,
+		WAL:       wal.Options{FileBytes: c.Storage.WALFileBytes, Method: wal.ByPwrite},
 		Ledger: ledger.Options{SealBytes: c.Storage.SealBytes, SealAge: c.Storage.SealAge,
 			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes)},
 		KeepLogBytes: orNone(c.Storage.KeepLogBytes), KeepLogAge: orNone(c.Storage.KeepLogAge),
 		SnapshotBytesPerSecond: orNone(c.Raft.SnapshotBytesPerSecond),
 		Logger:                 logger, Registerer: registry,
 	}
+	opts.ElectionTicks, opts.ElectionMaxTicks = electionTicks(c.Raft)
 	for _, p := range c.Cluster.Initial {
 		opts.Initial = append(opts.Initial, node.Founder{NodeID: p.ID, RaftAddr: p.RaftAddr})
 	}
@@ -45,6 +47,13 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		opts.Ledger.Compression = segfile.Zstd
 	}
 	return opts
+}
+
+// electionTicks are the election timeouts in heartbeats, rounded up; there are always two to draw from.
+func electionTicks(c config.Raft) (least, most int) {
+	up := func(d time.Duration) int { return int((d + c.Heartbeat - 1) / c.Heartbeat) }
+	least = up(c.ElectionMin)
+	return least, max(up(c.ElectionMax), least+2)
 }
 
 // orNone is v where options take a negative value for none, and zero for their default.
