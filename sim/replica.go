@@ -3,7 +3,9 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -84,12 +86,33 @@ func (r *replica) options() node.Options {
 			BlockCacheBytes: 256 << 10, Compression: segfile.S2},
 		KeepLogBytes: p.KeepLog, KeepLogAge: 20 * time.Second,
 	}
+	if r.w.tracing() {
+		o.Logger = r.logger()
+	}
 	if r.founder {
 		for i := range p.Nodes {
 			o.Initial = append(o.Initial, node.Founder{NodeID: uint64(i + 1), RaftAddr: address(uint64(i+1), "raft")})
 		}
 	}
 	return o
+}
+
+// logger writes the node's log into the trace.
+func (r *replica) logger() *slog.Logger {
+	drop := func(groups []string, a slog.Attr) slog.Attr {
+		if len(groups) == 0 && a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}
+	return slog.New(slog.NewTextHandler(logLines{r}, &slog.HandlerOptions{ReplaceAttr: drop}))
+}
+
+type logLines struct{ r *replica }
+
+func (l logLines) Write(b []byte) (int, error) {
+	l.r.w.trace("node %d: %s", l.r.id, strings.TrimSuffix(string(b), "\n"))
+	return len(b), nil
 }
 
 func address(id uint64, kind string) string { return fmt.Sprintf("%s-%d:1", kind, id) }
