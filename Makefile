@@ -5,6 +5,7 @@ GO    ?= go
 # Data, and address, of `make run`.
 DATA  ?= scribe-data
 FUZZTIME ?= 60s
+SEEDS ?= 2000
 
 .PHONY: help
 help: ## this list
@@ -39,6 +40,13 @@ race: ## all tests under the race detector
 e2e: ## the end-to-end tests in full: 30 leaders killed, 100,000 operations under faults, 1 GiB to catch up
 	@mkdir -p $(BIN)
 	$(GO) test ./e2e -v -timeout 60m -artifacts -outputdir $(BIN) -kills 30 -operations 100000 -catchup 1024
+
+.PHONY: sim
+sim: ## SEEDS (2000) simulated clusters under faults, 100 s each, and 10,000 checks of every property of raft
+	@mkdir -p $(BIN)
+	$(GO) build -o $(BIN)/scribe-sim ./sim/run
+	$(BIN)/scribe-sim -seeds $(SEEDS)
+	$(GO) test ./raft -run TestProperty -rapid.checks=10000 -timeout 30m
 
 .PHONY: check
 check: format vet staticcheck race ## what a change must pass: format, vet, staticcheck, floors, race tests
