@@ -151,6 +151,6 @@ func (n *Node) updateLinear() {
 	linear := st.Role == raft.Leader && st.Members.SoleVoter(st.ID) && n.applier.term.Load() == st.Term && n.Err() == nil
 	n.linear.Store(linear)
 	if linear {
-		n.readyOnce.Do(func() { close(n.ready) })
+		n.setReady()
 	}
 }

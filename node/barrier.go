@@ -57,11 +57,8 @@ func (n *Node) Barrier(ctx context.Context) error {
 
 // beginRead hands a read to the raft loop, unless as many wait already as may. Errors: *Unavailable.
 func (n *Node) beginRead(r *barrier) error {
-	if n.restoring.Load() {
-		return &Unavailable{Reason: NotReady, Detail: "this node is being rebuilt from the other members"}
-	}
-	if n.Err() != nil {
-		return &Unavailable{Reason: NotReady, Detail: "this node has failed and serves no reads"}
+	if fault := n.fault(); fault != "" {
+		return &Unavailable{Reason: NotReady, Detail: "this node serves no reads: " + fault}
 	}
 	if n.waitingReads.Add(1) > int64(n.opts.MaxQueue) {
 		n.waitingReads.Add(-1)
@@ -92,7 +89,7 @@ func (n *Node) askReads() error {
 		r.asked = append(r.asked, readRound{r.last, r.parked})
 		r.parked = nil
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrOverloaded):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrOverloaded), errors.Is(err, raft.ErrUnsupported):
 		return nil
 	}
 	return err

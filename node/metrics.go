@@ -54,7 +54,7 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 		}),
 		gauge("scribe_node_term", "Current raft term.", func() float64 { return float64(n.status.Load().Term) }),
 		gauge("scribe_node_ready", "1 when this node has a leader and has caught up.", func() float64 {
-			if n.linear.Load() {
+			if n.isReady() {
 				return 1
 			}
 			return 0

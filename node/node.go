@@ -54,6 +54,7 @@ type Node struct {
 	changes  changes
 	intro    introductions
 	roots    roots
+	firstRead *barrier // the node's own, by which it gets ready
 	// promoteAt is the tick in which a leader looks next for members that have caught up.
 	promoteAt uint64
 
@@ -76,7 +77,7 @@ type Node struct {
 	linearMu      sync.Mutex    // held while linear is computed
 	linear        atomic.Bool   // reads of the applied state are linearizable without asking anybody
 	ready         chan struct{} // closed when the node is ready for the first time
-	readyOnce     sync.Once
+	caughtUp      atomic.Bool   // ready is closed
 	stop          chan struct{}
 	failed        chan struct{}
 	ended         chan struct{} // closed when the node is stopped or has failed
@@ -145,7 +146,7 @@ func (n *Node) startLoops() {
 // Ledger is the applied state, for reads.
 func (n *Node) Ledger() *ledger.Ledger { return n.ledger }
 
-// Ready is closed once the node has a leader and has caught up, for the first time since Open.
+// Ready is closed once the node has a leader and has caught up with it, for the first time since Open.
 func (n *Node) Ready() <-chan struct{} { return n.ready }
 
 // Failed is closed when the node has met an error that it must not go on after; Err says which.

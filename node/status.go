@@ -29,11 +29,8 @@ func (n *Node) Status() Status {
 		LastIndex:    max(st.Last, n.log.LastIndex()),
 		TreeSize:     size,
 		Root:         root,
-		Ready:        n.linear.Load(),
-	}
-	out.Fault = n.restoreFault()
-	if err := n.Err(); err != nil {
-		out.Fault = err.Error()
+		Ready:        n.isReady(),
+		Fault:        n.fault(),
 	}
 	out.WritesFault, out.Warning = n.writesFault(), n.warning()
 	for _, m := range st.Members.Members {
@@ -89,7 +86,12 @@ func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
 			out.MatchIndex, out.Healthy = p.Match, p.Active
 		}
 	}
-	out.Lag = own.LastIndex - min(out.MatchIndex, own.LastIndex)
+	if m.ID == st.Leader && m.ID != n.opts.NodeID { // a follower knows of no one else how far they are
+		out.MatchIndex, out.Healthy = st.Commit, true
+	}
+	if st.Role == raft.Leader {
+		out.Lag = own.LastIndex - min(out.MatchIndex, own.LastIndex)
+	}
 	return out
 }
 

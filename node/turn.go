@@ -40,6 +40,7 @@ func (n *Node) turn() (worked bool, err error) {
 		n.connected()
 	}
 	n.mail.clear()
+	n.seekReady()
 	if err := n.askReads(); err != nil {
 		return false, err
 	}

@@ -95,6 +95,12 @@ func (w *waiters) expire(now int64) {
 	}
 }
 
+func (w *waiters) empty() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.queue)+len(w.displaced) == 0
+}
+
 // drop answers all of them.
 func (w *waiters) drop(err *Unavailable) {
 	w.mu.Lock()

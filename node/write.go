@@ -106,8 +106,8 @@ func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
 
 // begin hands a proposal to the raft loop, unless as much waits already as may. Errors: *Unavailable.
 func (n *Node) begin(p *proposal) error {
-	if n.Err() != nil {
-		return &Unavailable{Reason: NotReady, Detail: "this node has failed and takes no writes"}
+	if fault := n.fault(); fault != "" {
+		return &Unavailable{Reason: NotReady, Detail: "this node takes no writes: " + fault}
 	}
 	if refusal := n.count(p); refusal != nil {
 		return refusal
