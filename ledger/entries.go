@@ -13,10 +13,11 @@ func (l *Ledger) Entries(from uint64, keysOnly bool) (Iterator, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &entriesIterator{view: v, next: from, end: end, keysOnly: keysOnly}, nil
+	return &entriesIterator{ledger: l, view: v, next: from, end: end, keysOnly: keysOnly}, nil
 }
 
 type entriesIterator struct {
+	ledger   *Ledger
 	view     *view
 	next     uint64 // seq of the entry to come
 	end      uint64
@@ -61,6 +62,7 @@ func (it *entriesIterator) Next() bool {
 			it.err = ErrVersionNotFound
 		}
 	}
+	it.ledger.noteDamage(it.err)
 	it.entry = nil
 	return false
 }

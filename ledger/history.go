@@ -13,7 +13,7 @@ func (l *Ledger) History(key []byte, before uint64, values bool) (Iterator, erro
 	if err != nil {
 		return nil, err
 	}
-	it := &historyIterator{view: v, key: key, before: min(before, next), values: values}
+	it := &historyIterator{ledger: l, view: v, key: key, before: min(before, next), values: values}
 	it.mems = append(it.mems, it.view.active)
 	for _, s := range it.view.sealed {
 		it.mems = append(it.mems, s.mem)
@@ -24,6 +24,7 @@ func (l *Ledger) History(key []byte, before uint64, values bool) (Iterator, erro
 
 // historyIterator goes through the parts of the ledger from the newest to the oldest.
 type historyIterator struct {
+	ledger *Ledger
 	view   *view
 	key    []byte
 	before uint64 // versions at or after it are done with
@@ -76,6 +77,7 @@ func (it *historyIterator) Next() bool {
 			return false
 		}
 	}
+	it.ledger.noteDamage(it.err)
 	it.entry = nil
 	return false
 }

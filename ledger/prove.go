@@ -15,7 +15,8 @@ import (
 // The record is built again from what is stored, and a small value hashed again, so an entry that no longer gives the
 // leaf that the trees hold is a *vfs.CorruptError here, whatever its checksums say. A large value is not read for this:
 // its hash is stored beside it, and whoever reads the value can compare.
-func (l *Ledger) Prove(key []byte, sel Selector) (*Proof, error) {
+func (l *Ledger) Prove(key []byte, sel Selector) (_ *Proof, err error) {
+	defer func() { l.noteDamage(err) }()
 	e, err := l.version(key, sel, true)
 	if err != nil {
 		return nil, err
@@ -91,6 +92,7 @@ func (l *Ledger) Consistency(from, to uint64) (fromRoot, toRoot merkle.Hash, pro
 	if next := l.NextSeq(); from > to || to > next {
 		return fromRoot, toRoot, nil, fmt.Errorf("%w: from %d to %d of %d", merkle.ErrRange, from, to, next)
 	}
+	defer func() { l.noteDamage(err) }()
 	if fromRoot, err = l.tree.Load().RootAt(from, l); err != nil {
 		return
 	}

@@ -22,6 +22,7 @@ func (l *Ledger) live(key []byte, sel Selector, peek bool) (*Entry, error) {
 	e, err := l.version(key, sel, peek)
 	switch {
 	case err != nil:
+		l.noteDamage(err)
 		return nil, err
 	case e == nil:
 		return nil, &NotFoundError{}
@@ -77,6 +78,7 @@ func (l *Ledger) version(key []byte, sel Selector, peek bool) (*Entry, error) {
 // Exists says whether key was ever written.
 func (l *Ledger) Exists(key []byte) (bool, error) {
 	e, err := l.version(key, Selector{}, true)
+	l.noteDamage(err)
 	return e != nil, err
 }
 
@@ -89,7 +91,9 @@ func (l *Ledger) SeqAtTime(t int64) (uint64, error) {
 		return 0, err
 	}
 	defer v.release()
-	return v.countUntil(t, next)
+	n, err := v.countUntil(t, next)
+	l.noteDamage(err)
+	return n, err
 }
 
 func (v *view) countUntil(t int64, next uint64) (uint64, error) {

@@ -24,7 +24,7 @@ func (l *Ledger) Scan(opts ScanOptions) (Iterator, error) {
 	if err != nil {
 		return nil, err
 	}
-	it := &scanIterator{view: v, reverse: opts.Reverse}
+	it := &scanIterator{ledger: l, view: v, reverse: opts.Reverse}
 	if next == 0 {
 		return it, nil
 	}
@@ -56,6 +56,7 @@ func (t *table) overlaps(start, end []byte) bool {
 // scanIterator merges sources. They are few (memtables and the segments that overlap), so the next key is found by
 // looking at each one's head.
 type scanIterator struct {
+	ledger  *Ledger
 	view    *view
 	reverse bool
 	sources []keySource // newest part of the ledger first
@@ -138,6 +139,7 @@ func (it *scanIterator) advance(i int) {
 	it.heads[i] = nil
 	if err := it.sources[i].Err(); err != nil && it.err == nil {
 		it.err = err
+		it.ledger.noteDamage(err)
 	}
 }
 

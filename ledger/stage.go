@@ -35,6 +35,8 @@ type StageOptions struct {
 	// Verify trusts no file that stands among the segments: each is read whole before it is used. For a member whose own
 	// state is in doubt.
 	Verify bool
+	// Doubt names the segments, by id, of which that holds for each alone.
+	Doubt map[string]bool
 	// SyncBytes is how much of a file is written between two syncs: what a power cut may cost. Default 1 MiB.
 	SyncBytes uint64
 }
@@ -112,12 +114,12 @@ func (s *Staging) Examine() (done bool, err error) {
 
 // find looks for a segment: open in this ledger, among its segments, come whole before, or come in part.
 func (s *Staging) find(p *stagedPart) error {
-	if !s.opts.Verify {
+	id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
+	if !s.opts.Verify && !s.opts.Doubt[id] {
 		if p.table = s.l.borrow(p.want); p.table != nil {
 			return nil
 		}
 	}
-	id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
 	for _, place := range []struct {
 		name  string
 		moves bool
@@ -194,6 +196,9 @@ func (s *Staging) Missing() []SegmentPart {
 	}
 	return out
 }
+
+// Doubted returns StageOptions.Doubt.
+func (s *Staging) Doubted() map[string]bool { return s.opts.Doubt }
 
 // Offset is how many bytes of a missing part are here.
 func (s *Staging) Offset(part SegmentPart) uint64 {

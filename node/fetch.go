@@ -33,6 +33,8 @@ type goal struct {
 	from  uint64 // who offers it; the first to be asked for the manifest
 	index uint64
 	peers []uint64 // who may have parts of it, by ascending id, without this node
+
+	repair bool // it is this node's own state, some of whose segment files are damaged
 }
 
 // snapshots is what this node does about snapshots: it fetches one when it is offered, and serves its own.
@@ -50,7 +52,8 @@ type snapshots struct {
 	completeAs      raft.Snapshot
 	handed, claimed bool
 	installedAt     uint64
-	note            string // how far the fetcher is, for people
+	note            string          // how far the fetcher is, for people
+	doubt           map[string]bool // segments of this node whose files were found damaged
 
 	// State of the fetcher, whose step one goroutine calls.
 	phase    phase
@@ -76,6 +79,10 @@ type fetchOptions struct {
 	minIndex func() uint64
 	// verify trusts none of this node's own files.
 	verify bool
+	// peers returns who may have what this node lacks.
+	peers func() []uint64
+	// irreparable is told that no other member has the files that are damaged here.
+	irreparable func(error)
 	// staged is told that a snapshot is complete.
 	staged func()
 
@@ -192,7 +199,11 @@ func wake(c chan struct{}) {
 }
 
 // busy says whether time alone may give the fetcher something to do.
-func (s *snapshots) busy() bool { return s.phase != idle && s.phase != whole }
+func (s *snapshots) busy() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.phase != idle && s.phase != whole || s.phase == idle && len(s.doubt) > 0
+}
 
 // progress says how far a snapshot is; empty when none is being fetched.
 func (s *snapshots) progress() string {
@@ -239,20 +250,27 @@ func (s *snapshots) step() (worked bool) {
 // begin takes up the goal, if it is still of use.
 func (s *snapshots) begin() bool {
 	s.mu.Lock()
-	g := s.goal
+	g, doubt := s.goal, s.doubt
 	s.goal = nil
 	s.mu.Unlock()
+	if g == nil && len(doubt) > 0 && !s.clock().Before(s.pause) {
+		return s.beginRepair()
+	}
 	if g == nil || g.index < s.minIndex() {
 		return g != nil
 	}
-	s.now = *g
+	s.take(*g)
+	s.restart()
+	s.log.Info("fetching a snapshot", "offered_by", g.from, "index", g.index)
+	return true
+}
+
+func (s *snapshots) take(g goal) {
+	s.now = g
 	s.givers = s.givers[:0]
 	for _, id := range g.peers {
 		s.givers = append(s.givers, &giver{id: id})
 	}
-	s.restart()
-	s.log.Info("fetching a snapshot", "offered_by", g.from, "index", g.index)
-	return true
 }
 
 // restart asks for a manifest, from the beginning. What has come of segments stays on disk.
@@ -294,7 +312,7 @@ func (s *snapshots) renew() {
 	s.mu.Lock()
 	newer := s.goal != nil
 	s.mu.Unlock()
-	if newer {
+	if newer || s.now.repair {
 		s.drop() // idle: the next step begins with it
 		return
 	}

@@ -71,7 +71,7 @@ func (s *snapshots) stage() error {
 		return fmt.Errorf("its checksum is %016x, computed %016x", m.sum, sum)
 	}
 	least := max(s.minIndex(), s.now.index)
-	staging, err := s.ledger.Stage(m.data, ledger.StageOptions{Verify: s.verify, SyncBytes: uint64(fetchWindow * s.chunkBytes)})
+	staging, err := s.ledger.Stage(m.data, ledger.StageOptions{Verify: s.verify, SyncBytes: s.syncBytes()})
 	if err != nil {
 		return err
 	}
@@ -91,6 +91,9 @@ func (s *snapshots) stage() error {
 	s.tell(fmt.Sprintf("looking at which segments of the snapshot at %d are here", index))
 	return nil
 }
+
+// syncBytes is what a power cut may cost of a segment that is coming: what is under way at once anyway.
+func (s *snapshots) syncBytes() uint64 { return fetchWindow * uint64(s.chunkBytes) }
 
 // examine looks whether the next segment is here.
 func (s *snapshots) examine() error {
@@ -115,6 +118,9 @@ func (s *snapshots) examine() error {
 
 // finish makes the snapshot ready to be installed.
 func (s *snapshots) finish() error {
+	if s.now.repair {
+		return s.finishRepair()
+	}
 	if err := s.staging.Prepare(); err != nil {
 		s.log.Warn("the snapshot does not fit together; it is asked for anew", "error", err)
 		s.manifest.from.notBefore = s.clock().Add(fetchPause)
@@ -134,7 +140,7 @@ func (s *snapshots) finish() error {
 	s.note = fmt.Sprintf("the snapshot at %d is here", index)
 	s.mu.Unlock()
 	s.staging = nil // whoever takes it installs or closes it
-	s.staged()
+	s.fetchOptions.staged() // the raft loop then asks by the method of that name
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // segmentCopy is a segment's file that is coming from a peer, piece by piece. One peer at a time gives it; another goes
@@ -17,6 +18,7 @@ type segmentCopy struct {
 	early    map[uint64][]byte // pieces that came before the one in front of them; at most a window
 	givers   []uint64          // who gave some of it
 	without  []uint64          // who does not have it, or gave something else
+	refusals int               // how many of these do not have it
 	attempts int               // how often it came damaged
 }
 
@@ -68,6 +70,10 @@ func (s *snapshots) copy(now time.Time) (some bool, err error) {
 func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err error) {
 	if c.from == nil {
 		if len(c.without) >= len(s.givers) {
+			if s.now.repair && c.refusals == len(s.givers) {
+				s.irreparable(&vfs.CorruptError{File: c.part.ID(), Reason: "the segment's file is damaged, and no other member " +
+					"has one of its length"})
+			}
 			// Nobody has this very file any more; a newer manifest may name another.
 			s.log.Warn("no peer has a segment of the snapshot; it is asked for anew", "segment", c.part.ID())
 			s.pause = now.Add(fetchPause)
@@ -100,6 +106,7 @@ func (s *snapshots) takeChunk(r *pieceRequest, f bulkFrame) (ok bool, err error)
 	switch {
 	case f.kind == bulkRefusal:
 		c.without = append(c.without, r.to.id)
+		c.refusals++
 		s.leave(c)
 		return true, nil
 	case f.kind != bulkChunk || f.offset != r.offset || len(f.data) != int(r.length):

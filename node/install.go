@@ -148,13 +148,15 @@ func (n *Node) restoreStaged() error {
 // openSnapshots makes the fetcher and the server. For Open, once the ledger is open.
 func (n *Node) openSnapshots() {
 	n.snapshots = newSnapshots(fetchOptions{
-		ledger:  n.ledger,
-		send:    func(to uint64, payload []byte) bool { return n.net().SendBulk(to, payload) },
-		clock:   n.opts.Now,
-		log:     n.opts.Logger,
-		verify:  n.restoring.Load(),
-		staged:  func() { wake(n.wake) },
-		idsFrom: n.draw.Uint64(),
+		ledger:      n.ledger,
+		send:        func(to uint64, payload []byte) bool { return n.net().SendBulk(to, payload) },
+		clock:       n.opts.Now,
+		log:         n.opts.Logger,
+		verify:      n.restoring.Load(),
+		peers:       func() []uint64 { return n.otherMembers() },
+		irreparable: func(err error) { n.fail(err) },
+		staged:      func() { wake(n.wake) },
+		idsFrom:     n.draw.Uint64(),
 		minIndex: func() uint64 {
 			if n.restoring.Load() {
 				return n.log.FirstIndex() - 1

@@ -1,0 +1,96 @@
+package node
+
+import (
+	"errors"
+	"path"
+	"strings"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// A read that meets damage in a segment's file answers so, and the node has the file repaired while it goes on: the
+// whole file comes from another member. The state is not in doubt: only Apply, which must look into segments too, ends
+// the node, to be rebuilt at the next start.
+
+// segmentDamaged takes note of a damaged file. For any goroutine.
+func (n *Node) segmentDamaged(err error) {
+	var corrupt *vfs.CorruptError
+	if !errors.As(err, &corrupt) || path.Base(path.Dir(corrupt.File)) != "segments" {
+		return
+	}
+	n.opts.Logger.Error("a segment is damaged", "error", err)
+	if n.snapshots != nil { // else the node is being opened, which ends if this matters
+		n.snapshots.doubtSegment(strings.TrimSuffix(path.Base(corrupt.File), path.Ext(corrupt.File)))
+	}
+}
+
+// otherMembers returns who else there is, by id.
+func (n *Node) otherMembers() []uint64 {
+	var ids []uint64
+	for _, m := range n.status.Load().Members.Members {
+		if m.ID != n.opts.NodeID {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+func (s *snapshots) doubtSegment(id string) {
+	s.mu.Lock()
+	// A new map each time: the fetcher reads the old one without the lock.
+	doubt := map[string]bool{id: true}
+	for other := range s.doubt {
+		doubt[other] = true
+	}
+	s.doubt = doubt
+	s.mu.Unlock()
+	wake(s.wakeFetch)
+}
+
+// beginRepair fetches what is damaged of this node's own segments.
+func (s *snapshots) beginRepair() bool {
+	now := s.clock()
+	s.pause = now.Add(fetchPause) // before the next try, unless this one succeeds
+	peers := s.peers()
+	if len(peers) == 0 {
+		return false
+	}
+	encoded, index, err := s.ledger.Snapshot()
+	if err != nil {
+		return false
+	}
+	s.mu.Lock()
+	doubt := s.doubt
+	s.mu.Unlock()
+	staging, err := s.ledger.Stage(encoded, ledger.StageOptions{Doubt: doubt, SyncBytes: s.syncBytes()})
+	if err != nil {
+		s.log.Warn("damaged segments cannot be repaired now; it is tried again", "error", err, "retry_in", fetchPause)
+		return false
+	}
+	s.take(goal{index: index, peers: peers, repair: true})
+	s.manifest.index = index
+	s.staging, s.phase, s.pause = staging, examining, now
+	s.log.Info("repairing damaged segments", "segments", len(doubt))
+	s.tell("repairing damaged segments")
+	return true
+}
+
+// finishRepair takes the files into use.
+func (s *snapshots) finishRepair() error {
+	repaired := s.staging.Doubted()
+	if err := s.ledger.Repair(s.staging); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	doubt := make(map[string]bool)
+	for id := range s.doubt {
+		if !repaired[id] {
+			doubt[id] = true
+		}
+	}
+	s.doubt = doubt
+	s.mu.Unlock()
+	s.drop()
+	return nil
+}
