@@ -21,7 +21,7 @@ type link struct {
 }
 
 // dial opens a connection to a peer. Errors: *refusedError of either side, and those of the network.
-func (t *Transport) dial(ctx context.Context, id uint64, c Class, addr string) (*link, error) {
+func (t *Transport) dial(ctx context.Context, s *stream, addr string) (*link, error) {
 	dialCtx, cancel := context.WithTimeout(ctx, t.o.DialTimeout)
 	defer cancel()
 	raw, err := t.o.Dial(dialCtx, addr)
@@ -34,7 +34,7 @@ func (t *Transport) dial(ctx context.Context, id uint64, c Class, addr string) (
 		conn = tls.Client(raw, t.clientTLS(addr))
 	}
 	stop := context.AfterFunc(ctx, func() { _ = raw.Close() })
-	l, err := t.greet(ctx, conn, id, c)
+	l, err := t.greet(ctx, conn, s)
 	if !stop() && err == nil {
 		err = ctx.Err()
 	}
@@ -47,7 +47,8 @@ func (t *Transport) dial(ctx context.Context, id uint64, c Class, addr string) (
 }
 
 // greet says hello and judges the answer.
-func (t *Transport) greet(ctx context.Context, conn net.Conn, id uint64, c Class) (*link, error) {
+func (t *Transport) greet(ctx context.Context, conn net.Conn, s *stream) (*link, error) {
+	id := s.id
 	if err := conn.SetDeadline(time.Now().Add(t.o.HandshakeTimeout)); err != nil {
 		return nil, err
 	}
@@ -62,8 +63,8 @@ func (t *Transport) greet(ctx context.Context, conn net.Conn, id uint64, c Class
 		}
 	}
 	h := hello{
-		class: c, cluster: t.o.Cluster, from: t.o.ID, to: id, instance: t.o.Instance,
-		nonce: rand.Uint64(), addr: t.o.Advertise,
+		class: s.class, cluster: t.o.Cluster, from: t.o.ID, to: id, instance: t.o.Instance,
+		nonce: rand.Uint64(), addr: t.o.Advertise, answers: s.answers.Load(),
 	}
 	if _, err := conn.Write(h.append(nil)); err != nil {
 		return nil, fmt.Errorf("hello: %w", err)

@@ -5,8 +5,6 @@ import (
 	"fmt"
 
 	"github.com/cespare/xxhash/v2"
-
-	"github.com/scribe-ledger/scribe/raft"
 )
 
 // A frame, all numbers big-endian (docs/format/transport.md):
@@ -29,6 +27,7 @@ const (
 	kindBulk    kind = 3 // a payload of SendBulk
 	kindPing    kind = 4 // empty; asks for a pong
 	kindPong    kind = 5 // empty; the only kind that goes against the stream
+	kindAnswers kind = 6 // as kindPing, of a sender to which the receiver is no member: it only answers
 )
 
 // Class is what a connection is for.
@@ -62,9 +61,10 @@ type limits map[kind]uint32
 
 func (c Class) limits(maxFrame int) limits {
 	if c == Bulk {
-		return limits{kindBulk: MaxBulkBytes, kindPing: 0}
+		return limits{kindBulk: MaxBulkBytes, kindPing: 0, kindAnswers: 0}
 	}
-	return limits{kindMessage: uint32(min(maxFrame, raft.MaxMessageBytes)), kindRequest: uint32(maxFrame), kindPing: 0}
+	most := uint32(maxFrame)
+	return limits{kindMessage: most, kindRequest: most, kindPing: 0, kindAnswers: 0}
 }
 
 var pongLimits = limits{kindPong: 0}

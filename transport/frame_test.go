@@ -184,11 +184,11 @@ func TestFramesOutOfPlace(t *testing.T) {
 // TestClassLimits: a connection takes the kinds of its class only, and of them no more than they may have.
 func TestClassLimits(t *testing.T) {
 	for c, takes := range map[Class]map[kind]int{
-		Messages: {kindMessage: raft.MaxMessageBytes, kindRequest: raft.MaxMessageBytes, kindPing: 0},
-		Bulk:     {kindBulk: MaxBulkBytes, kindPing: 0},
+		Messages: {kindMessage: raft.MaxMessageBytes, kindRequest: raft.MaxMessageBytes, kindPing: 0, kindAnswers: 0},
+		Bulk:     {kindBulk: MaxBulkBytes, kindPing: 0, kindAnswers: 0},
 	} {
 		lim := c.limits(raft.MaxMessageBytes)
-		for k := range kindPong + 2 {
+		for k := range kindAnswers + 2 {
 			var h [frameHeader]byte
 			most, ok := takes[k]
 			for _, n := range []int{most, most + 1} {

@@ -17,7 +17,8 @@ import (
 //	 +8  2  version = 1               +40  8  to
 //	+10  1  class                     +48  8  instance of the sender
 //	+11  1  length of the address     +56  8  nonce
-//	+12  4  zero                      +64     address at which the sender listens
+//	+12  1  flags: 1 only answers     +64     address at which the sender listens
+//	+13  3  zero
 //	+16 16  cluster id                        xxhash64 of all before
 //
 // The answer:
@@ -50,13 +51,20 @@ type hello struct {
 	instance uint64
 	nonce    uint64
 	addr     string
+	answers  bool // the receiver is no member to the sender, which only answers it
 }
+
+const flagAnswers = 1 << 0
 
 func (h hello) append(b []byte) []byte {
 	start := len(b)
 	b = append(b, helloMagic...)
 	b = binary.BigEndian.AppendUint16(b, version)
-	b = append(b, byte(h.class), byte(len(h.addr)), 0, 0, 0, 0)
+	var flags byte
+	if h.answers {
+		flags |= flagAnswers
+	}
+	b = append(b, byte(h.class), byte(len(h.addr)), flags, 0, 0, 0)
 	b = append(b, h.cluster[:]...)
 	for _, v := range [...]uint64{h.from, h.to, h.instance, h.nonce} {
 		b = binary.BigEndian.AppendUint64(b, v)
@@ -96,8 +104,9 @@ func readHello(r io.Reader) (hello, error) {
 		instance: binary.BigEndian.Uint64(b[48:]),
 		nonce:    binary.BigEndian.Uint64(b[56:]),
 		addr:     string(b[helloHeader:n]),
+		answers:  b[12]&flagAnswers != 0,
 	}
-	if (h.class != Messages && h.class != Bulk) || h.from == 0 || [4]byte(b[12:16]) != [4]byte{} {
+	if (h.class != Messages && h.class != Bulk) || h.from == 0 || b[12]&^flagAnswers|b[13]|b[14]|b[15] != 0 {
 		return hello{}, refuse(refusedMagic, "its hello makes no sense: class %d, node %d", h.class, h.from)
 	}
 	return h, nil

@@ -28,6 +28,7 @@ func genHello(t *rapid.T) hello {
 		instance: rapid.Uint64().Draw(t, "instance"),
 		nonce:    rapid.Uint64().Draw(t, "nonce"),
 		addr:     rapid.StringN(0, -1, maxAddr).Draw(t, "addr"),
+		answers:  rapid.Bool().Draw(t, "answers"),
 	}
 }
 
@@ -119,6 +120,7 @@ func TestHostileHellos(t *testing.T) {
 		{"no class", change(func(b []byte) { b[10] = 0 }), refusedMagic},
 		{"class 3", change(func(b []byte) { b[10] = 3 }), refusedMagic},
 		{"reserved", change(func(b []byte) { b[13] = 1 }), refusedMagic},
+		{"unknown flag", change(func(b []byte) { b[12] = 2 }), refusedMagic},
 		{"node 0", change(func(b []byte) { b[39] = 0 }), refusedMagic},
 		{"shorter address", change(func(b []byte) { b[11]-- }), refusedMagic},
 		{"longer address", change(func(b []byte) { b[11]++ }), accepted}, // cut off

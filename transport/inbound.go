@@ -2,6 +2,7 @@ package transport
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -25,6 +26,11 @@ type inbound struct {
 	done    chan struct{} // closed when its goroutine delivers nothing more
 	greeted bool          // guarded by t.mu
 
+	// The goroutine's own.
+	from source // known once the hello was read
+	addr string // where the sender says it listens
+	peer *peer  // the sender, while it counts us as a member
+
 	once sync.Once
 	why  error // set once
 }
@@ -41,49 +47,79 @@ func (in *inbound) end(why error) error {
 // run is the life of the connection.
 func (in *inbound) run() {
 	t := in.t
-	from, err := in.session()
+	err := in.session()
 	close(in.done)
 	why := in.end(err) // when it was ended before, err is but the consequence
 	t.mu.Lock()
 	delete(t.conns, in)
 	t.mu.Unlock()
-	in.report(from, why)
+	in.report(why)
 }
 
-// session shakes hands and reads frames until the connection ends. It returns who sent, when that is known.
-func (in *inbound) session() (source, error) {
+// session shakes hands and reads frames until the connection ends.
+func (in *inbound) session() error {
 	t := in.t
 	if err := in.conn.SetDeadline(time.Now().Add(t.o.HandshakeTimeout)); err != nil {
-		return source{}, err
+		return err
 	}
 	conn, err := in.secure()
 	if err != nil {
-		return source{}, err
+		return err
 	}
-	h, p, err := in.welcome(conn)
-	from := source{h.from, h.class}
+	h, err := in.welcome(conn)
 	if err != nil {
-		return from, err
+		return err
 	}
-	defer t.leave(p)
-	defer in.unsettle(from)
-	if err := in.settle(from); err != nil {
-		return from, err
+	defer in.leave()
+	if err := in.settle(); err != nil {
+		return err
 	}
 	a := t.answer(h, accepted, "")
 	if _, err := conn.Write(a.append(nil, h.nonce)); err != nil {
-		return from, fmt.Errorf("answer to hello: %w", err)
+		return fmt.Errorf("answer to hello: %w", err)
 	}
 	if err := conn.SetDeadline(time.Time{}); err != nil {
-		return from, err
+		return err
 	}
-	return from, in.read(conn, p, from, newSalt(h.nonce, a.nonce), newSalt(a.nonce, h.nonce))
+	if p := t.table()[h.from]; p != nil {
+		p.heard(in.addr)
+	}
+	return in.read(conn, newSalt(h.nonce, a.nonce), newSalt(a.nonce, h.nonce))
+}
+
+// counts notes whether the sender counts us as a member. The error is *refusedError when there are too many that
+// nobody named, or ErrClosed.
+func (in *inbound) counts(us bool) error {
+	if us == (in.peer != nil) {
+		return nil
+	}
+	if !us {
+		in.t.leave(in.peer)
+		in.peer = nil
+		return nil
+	}
+	var err error
+	in.peer, err = in.t.arrive(in.from.from, in.addr)
+	return err
+}
+
+// leave undoes counts and settle.
+func (in *inbound) leave() {
+	t := in.t
+	t.mu.Lock()
+	if t.current[in.from] == in {
+		delete(t.current, in.from)
+	}
+	t.mu.Unlock()
+	if in.peer != nil {
+		t.leave(in.peer)
+	}
 }
 
 // settle makes this the connection of its source. An older one is ended first, and its reader gone. The error is
 // errReplaced when this is itself the older one, whose hello came to be read late.
-func (in *inbound) settle(from source) error {
-	t := in.t
+func (in *inbound) settle() error {
+	t, from := in.t, in.from
 	t.mu.Lock()
 	old := t.current[from]
 	if old != nil && old.number > in.number {
@@ -100,18 +136,10 @@ func (in *inbound) settle(from source) error {
 	return nil
 }
 
-func (in *inbound) unsettle(from source) {
-	in.t.mu.Lock()
-	defer in.t.mu.Unlock()
-	if in.t.current[from] == in {
-		delete(in.t.current, from)
-	}
-}
-
 // read delivers frames until the connection ends.
-func (in *inbound) read(conn net.Conn, p *peer, from source, out, back salt) error {
-	t := in.t
-	got := &p.received[from.class-Messages]
+func (in *inbound) read(conn net.Conn, out, back salt) error {
+	t, from := in.t, in.from
+	got := t.received(from)
 	w := &writer{conn: conn, salt: back, timeout: t.o.WriteTimeout, bytes: new(atomic.Uint64)}
 	silent := 0 // bytes since the last pong
 	pong := func() error {
@@ -137,7 +165,11 @@ func (in *inbound) read(conn net.Conn, p *peer, from source, out, back salt) err
 		if err != nil {
 			return ending(err, t.o.IdleTimeout)
 		}
-		if k == kindPing {
+		if k == kindPing || k == kindAnswers {
+			if err := in.counts(k == kindPing); errors.Is(err, ErrClosed) {
+				return err // else it is not answered, and tries again
+			}
+			got = t.received(from)
 			if err := pong(); err != nil {
 				return fmt.Errorf("write: %w", err)
 			}
@@ -148,6 +180,14 @@ func (in *inbound) read(conn net.Conn, p *peer, from source, out, back salt) err
 			return err
 		}
 	}
+}
+
+// received is where to count what comes from a source; that of a node which is no peer goes nowhere.
+func (t *Transport) received(from source) *counts {
+	if p := t.table()[from.from]; p != nil {
+		return &p.received[from.class-Messages]
+	}
+	return new(counts)
 }
 
 // deliver gives a frame to the handler.

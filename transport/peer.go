@@ -8,7 +8,7 @@ import (
 	"github.com/scribe-ledger/scribe/raft"
 )
 
-// peer is a node to which frames go: one that SetPeers named, or one that has a connection to us and wants answers.
+// peer is a node to which frames go: one that SetPeers named, or one that counts us as a member and wants answers.
 type peer struct {
 	id      uint64
 	streams [len(classes)]*stream
@@ -18,7 +18,7 @@ type peer struct {
 
 	// Guarded by Transport.mu.
 	listed  bool // SetPeers named it
-	inbound int  // connections that it has to us
+	inbound int  // connections on which it counts us as a member
 }
 
 // counts are frames and bytes of one class.
@@ -28,10 +28,20 @@ type counts struct {
 
 func (p *peer) stream(c Class) *stream { return p.streams[c-Messages] }
 
-// setAddr tells the streams where SetPeers says that the peer listens.
-func (p *peer) setAddr(addr string) {
+// list notes that SetPeers named the peer, and where it listens.
+func (p *peer) list(addr string) {
+	p.listed = true
 	for _, s := range p.streams {
 		s.setAddr(addr)
+		s.setAnswers(false)
+	}
+}
+
+// unlist notes that SetPeers did not name the peer.
+func (p *peer) unlist() {
+	p.listed = false
+	for _, s := range p.streams {
+		s.setAnswers(true)
 	}
 }
 
@@ -44,12 +54,13 @@ func (p *peer) heard(addr string) {
 
 // addPeer starts the streams of a peer that is to be dialled at one of two addresses: where SetPeers says it listens, or
 // where it says so itself. The caller holds t.mu, and t is not closed.
-func (t *Transport) addPeer(id uint64, addr, said string) *peer {
+func (t *Transport) addPeer(id uint64, listed bool, addr, said string) *peer {
 	ctx, stop := context.WithCancel(context.Background())
-	p := &peer{id: id, stop: stop}
+	p := &peer{id: id, stop: stop, listed: listed}
 	for i, c := range classes {
 		s := newStream(t, id, c)
 		s.addr, s.said = addr, said
+		s.answers.Store(!listed)
 		p.streams[i] = s
 		t.wg.Go(func() { s.run(ctx) })
 	}
@@ -84,8 +95,9 @@ func (t *Transport) table() map[uint64]*peer {
 	return nil
 }
 
-// arrive counts a connection that a node has to us. A node that nobody named becomes a peer for as long as it has one,
-// so that it can be answered: it may have members that we have not heard of yet, or we may.
+// arrive counts a connection on which a node counts us as a member. One that nobody named becomes a peer for as long as
+// it has such a connection, so that it can be answered: it may have members that we have not heard of yet, or we may.
+// If connections that only answer counted too, two nodes could keep each other for ever.
 func (t *Transport) arrive(id uint64, addr string) (*peer, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -97,9 +109,7 @@ func (t *Transport) arrive(id uint64, addr string) (*peer, error) {
 		if n := t.unlisted(); n >= maxUnlisted {
 			return nil, refuse(refusedFull, "%d nodes that are not members are connected to node %d", n, t.o.ID)
 		}
-		p = t.addPeer(id, "", addr)
-	} else {
-		p.heard(addr)
+		p = t.addPeer(id, false, "", addr)
 	}
 	p.inbound++
 	return p, nil

@@ -80,7 +80,11 @@ func (s *stream) writeBatch(w *writer, batch []item, ping bool) error {
 		}
 	}
 	if ping {
-		if err := w.payload(kindPing, nil); err != nil {
+		k := kindPing
+		if s.answers.Load() {
+			k = kindAnswers
+		}
+		if err := w.payload(k, nil); err != nil {
 			return err
 		}
 	}

@@ -84,7 +84,7 @@ func welcomeRaw(t testing.TB, l net.Listener, id uint64) (*rawPeer, hello) {
 func (p *rawPeer) frames(each func(frame)) error {
 	r := &reader{
 		r: bufio.NewReader(p.Conn), salt: p.back, limits: limits{kindMessage: 1 << 20, kindRequest: 1 << 20,
-			kindBulk: MaxBulkBytes, kindPing: 0},
+			kindBulk: MaxBulkBytes, kindPing: 0, kindAnswers: 0},
 		arm: func() error { return nil }, moved: func(int) error { return nil },
 	}
 	w := &writer{conn: p.Conn, salt: p.out, timeout: 10 * time.Second, bytes: new(atomic.Uint64)}

@@ -10,8 +10,8 @@ import (
 )
 
 // report counts and logs why the connection ended, if that is worth a line.
-func (in *inbound) report(from source, err error) {
-	t := in.t
+func (in *inbound) report(err error) {
+	t, from := in.t, in.from
 	t.metrics.badFrame(err)
 	log := t.o.Logger.With("addr", in.conn.RemoteAddr())
 	if from.from != 0 {

@@ -21,6 +21,8 @@ type stream struct {
 	nudge   chan struct{} // holds a token when the peer may be within reach now
 	backoff backoff       // the sender's
 
+	answers atomic.Bool // the peer is no member to us; it is only answered
+
 	sent     counts
 	connects atomic.Uint64
 	dropped  [dropReasons]atomic.Uint64
@@ -81,6 +83,12 @@ func (s *stream) setAddr(addr string) {
 	}
 }
 
+func (s *stream) setAnswers(yes bool) {
+	if s.answers.Swap(yes) != yes {
+		s.wake() // a ping tells the peer
+	}
+}
+
 func (s *stream) heardFrom(addr string) {
 	s.mu.Lock()
 	s.said = addr
@@ -134,7 +142,7 @@ var errNoAddress = errors.New("no address is known")
 
 // session is the life of one connection, from dialling to its end.
 func (s *stream) session(ctx context.Context, addr string) error {
-	l, err := s.t.dial(ctx, s.id, s.class, addr)
+	l, err := s.t.dial(ctx, s, addr)
 	if err != nil {
 		return err
 	}

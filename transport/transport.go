@@ -73,30 +73,32 @@ func (t *Transport) Start(h Handler) error {
 func (t *Transport) Addr() net.Addr { return t.o.Listener.Addr() }
 
 // SetPeers says who the members are. This node is left out, others than those named are dropped, with what waits for
-// them; but a node that has a connection to us can be sent answers for as long as it has it.
+// them; but a node that counts this one as a member, and is connected, can be answered for as long as it is.
 func (t *Transport) SetPeers(members []raft.Member) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.closed {
 		return
 	}
-	for _, p := range t.table() {
-		p.listed = false
-	}
+	named := make(map[uint64]bool, len(members))
 	for _, m := range members {
 		if m.ID == t.o.ID || m.ID == 0 {
 			continue
 		}
-		p := t.table()[m.ID]
-		if p == nil {
-			p = t.addPeer(m.ID, m.RaftAddr, "")
+		named[m.ID] = true
+		if p := t.table()[m.ID]; p != nil {
+			p.list(m.RaftAddr)
+		} else {
+			t.addPeer(m.ID, true, m.RaftAddr, "")
 		}
-		p.listed = true
-		p.setAddr(m.RaftAddr)
 	}
-	for _, p := range t.table() {
-		if !p.listed && p.inbound == 0 {
+	for id, p := range t.table() {
+		switch {
+		case named[id]:
+		case p.inbound == 0:
 			t.dropPeer(p)
+		default:
+			p.unlist()
 		}
 	}
 }

@@ -24,24 +24,23 @@ func (in *inbound) secure() (net.Conn, error) {
 	return conn, nil
 }
 
-// welcome reads the hello and judges it. When it is refused, the other side has been told. Else its sender has been
-// noted as a peer.
-func (in *inbound) welcome(conn net.Conn) (hello, *peer, error) {
+// welcome reads the hello and judges it. When it is refused, the other side has been told.
+func (in *inbound) welcome(conn net.Conn) (hello, error) {
 	h, err := readHello(conn)
 	if err != nil {
 		err = slow(err)
 	} else {
+		in.from, in.addr = source{h.from, h.class}, reachable(h.addr, in.conn.RemoteAddr())
 		err = in.t.judgeHello(h, conn)
 	}
-	var p *peer
 	if err == nil {
-		p, err = in.t.arrive(h.from, reachable(h.addr, in.conn.RemoteAddr()))
+		err = in.counts(!h.answers)
 	}
 	var no *refusedError
 	if errors.As(err, &no) {
 		in.refuse(conn, h, no)
 	}
-	return h, p, err
+	return h, err
 }
 
 // judgeHello says why the node must not be listened to, if so.
