@@ -49,17 +49,3 @@ func (n *Node) KeepStep() (worked bool, err error) {
 	n.prepare()
 	return worked, nil
 }
-
-// trim drops log files that neither the ledger nor the core needs any more, and says whether it could drop some.
-func (n *Node) trim() bool {
-	index := n.compacted.Load()
-	if index == n.trimmed {
-		return false
-	}
-	if err := n.log.Trim(index); err != nil {
-		n.opts.Logger.Warn("old log files could not be dropped; it is tried again", "error", err)
-		return false
-	}
-	n.trimmed = index
-	return true
-}

@@ -58,7 +58,7 @@ type Node struct {
 	// promoteAt is the tick in which a leader looks next for members that have caught up.
 	promoteAt uint64
 
-	trimmed uint64 // owned by the keeper: the log files up to this index are dropped
+	trimmer trimmer // owned by the keeper
 
 	answers   answers
 	snapshots *snapshots
