@@ -139,7 +139,7 @@ func (s *snapshots) finish() error {
 	s.handed, s.claimed = false, false
 	s.note = fmt.Sprintf("the snapshot at %d is here", index)
 	s.mu.Unlock()
-	s.staging = nil // whoever takes it installs or closes it
+	s.staging = nil         // whoever takes it installs or closes it
 	s.fetchOptions.staged() // the raft loop then asks by the method of that name
 	return nil
 }

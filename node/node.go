@@ -41,19 +41,19 @@ type Node struct {
 	refused atomic.Pointer[string] // why the leader refuses this node; nil when it does not
 
 	// State of the raft loop, touched by nobody else.
-	mail     mail                   // taken from the inbox in this turn
-	ticks    uint64                 // since Open
-	soft     raft.SoftState         // as last handed out by the core
-	leaderAt uint64                 // the last tick in which a leader was known
-	parked   []*proposal            // taken from the inbox, waiting to be proposed
-	underWay map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
-	forwards forwards
-	windows  windows
-	reads    reads
-	peers    []raft.Member // as last given to the network
-	changes  changes
-	intro    introductions
-	roots    roots
+	mail      mail                   // taken from the inbox in this turn
+	ticks     uint64                 // since Open
+	soft      raft.SoftState         // as last handed out by the core
+	leaderAt  uint64                 // the last tick in which a leader was known
+	parked    []*proposal            // taken from the inbox, waiting to be proposed
+	underWay  map[ledger.WantKey]any // the ledger's wants that are in the log and not applied
+	forwards  forwards
+	windows   windows
+	reads     reads
+	peers     []raft.Member // as last given to the network
+	changes   changes
+	intro     introductions
+	roots     roots
 	firstRead *barrier // the node's own, by which it gets ready
 	// promoteAt is the tick in which a leader looks next for members that have caught up.
 	promoteAt uint64
