@@ -4,26 +4,17 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
-	"sync/atomic"
 	"testing"
 
 	"github.com/scribe-ledger/scribe/raft"
 )
 
-// countingInbox counts what it receives and tells when it is all.
-type countingInbox struct {
-	left atomic.Int64
-	done chan struct{}
-}
+// window lets so many messages be on their way: each that is received gives back its place.
+type window chan struct{}
 
-func (h *countingInbox) Receive(raft.Message) {
-	if h.left.Add(-1) == 0 {
-		h.done <- struct{}{}
-	}
-}
-func (*countingInbox) ReceiveRequest(uint64, []byte) {}
-func (*countingInbox) ReceiveBulk(uint64, []byte)    {}
+func (w window) Receive(raft.Message)        { <-w }
+func (window) ReceiveRequest(uint64, []byte) {}
+func (window) ReceiveBulk(uint64, []byte)    {}
 
 // BenchmarkSend moves messages over loopback; "bare" writes as many bytes into a connection that somebody drains.
 func BenchmarkSend(b *testing.B) {
@@ -32,24 +23,21 @@ func BenchmarkSend(b *testing.B) {
 		m.Kind, m.Entries = raft.MsgAppend, []raft.Entry{{Index: 1, Term: 1, Kind: raft.EntryNormal, Data: make([]byte, size)}}
 		wire := frameHeader + len(raft.AppendMessage(nil, m))
 		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
-			in := &countingInbox{done: make(chan struct{}, 1)}
+			in := make(window, 512)
 			to := start(b, 2, func(o *Options) { o.Handler = in })
 			from := start(b, 1, nil)
 			introduce(from, to)
 			eventually(b, "they are connected", func() bool { return from.Peers()[0].Connected })
-			in.left.Store(int64(b.N))
 			b.SetBytes(int64(wire))
 			b.ReportAllocs()
 			b.ResetTimer()
-			s := from.table()[2].stream(Messages)
-			for sent := 0; sent < b.N; {
-				if s.send(item{kind: kindMessage, size: messageBytes(m), message: m}) {
-					sent++
-				} else {
-					waitForRoom(s)
-				}
+			for range b.N {
+				in <- struct{}{}
+				from.Send(m)
 			}
-			<-in.done
+			for range cap(in) { // all have arrived when every place is free
+				in <- struct{}{}
+			}
 		})
 		b.Run(fmt.Sprintf("%dKiB/bare", size>>10), func(b *testing.B) {
 			l := listen(b)
@@ -79,15 +67,5 @@ func BenchmarkSend(b *testing.B) {
 				b.Fatal(err)
 			}
 		})
-	}
-}
-
-// waitForRoom waits until half of the queue is free.
-func waitForRoom(s *stream) {
-	for {
-		if frames, bytes := s.queue.load(); frames < s.queue.maxFrames/2 && bytes < s.queue.maxBytes/2 {
-			return
-		}
-		runtime.Gosched()
 	}
 }
