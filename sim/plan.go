@@ -64,8 +64,8 @@ type Plan struct {
 func drawPlan(r *rand.Rand) Plan {
 	p := Plan{
 		Nodes:     pick(r, 3, 3, 3, 3, 5, 5, 3, 1),
-		Clients:   4 + r.IntN(6),
-		Think:     pickMillis(r, 60, 100, 160),
+		Clients:   8 + r.IntN(12),
+		Think:     pickMillis(r, 20, 50, 100),
 		Keys:      2 + r.IntN(8),
 		LargeSize: pick(r, 1<<10, 3<<10, 6<<10),
 		LogBytes:  pick(r, int64(8<<10), 16<<10, 64<<10),

@@ -102,8 +102,8 @@ func (c *raftCheck) observe(w *World, r *replica) {
 		return
 	}
 	o := &r.observed
-	p := r.node.Probe()
-	if p.Rebuilding {
+	soft, applied, rebuilding := r.node.Glance()
+	if rebuilding {
 		if !o.rebuilding {
 			w.stats.Rebuilds++
 			w.tell("node %d rebuilds its state: %s", r.id, r.node.Status().Fault)
@@ -118,21 +118,21 @@ func (c *raftCheck) observe(w *World, r *replica) {
 	}
 	if !o.begun {
 		// What the manifest holds was applied in an earlier life, or came with a snapshot.
-		o.begun, o.applied = true, p.Applied
+		o.begun, o.applied = true, applied
 		c.root(w, r)
 	}
-	if p.Term < o.term {
-		w.violated("node %d has gone back from term %d to %d", r.id, o.term, p.Term)
+	if soft.Term < o.term {
+		w.violated("node %d has gone back from term %d to %d", r.id, o.term, soft.Term)
 	}
-	o.term = p.Term
-	if p.Role == raft.Leader && o.led != p.Term {
-		o.led = p.Term
+	o.term = soft.Term
+	if soft.Role == raft.Leader && o.led != soft.Term {
+		o.led = soft.Term
 		w.stats.Elections++
-		c.elected(w, r, p.Term, p.Last)
+		c.elected(w, r, soft.Term, r.node.Probe().Last)
 	}
-	if p.Applied > o.applied {
-		c.apply(w, r, o.applied, p.Applied)
-		o.applied = p.Applied
+	if applied > o.applied {
+		c.apply(w, r, o.applied, applied)
+		o.applied = applied
 		c.root(w, r)
 	}
 }

@@ -234,7 +234,9 @@ func (r *replica) step(kind eventKind) {
 		r.soon(kind)
 		r.soon(evTurn)
 	}
-	r.look()
+	if kind == evTurn || kind == evApply || kind == evFetch { // other steps decide nothing
+		r.look()
+	}
 }
 
 const (
