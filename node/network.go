@@ -32,6 +32,9 @@ func (noNetwork) SendBulk(uint64, []byte) bool    { return false }
 // and instance first.
 func (n *Node) Connect(to Network) {
 	n.network.Store(&to)
+	if n.restoring.Load() { // there is no raft loop yet that would tell it
+		to.SetPeers(n.knownPeers())
+	}
 	n.inbox.reconnect()
 	n.poke(n.wake)
 }

@@ -79,6 +79,8 @@ func (n *Node) expireParked(now int64) {
 		switch {
 		case p.state.Load() == withdrawn:
 			return false
+		case p.expired(now) && n.soft.Leader == 0:
+			refusal = &Unavailable{Reason: NoLeader, Detail: "no leader is known; the write was not proposed"}
 		case p.expired(now):
 			refusal = &Unavailable{Reason: Overloaded, Detail: "the write was not taken in in time; it had not been proposed"}
 		case n.leaderless(p.since):

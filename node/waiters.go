@@ -41,28 +41,29 @@ func (w *waiters) add(first raft.Position, batch []*proposal) {
 func (w *waiters) pop(at raft.Position) (p *proposal, lost []*proposal) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	found := func(x waiter) {
-		if x.at == at {
-			p = x.p
-		} else {
-			lost = append(lost, x.p)
-		}
-	}
 	for len(w.queue) > 0 && w.queue[0].at.Index <= at.Index {
 		front := w.queue[0]
 		w.queue[0] = waiter{}
 		w.queue = w.queue[1:]
-		found(front)
+		if front.at == at {
+			p = front.p
+		} else {
+			lost = append(lost, front.p)
+		}
 	}
-	if len(w.displaced) > 0 {
-		w.displaced = slices.DeleteFunc(w.displaced, func(x waiter) bool {
-			if x.at.Index > at.Index {
-				return false
-			}
-			found(x)
-			return true
-		})
+	kept := w.displaced[:0]
+	for _, x := range w.displaced {
+		switch {
+		case x.at.Index > at.Index:
+			kept = append(kept, x)
+		case x.at == at:
+			p = x.p
+		default:
+			lost = append(lost, x.p)
+		}
 	}
+	clear(w.displaced[len(kept):])
+	w.displaced = kept
 	return p, lost
 }
 
