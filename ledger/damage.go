@@ -15,8 +15,11 @@ type damage struct {
 
 // noteDamage tells the owner of damage, once for each file. Other errors, and nil, it passes over.
 func (l *Ledger) noteDamage(err error) {
+	if err == nil || l.opts.Damaged == nil {
+		return // before anything is allocated: this is on every read's way
+	}
 	var corrupt *vfs.CorruptError
-	if err == nil || l.opts.Damaged == nil || !errors.As(err, &corrupt) {
+	if !errors.As(err, &corrupt) {
 		return
 	}
 	d := &l.damage
