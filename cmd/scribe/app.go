@@ -103,8 +103,13 @@ func version() string {
 // command gives a cobra command its body.
 func (a *app) command(cmd *cobra.Command, body func(ctx context.Context, c *client.Client, args []string) error,
 ) *cobra.Command {
+	return a.commandWith(cmd, client.Options{}, body)
+}
+
+func (a *app) commandWith(cmd *cobra.Command, o client.Options,
+	body func(ctx context.Context, c *client.Client, args []string) error) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		c, err := client.New(a.endpoints(), client.Options{})
+		c, err := client.New(a.endpoints(), o)
 		if err != nil {
 			return &usageError{err.Error()}
 		}

@@ -21,7 +21,7 @@ func (a *app) members() *cobra.Command {
   scribe members --json`,
 		Args: cobra.NoArgs,
 	}
-	return a.command(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	return a.commandWith(cmd, impatient(), func(ctx context.Context, c *client.Client, _ []string) error {
 		members, err := c.Members(ctx)
 		if err != nil {
 			return err

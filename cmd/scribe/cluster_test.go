@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/scribe-ledger/scribe/merkle"
 )
@@ -153,6 +155,21 @@ func TestStatusTakesNoStrangersWord(t *testing.T) {
 	}
 	if got := row(t, out, 1); got[2] != "no" {
 		t.Errorf("%v", got)
+	}
+}
+
+// A node that takes the question and never answers holds nobody up for long.
+func TestStatusPassesOverTheSilent(t *testing.T) {
+	_, c := newCluster(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	c.env[endpointEnv] = "http://" + silent.Addr().String() + "," + c.env[endpointEnv]
+	began := time.Now()
+	if out := c.ok("status"); !strings.Contains(out, "leader 2") || time.Since(began) > 4*memberTimeout {
+		t.Errorf("after %v:\n%s", time.Since(began), out)
 	}
 }
 
