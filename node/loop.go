@@ -85,6 +85,7 @@ func (n *Node) Tick() error {
 	}
 	n.publishStatus()
 	n.introduce()
+	n.tellOutlook()
 	n.tickChanges()
 	n.roots.due.Store(true)
 	now := n.opts.Now().UnixNano()

@@ -37,8 +37,9 @@ type Node struct {
 	compacted    atomic.Uint64 // the core does without the entries up to here; the keeper may drop them
 
 	network atomic.Pointer[Network]
-	removed atomic.Bool            // this node is no member any more
-	refused atomic.Pointer[string] // why the leader refuses this node; nil when it does not
+	outlook atomic.Pointer[outlook] // of the leader, as it told last; nil before
+	removed atomic.Bool             // this node is no member any more
+	refused atomic.Pointer[string]  // why the leader refuses this node; nil when it does not
 
 	// State of the raft loop, touched by nobody else.
 	mail      mail                   // taken from the inbox in this turn

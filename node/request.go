@@ -18,6 +18,7 @@ const (
 	requestChange    requestKind = 5 // a change of the cluster, for the leader (changecodec.go)
 	requestChanged   requestKind = 6 // what became of it
 	requestRoots     requestKind = 7 // what a replica has built, for the leader (agree.go)
+	requestOutlook   requestKind = 8 // how the members are, from the leader (outlook.go)
 )
 
 var errRequest = errors.New("node: malformed request")

@@ -23,7 +23,8 @@ func requests() [][]byte {
 	members, _ := raft.NewMembership(raft.Member{ID: 1, Role: raft.Voter, RaftAddr: "a:1"}, raft.Member{ID: 2, Role: raft.Joining})
 	report := rootReport{term: 4, segments: []tlog.Descriptor{{FirstSeq: 0, LastSeq: 9, Entries: 10, Root: merkle.Hash{1}}},
 		checks: []ledger.RootCheck{{Size: 65536, Root: merkle.Hash{2}}}}
-	all := [][]byte{f.encode(), encodeAnswers(5, someAnswers()), intro.encode(), join.encode(6), transfer.encode(7),
+	view := outlook{term: 3, last: 9, members: []raft.PeerStatus{{ID: 2, Match: 8, Active: true}, {ID: 3}}}
+	all := [][]byte{view.encode(), f.encode(), encodeAnswers(5, someAnswers()), intro.encode(), join.encode(6), transfer.encode(7),
 		report.encode(), (&rootReport{}).encode()}
 	for _, err := range []error{nil, &MemberError{MemberConflict, "no"}, &Unavailable{DiskFull, "full"}, errElsewhere} {
 		c := changed{life: 1, number: 2, err: err}
@@ -71,6 +72,10 @@ func reencode(b []byte) []byte {
 	case requestChanged:
 		if c, err := parseChanged(b); err == nil {
 			return c.encode()
+		}
+	case requestOutlook:
+		if o, err := parseOutlook(b); err == nil {
+			return o.encode()
 		}
 	case requestRoots:
 		if r, err := parseRootReport(b); err == nil {

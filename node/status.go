@@ -77,21 +77,17 @@ func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
 	if m.ID == st.Leader {
 		out.Role = "leader"
 	}
-	if m.ID == n.opts.NodeID {
-		out.HTTPAddr, out.RaftAddr = n.opts.HTTPAddr, n.opts.RaftAddr
-		out.Healthy, out.MatchIndex = own.Fault == "", own.LastIndex
-	}
-	for _, p := range st.Peers {
+	peers, last := n.peerStatus(st)
+	for _, p := range peers {
 		if p.ID == m.ID {
 			out.MatchIndex, out.Healthy = p.Match, p.Active
 		}
 	}
-	if m.ID == st.Leader && m.ID != n.opts.NodeID { // a follower knows of no one else how far they are
-		out.MatchIndex, out.Healthy = st.Commit, true
+	if m.ID == n.opts.NodeID {
+		out.HTTPAddr, out.RaftAddr = n.opts.HTTPAddr, n.opts.RaftAddr
+		out.Healthy, out.MatchIndex = own.Fault == "", own.LastIndex
 	}
-	if st.Role == raft.Leader {
-		out.Lag = own.LastIndex - min(out.MatchIndex, own.LastIndex)
-	}
+	out.Lag = last - min(out.MatchIndex, last)
 	return out
 }
 

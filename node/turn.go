@@ -213,6 +213,8 @@ func (n *Node) takeRequest(from uint64, payload []byte) error {
 		return n.takeChanged(from, payload)
 	case requestRoots:
 		return n.takeRoots(from, payload)
+	case requestOutlook:
+		return n.takeOutlook(from, payload)
 	}
 	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }
