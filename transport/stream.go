@@ -32,7 +32,6 @@ type stream struct {
 	said      string // where the peer itself says so
 	useSaid   bool   // which of the two comes next
 	connected bool
-	since     time.Time // of connected
 	lastErr   error
 }
 
@@ -168,7 +167,7 @@ func (s *stream) pause(ctx context.Context) {
 func (s *stream) setUp(l *link) {
 	s.connects.Add(1)
 	s.mu.Lock()
-	s.connected, s.since, s.lastErr = true, time.Now(), nil
+	s.connected, s.lastErr = true, nil
 	s.mu.Unlock()
 	s.queue.open()
 	s.t.quiet.forget(s.lostKey())
