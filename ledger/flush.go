@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,9 +111,8 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 		}
 	}()
 	_, size, _, _ := s.mem.size()
-	buffered := bufio.NewWriterSize(&appender{f: f}, int(min(size, flushBufferBytes)))
-	w, err := sstable.NewWriter(buffered, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression,
-		BlockBytes: l.opts.BlockBytes})
+	w, err := sstable.NewWriter(&appender{f: f}, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression,
+		BlockBytes: l.opts.BlockBytes, BufferBytes: int(min(size, flushBufferBytes))})
 	if err != nil {
 		return info, err
 	}
@@ -125,9 +123,6 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 	}
 	w.SetLedgerNodes(l.tree.Load().Level8(s.mem.first, s.last+1))
 	if info, err = w.Finish(); err != nil {
-		return info, err
-	}
-	if err := buffered.Flush(); err != nil {
 		return info, err
 	}
 	if err := f.Sync(); err != nil {

@@ -18,6 +18,7 @@ type WriterOptions struct {
 	Compression     segfile.Compression
 	BlockBytes      int // data bytes gathered before a block is closed; default 16 KiB, at most 64 KiB
 	LargeValueBytes int // values longer than this get blocks of their own; default 32 KiB, at most 128 KiB
+	BufferBytes     int // gathered before the output is written; default 256 KiB
 }
 
 const (
@@ -71,7 +72,8 @@ func NewWriter(out io.Writer, first, last uint64, opts WriterOptions) (*Writer, 
 	w := &Writer{opts: opts, block: blockBuilder{firstSeq: first}}
 	w.props.Info = Info{ID: tlog.SegmentID(first, last), FirstSeq: first, LastSeq: last, Entries: last - first + 1}
 	var err error
-	w.out, err = segfile.NewWriter(out, segfile.WriterOptions{Compression: opts.Compression, Salt: saltOf(w.props.ID)})
+	w.out, err = segfile.NewWriter(out, segfile.WriterOptions{Compression: opts.Compression, Salt: saltOf(w.props.ID),
+		BufferBytes: opts.BufferBytes})
 	if err != nil {
 		return nil, err
 	}
