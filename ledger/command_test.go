@@ -94,6 +94,10 @@ func TestOwnCommandsRoundTrip(t *testing.T) {
 	if c, err := decodeCommand(encodeRecord(d)); err != nil || c.kind != kindRecord || c.desc != d {
 		t.Errorf("record of %+v decodes as %+v, %v", d, c, err)
 	}
+	check := RootCheck{Size: 12, Root: merkle.Hash{2}}
+	if c, err := decodeCommand(encodeCheck(check)); err != nil || c.kind != kindCheck || c.check != check {
+		t.Errorf("check of %+v decodes as %+v, %v", check, c, err)
+	}
 	if !bytes.Equal(SealNow(), encodeSeal(sealAny)) {
 		t.Error("SealNow is not a seal of anything")
 	}
@@ -175,6 +179,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	}
 	f.Add(encodeSeal(sealAny))
 	f.Add(encodeRecord(tlog.Descriptor{FirstSeq: 1, LastSeq: 2, Entries: 2}))
+	f.Add(encodeCheck(RootCheck{Size: 1 << 40}))
 	f.Add(append(make([]byte, commandHeaderBytes), 0xff))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var c command

@@ -22,8 +22,8 @@ func (l *Ledger) incomingFile(id string) string { return path.Join(l.incomingDir
 // incomingFile is a segment's file that is coming, front to back. Its name says of which file it is the beginning, so
 // that a later process goes on with the same one.
 //
-// Of the bytes that it has after a power cut, those up to the last multiple of syncBytes are good: no byte is written
-// behind such a place before all up to it are durable.
+// Of the bytes that it has after a power cut, those up to the last multiple of syncBytes that has a byte behind it are
+// good: no byte is written behind such a place before all up to it are durable.
 type incomingFile struct {
 	fs        vfs.FS
 	dir, name string
@@ -43,7 +43,9 @@ func (l *Ledger) openIncoming(part SegmentPart, syncBytes uint64) (*incomingFile
 	if err != nil {
 		return nil, err
 	}
-	f.offset = min(uint64(info.Size), part.Bytes) / syncBytes * syncBytes
+	if info.Size > 0 {
+		f.offset = (min(uint64(info.Size), part.Bytes) - 1) / syncBytes * syncBytes
+	}
 	return f, nil
 }
 

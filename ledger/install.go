@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,12 +146,16 @@ func (l *Ledger) moveIn(state *manifest.State, encoded []byte) error {
 		from, to := l.incomingFile(info.ID), l.segmentFile(info.ID)
 		if _, err := l.opts.FS.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue
-		}
-		// After a crash it may stand in both places.
-		if t, err := l.openTable(to, info); err == nil {
-			t.release()
-		} else if err := l.putAside(l.segmentDir(), info.ID+segmentSuffix); err != nil {
+		} else if err != nil {
 			return err
+		}
+		// After a crash one file may stand in both places.
+		if same, err := l.sameFile(from, to); err != nil {
+			return err
+		} else if !same {
+			if err := l.putAside(l.segmentDir(), info.ID+segmentSuffix); err != nil {
+				return err
+			}
 		}
 		if err := l.opts.FS.Rename(from, to); err != nil {
 			return err
@@ -179,11 +184,49 @@ func (l *Ledger) moveIn(state *manifest.State, encoded []byte) error {
 	return l.opts.FS.SyncDir(l.incomingDir())
 }
 
+// sameFile says whether two files have the same bytes.
+func (l *Ledger) sameFile(a, b string) (bool, error) {
+	var files [2]vfs.File
+	var sizes [2]int64
+	for i, name := range [...]string{a, b} {
+		f, err := l.opts.FS.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		defer f.Close()
+		files[i] = f
+		if sizes[i], err = f.Size(); err != nil {
+			return false, err
+		}
+	}
+	if sizes[0] != sizes[1] {
+		return false, nil
+	}
+	var bufs [2][]byte
+	for at := int64(0); at < sizes[0]; at += flushBufferBytes {
+		for i, f := range files {
+			bufs[i] = make([]byte, min(flushBufferBytes, sizes[0]-at))
+			if n, err := f.ReadAt(bufs[i], at); n < len(bufs[i]) {
+				return false, err
+			}
+		}
+		if !bytes.Equal(bufs[0], bufs[1]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
 // putAside moves a file to where damaged ones are kept; beyond so many it is removed. It need not be there.
 func (l *Ledger) putAside(dir, base string) error {
 	fsys, from, aside := l.opts.FS, path.Join(dir, base), path.Join(l.opts.Dir, damagedName)
 	if _, err := fsys.Stat(from); errors.Is(err, fs.ErrNotExist) {
 		return nil
+	} else if err != nil {
+		return err
 	}
 	if err := fsys.MkdirAll(aside); err != nil {
 		return err

@@ -92,8 +92,8 @@ func (s *snapshots) stage() error {
 	return nil
 }
 
-// syncBytes is what a power cut may cost of a segment that is coming: what is under way at once anyway.
-func (s *snapshots) syncBytes() uint64 { return fetchWindow * uint64(s.chunkBytes) }
+// syncBytes makes a power cut cost no more of a segment that is coming than a window: twice this.
+func (s *snapshots) syncBytes() uint64 { return fetchWindow / 2 * uint64(s.chunkBytes) }
 
 // examine looks whether the next segment is here.
 func (s *snapshots) examine() error {
