@@ -105,8 +105,8 @@ func (n *Node) beginChange(c *change) error {
 		return &MemberError{MemberInvalid, "the raft address is missing"}
 	case len(c.raftAddr) > raft.MaxAddrBytes || len(c.httpAddr) > raft.MaxAddrBytes:
 		return &MemberError{MemberInvalid, "an address is too long"}
-	case n.Err() != nil:
-		return &Unavailable{Reason: NotReady, Detail: "this node has failed and changes nothing"}
+	case n.fault() != "":
+		return &Unavailable{Reason: NotReady, Detail: "this node cannot change the cluster: " + n.fault()}
 	}
 	if !n.inbox.addChange(c) {
 		return &Unavailable{Reason: Overloaded, Detail: "too many changes of the cluster wait already"}

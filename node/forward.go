@@ -24,6 +24,8 @@ type forwards struct {
 	life uint64 // this life of the node; drawn at random
 	last uint64 // id of the last one sent
 	sent []*sent
+	// deposed is a leader that has said that it leads no more: it will not again in that term.
+	deposed raft.SoftState
 }
 
 // sent is one batch that was forwarded.
@@ -37,6 +39,9 @@ type sent struct {
 
 // forwardParked sends the parked writes to the leader, each with the time that its caller still waits.
 func (n *Node) forwardParked(to raft.SoftState) {
+	if to == n.forwards.deposed {
+		return
+	}
 	for len(n.parked) > 0 {
 		count, _ := n.nextBatch()
 		batch := claim(n.parked[:count])
@@ -84,11 +89,12 @@ func (n *Node) takeAnswers(from uint64, payload []byte) error {
 	var back []*proposal
 	for i := range answers {
 		a := &answers[i]
-		p := n.forwards.take(from, a.id, a.ordinal)
+		p, to := n.forwards.take(from, a.id, a.ordinal)
 		switch {
 		case p == nil: // given up, or answered before
 		case a.outcome.err == errElsewhere:
 			back = append(back, p)
+			n.forwards.deposed = to
 		default:
 			n.dequeue(p)
 			p.resolve(a.outcome)
@@ -100,11 +106,11 @@ func (n *Node) takeAnswers(from uint64, payload []byte) error {
 	return nil
 }
 
-// take returns the write that an answer is for, nil when nobody waits for it any more.
-func (f *forwards) take(from, id uint64, ordinal uint32) *proposal {
+// take returns the write that an answer is for, nil when nobody waits for it any more, and whom it was sent to.
+func (f *forwards) take(from, id uint64, ordinal uint32) (*proposal, raft.SoftState) {
 	i, ok := slices.BinarySearchFunc(f.sent, id, func(s *sent, id uint64) int { return cmp.Compare(s.id, id) })
 	if !ok || f.sent[i].to.Leader != from || uint64(ordinal) >= uint64(len(f.sent[i].batch)) {
-		return nil
+		return nil, raft.SoftState{}
 	}
 	s := f.sent[i]
 	p := s.batch[ordinal]
@@ -112,7 +118,7 @@ func (f *forwards) take(from, id uint64, ordinal uint32) *proposal {
 		s.batch[ordinal] = nil
 		s.left--
 	}
-	return p
+	return p, s.to
 }
 
 // tidy drops the batches that are answered.
