@@ -63,13 +63,13 @@ type Plan struct {
 // drawPlan draws the plan of a seed.
 func drawPlan(r *rand.Rand) Plan {
 	p := Plan{
-		Nodes:     pick(r, 3, 3, 3, 3, 5, 5, 3, 1),
-		Clients:   8 + r.IntN(12),
-		Think:     pickMillis(r, 20, 50, 100),
+		Nodes:     pick(r, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 1),
+		Clients:   10 + r.IntN(16),
+		Think:     pickMillis(r, 10, 30, 60),
 		Keys:      2 + r.IntN(8),
 		LargeSize: pick(r, 1<<10, 3<<10, 6<<10),
 		LogBytes:  pick(r, int64(8<<10), 16<<10, 64<<10),
-		SealBytes: pick(r, int64(8<<10), 24<<10, 64<<10),
+		SealBytes: pick(r, int64(12<<10), 32<<10, 96<<10),
 		KeepLog:   pick(r, int64(-1), 16<<10, 64<<10, 1<<20),
 		Latency:   pickMicros(r, 100, 500, 2000),
 		SyncTime:  pickMicros(r, 100, 500, 3000),
@@ -77,7 +77,7 @@ func drawPlan(r *rand.Rand) Plan {
 		Skew:      pick(r, 0, 0.001, 0.05),
 	}
 	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
-	total := 0.25 + 0.3*r.Float64()
+	total := 0.4 + 0.35*r.Float64()
 	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}
 	sum := share[0] + share[1] + share[2] + share[3]
 	for i, s := range share {
