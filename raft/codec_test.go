@@ -61,7 +61,9 @@ func drawMessage(t *rapid.T) Message {
 				Index: m.Index + 1 + uint64(i), Term: term,
 				Kind: rapid.SampledFrom([]EntryKind{EntryNormal, EntryNoop, EntryMembers}).Draw(t, "entry kind"),
 			}
-			if data := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(t, "data"); len(data) > 0 {
+			if data := rapid.SliceOfN(rapid.Byte(), 0, 50).Draw(t, "data"); e.Kind == EntryMembers {
+				e.Data = AppendMembership(nil, drawMembership(t))
+			} else if len(data) > 0 {
 				e.Data = data
 			}
 			m.Entries = append(m.Entries, e)
@@ -69,8 +71,8 @@ func drawMessage(t *rapid.T) Message {
 	}
 	if m.Kind == MsgSnapshot {
 		m.Snapshot = &Snapshot{
-			Index:   rapid.Uint64Range(0, MaxIndex).Draw(t, "snapshot index"),
-			Term:    rapid.Uint64Range(0, m.Term).Draw(t, "snapshot term"),
+			Index:   rapid.Uint64Range(1, MaxIndex).Draw(t, "snapshot index"),
+			Term:    rapid.Uint64Range(1, m.Term).Draw(t, "snapshot term"),
 			Members: drawMembership(t),
 		}
 	}

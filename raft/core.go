@@ -1,28 +1,43 @@
 package raft
 
-import (
-	"fmt"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // Core is one node's consensus state machine. It has one owner and no locks.
 type Core struct {
 	cfg     Config
 	rng     *rand.Rand
-	members Membership
+	members Membership // in force: the last of configs
+	configs []config   // that of the newest snapshot, and those of entries behind it
 	log     *raftLog
 
 	term, vote uint64
 	role       Role
 	leader     uint64
 
-	votes   map[uint64]bool // Candidate only
-	elapsed int             // ticks since the leader was last heard, or since the campaign began
+	votes   map[uint64]bool // Candidate and PreCandidate only
+	elapsed int             // ticks since the leader was last heard, or since the campaign began; on a leader, since the heartbeat
 	timeout int             // ticks after which a follower campaigns
 
-	peers        map[uint64]*peer // Leader only: every other member
-	ownFirst     uint64           // Leader only: index of the no-op that began the term
-	pendingReads []uint64         // Leader only: reads that wait for the term's first commit
+	// What follows up to reads is a leader's.
+	peers       []*peer // every other member, and those that left and are still told so; by id
+	ownFirst    uint64  // index of the no-op that began the term
+	round       uint64  // the last round of heartbeats begun
+	confirmed   uint64  // the last round that a quorum answered
+	reads       []read  // not answered yet, in the order of their rounds
+	transferee  uint64  // whom leadership goes to; 0 for none
+	transferred int     // ticks since that was asked
+
+	asked      []asked // reads passed on to the leader, not answered yet
+	askedReads int     // how many reads they are
+	token      uint64  // of the last group; begins at random, so that no answer to an earlier life fits
+
+	snapshot        Snapshot  // the newest durable one, which peers are offered
+	offeredBy       uint64    // who made the last offer, and of what
+	offeredAt       Position  //
+	offer           *Offer    // not handed out yet
+	install         *Snapshot // not handed out yet
+	installKeepsLog bool
+	installing      int // Installs that are not reported persisted
 
 	number      uint64    // the last Ready handed out
 	persisted   uint64    // the last Ready reported durable
@@ -55,14 +70,18 @@ func New(cfg Config, hs HardState, snap Snapshot, log LogReader) (*Core, error) 
 	c := &Core{
 		cfg:         cfg,
 		rng:         rand.New(rand.NewPCG(cfg.Seed, cfg.ID)),
-		members:     snap.Members,
 		log:         l,
+		snapshot:    snap,
 		term:        hs.Term,
 		vote:        hs.Vote,
 		handedHard:  hs,
 		durableHard: hs,
 	}
+	if err := c.loadConfigs(snap, log); err != nil {
+		return nil, err
+	}
 	c.handedSoft = c.softState()
+	c.token = c.rng.Uint64()
 	c.drawTimeout()
 	return c, nil
 }
@@ -73,85 +92,19 @@ func (c *Core) Tick() error {
 		return c.fault
 	}
 	c.elapsed++
+	c.ageReads()
 	switch {
 	case c.role == Leader:
-		if c.elapsed >= c.cfg.HeartbeatTicks {
-			c.elapsed = 0
-			c.fault = c.heartbeat()
-		}
-	case !c.members.IsVoter(c.cfg.ID):
+		c.fault = c.tickLeader()
+	case !c.mayCampaign():
 	case c.members.SoleVoter(c.cfg.ID): // no one else to wait for
 		if c.role == Follower {
-			c.fault = c.campaign()
+			c.fault = c.campaign(false)
 		}
 	case c.elapsed >= c.timeout:
-		c.fault = c.campaign()
+		c.fault = c.preCampaign()
 	}
 	return c.fault
-}
-
-// Step takes a message from a peer. ErrRefused and ErrUnsupported leave the core unchanged; other errors are those of
-// the LogReader or ErrInvalidState, and final.
-func (c *Core) Step(m Message) error {
-	if c.fault != nil {
-		return c.fault
-	}
-	if err := c.admit(m); err != nil {
-		return err
-	}
-	c.fault = c.step(m)
-	return c.fault
-}
-
-// step acts on an admitted message.
-func (c *Core) step(m Message) error {
-	if m.Term > c.term {
-		c.becomeFollower(m.Term, 0)
-	}
-	switch m.Kind {
-	case MsgVote:
-		return c.onVote(m)
-	case MsgVoteReply:
-		return c.onVoteReply(m)
-	case MsgAppend:
-		return c.onAppend(m)
-	case MsgAppendReply:
-		return c.onAppendReply(m)
-	}
-	return invalid("%s was admitted and has no handler", m.Kind)
-}
-
-// admit refuses what must not be acted upon.
-func (c *Core) admit(m Message) error {
-	switch {
-	case m.ClusterID != c.cfg.ClusterID:
-		return refused("from node %d of cluster %s", m.From, m.ClusterID)
-	case m.To != c.cfg.ID:
-		return refused("for node %d, this is node %d", m.To, c.cfg.ID)
-	case m.From == c.cfg.ID:
-		return refused("from this node's own id %d", m.From)
-	}
-	if _, ok := c.members.Get(m.From); !ok {
-		return refused("from node %d, which is no member", m.From)
-	}
-	if err := m.validate(); err != nil {
-		return err
-	}
-	switch m.Kind {
-	case MsgVote, MsgVoteReply, MsgAppendReply:
-		return nil
-	case MsgAppend:
-		if m.Term == c.term && c.role == Leader {
-			return refused("append from node %d, and this node leads term %d", m.From, m.Term)
-		}
-		for _, e := range m.Entries {
-			if e.Kind == EntryMembers {
-				return fmt.Errorf("%w: entry %d changes the membership", ErrUnsupported, e.Index)
-			}
-		}
-		return nil
-	}
-	return fmt.Errorf("%w: %s from node %d", ErrUnsupported, m.Kind, m.From)
 }
 
 // message begins a message of this term.

@@ -196,8 +196,9 @@ func TestProposeAndReadNeedALeader(t *testing.T) {
 	if !errors.As(err, &notLeader) || notLeader.Leader != 3 || !errors.Is(err, ErrNotLeader) {
 		t.Fatalf("propose: %v", err)
 	}
-	if err := n.core.ReadIndex(1); !errors.As(err, &notLeader) || notLeader.Leader != 3 {
-		t.Fatalf("read: %v", err)
+	n.core.becomeFollower(2, 0)
+	if err := n.core.ReadIndex(1); !errors.As(err, &notLeader) || notLeader.Leader != 0 {
+		t.Fatalf("read without a leader: %v", err)
 	}
 }
 

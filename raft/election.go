@@ -1,59 +1,98 @@
 package raft
 
-// Campaign starts an election now. A leader stays what it is. ErrNotVoter when this node has no vote.
+// Campaign starts an election now, without asking first whether it can be won: for sole voters and tests. A leader stays
+// what it is. ErrNotVoter when this node has no vote.
 func (c *Core) Campaign() error {
 	switch {
 	case c.fault != nil:
 		return c.fault
-	case !c.members.IsVoter(c.cfg.ID):
+	case !c.mayCampaign():
 		return ErrNotVoter
 	case c.role == Leader:
 		return nil
 	}
-	c.fault = c.campaign()
+	c.fault = c.campaign(false)
 	return c.fault
+}
+
+// mayCampaign says whether this node has a vote. One whose data was replaced has not: the member of that id was another.
+func (c *Core) mayCampaign() bool {
+	mb, ok := c.members.Get(c.cfg.ID)
+	return ok && !mb.Role.Learns() && (mb.Instance == 0 || mb.Instance == c.cfg.Instance)
+}
+
+// preCampaign asks whether this node would get votes in the next term (thesis §9.6). The term begins only when a majority
+// says so: a node that was cut off comes back with the term it left with, and disturbs no one.
+func (c *Core) preCampaign() error {
+	if c.role == Candidate && c.durableHard.Term < c.term {
+		return nil // the vote of the last attempt is still on its way to the disk: one more would not help
+	}
+	c.becomeFollower(c.term, 0)
+	c.role, c.elapsed = PreCandidate, 0
+	c.drawTimeout()
+	c.votes = map[uint64]bool{c.cfg.ID: true}
+	return c.askForVotes(MsgPreVote, false)
 }
 
 // campaign begins a new term with a vote for oneself (Raft §5.2). The vote counts once it is durable (onDurable), and no
 // one is asked before: a candidate that crashed, forgot its vote and gave another in the same term would vote twice.
-func (c *Core) campaign() error {
+func (c *Core) campaign(transfer bool) error {
 	if c.role == Candidate && c.durableHard.Term < c.term {
-		return nil // the vote of the last attempt is still on its way to the disk: one more would not help
+		return nil // as in preCampaign
 	}
 	if c.term >= MaxTerm || c.log.last() >= MaxIndex {
 		return invalid("no term after %d or no index after %d", c.term, c.log.last())
-	}
-	last, err := c.log.lastPosition()
-	if err != nil {
-		return err
 	}
 	c.becomeFollower(c.term+1, 0)
 	c.role, c.vote = Candidate, c.cfg.ID
 	c.elapsed = 0
 	c.drawTimeout()
 	c.votes = make(map[uint64]bool)
-	for _, mb := range c.members.Members {
-		if mb.Role.Learns() || mb.ID == c.cfg.ID {
-			continue
-		}
-		m := c.message(MsgVote, mb.ID)
-		m.Index, m.LogTerm = last.Index, last.Term
-		c.afterSync = append(c.afterSync, m)
-	}
-	return nil
+	return c.askForVotes(MsgVote, transfer)
 }
 
-// onVote answers a candidate. One vote a term, kept when this node steps down within it, and none for a log that lacks
-// what may be committed (Raft §5.4.1).
-func (c *Core) onVote(m Message) error {
-	reply := c.message(MsgVoteReply, m.From)
+func (c *Core) askForVotes(kind MessageKind, transfer bool) error {
 	last, err := c.log.lastPosition()
 	if err != nil {
 		return err
 	}
-	upToDate := m.LogTerm > last.Term || (m.LogTerm == last.Term && m.Index >= last.Index)
+	for _, mb := range c.members.Members {
+		if mb.Role.Learns() || mb.ID == c.cfg.ID {
+			continue
+		}
+		m := c.message(kind, mb.ID)
+		m.Index, m.LogTerm, m.Transfer = last.Index, last.Term, transfer
+		if kind == MsgVote {
+			c.afterSync = append(c.afterSync, m)
+		} else {
+			c.messages = append(c.messages, m)
+		}
+	}
+	return nil
+}
+
+// hasLeader says that this node leads, or has heard of a leader so lately that it votes for no other.
+func (c *Core) hasLeader() bool {
+	return c.role == Leader || (c.leader != 0 && c.elapsed < c.cfg.ElectionTicks)
+}
+
+// upToDate says whether the candidate's log holds what this one's does: a log that lacks what may be committed gets no vote
+// (Raft §5.4.1).
+func (c *Core) upToDate(m Message) (bool, error) {
+	last, err := c.log.lastPosition()
+	return m.LogTerm > last.Term || (m.LogTerm == last.Term && m.Index >= last.Index), err
+}
+
+// onVote answers a candidate: one vote a term, kept when this node steps down within it. It does not look whether either
+// has a vote; the candidate counts those that its configuration gives (thesis §4.2.2).
+func (c *Core) onVote(m Message) error {
+	reply := c.message(MsgVoteReply, m.From)
+	complete, err := c.upToDate(m)
+	if err != nil {
+		return err
+	}
 	free := c.vote == m.From || (c.vote == 0 && c.leader == 0)
-	reply.Reject = m.Term < c.term || !free || !upToDate || !c.members.IsVoter(m.From)
+	reply.Reject = !free || !complete
 	if !reply.Reject {
 		c.vote = m.From
 		c.elapsed = 0
@@ -62,9 +101,22 @@ func (c *Core) onVote(m Message) error {
 	return nil
 }
 
+// onPreVote promises nothing and remembers nothing.
+func (c *Core) onPreVote(m Message) error {
+	reply := c.message(MsgPreVoteReply, m.From)
+	complete, err := c.upToDate(m)
+	if err != nil {
+		return err
+	}
+	reply.Reject = !complete
+	c.answer(reply, 0)
+	return nil
+}
+
 // onVoteReply counts a vote; a repeated reply changes nothing.
 func (c *Core) onVoteReply(m Message) error {
-	if c.role != Candidate || m.Term < c.term {
+	asked := (c.role == Candidate && m.Kind == MsgVoteReply) || (c.role == PreCandidate && m.Kind == MsgPreVoteReply)
+	if !asked {
 		return nil
 	}
 	if _, counted := c.votes[m.From]; !counted {
@@ -74,10 +126,12 @@ func (c *Core) onVoteReply(m Message) error {
 }
 
 func (c *Core) countVotes() error {
-	switch c.members.Tally(c.votes) {
-	case VoteWon:
+	switch result := c.members.Tally(c.votes); {
+	case result == VoteWon && c.role == PreCandidate:
+		return c.campaign(false)
+	case result == VoteWon:
 		return c.becomeLeader()
-	case VoteLost:
+	case result == VoteLost:
 		c.becomeFollower(c.term, 0)
 	}
 	return nil
@@ -101,34 +155,32 @@ func (c *Core) becomeLeader() error {
 	c.votes = nil
 	c.elapsed = 0
 	c.ownFirst = c.log.last() + 1
-	c.peers = make(map[uint64]*peer)
-	for _, mb := range c.members.Members {
-		if mb.ID != c.cfg.ID {
-			c.peers[mb.ID] = &peer{next: c.ownFirst}
-		}
-	}
+	c.round, c.confirmed, c.transferee = 0, 0, 0
 	c.log.append(Entry{Index: c.ownFirst, Term: c.term, Kind: EntryNoop})
-	return c.replicate()
+	c.peers = nil
+	c.setPeers()
+	return nil
 }
 
 // becomeFollower steps down, or only learns of a new term or leader. The vote is given up with the term, never within it.
 func (c *Core) becomeFollower(term, leader uint64) {
+	if leader != 0 {
+		c.elapsed = 0
+	}
+	if term == c.term && leader == c.leader && c.role == Follower {
+		return
+	}
 	if term > c.term {
 		c.term, c.vote = term, 0
 	}
-	if c.role != Follower || leader != 0 {
+	if c.role != Follower {
 		c.elapsed = 0
-		c.drawTimeout()
 	}
+	c.drawTimeout()
 	c.role, c.leader = Follower, leader
-	c.votes, c.peers = nil, nil
-	for _, ctx := range c.pendingReads {
-		c.readStates = append(c.readStates, ReadState{Context: ctx, Lost: true})
-	}
-	c.pendingReads = nil
+	c.votes, c.peers, c.transferee = nil, nil, 0
+	c.loseReads()
 }
 
-// drawTimeout draws from [ElectionTicks, ElectionMaxTicks), so that candidates seldom collide (Raft §5.2).
-func (c *Core) drawTimeout() {
-	c.timeout = c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionMaxTicks-c.cfg.ElectionTicks)
-}
+// drawTimeout draws from [ElectionTicks, 2*ElectionTicks), so that candidates seldom collide (Raft §5.2).
+func (c *Core) drawTimeout() { c.timeout = c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionTicks) }

@@ -12,11 +12,14 @@ import (
 //
 //	start ≤ applied ≤ handed ≤ min(commit, durable),  durable ≤ written ≤ last,  commit ≤ last
 //
+// (after restore, applied lags behind start until the snapshot is reported as applied).
 // Only entries above commit are ever replaced. The tail holds [offset, last]; offset ≤ durable+1. What lies between
 // handed and offset, after a restart or because of the bound, is read back.
 type raftLog struct {
 	reader LogReader
 	start  Position // what the newest snapshot covers; its term stays known after the entry is gone
+
+	floor uint64 // entries below are not read, though the reader may still show others there: a snapshot took their place
 
 	tail   []Entry // tail[head:] are live, the rest is zeroed
 	head   int
@@ -110,6 +113,9 @@ func (l *raftLog) checkTerms(hs HardState, first, last uint64) error {
 
 func (l *raftLog) live() []Entry { return l.tail[l.head:] }
 
+// first is the index of the oldest entry that can be read.
+func (l *raftLog) first() uint64 { return max(l.reader.FirstIndex(), l.floor) }
+
 func (l *raftLog) last() uint64 { return l.offset + uint64(len(l.tail)-l.head) - 1 }
 
 // term returns the term of an entry, 0 for index 0. Errors as LogReader.Term.
@@ -121,6 +127,8 @@ func (l *raftLog) term(i uint64) (uint64, error) {
 		return 0, ErrUnavailable
 	case i >= l.offset:
 		return l.live()[i-l.offset].Term, nil
+	case i < l.floor:
+		return 0, ErrCompacted
 	}
 	return l.reader.Term(i)
 }
@@ -199,10 +207,7 @@ func (l *raftLog) appliedTo(i uint64) error {
 }
 
 // compactTo moves the start of the log to an applied entry; what is below may be gone from the reader afterwards.
-func (l *raftLog) compactTo(i uint64) error {
-	if i <= l.start.Index {
-		return nil
-	}
+func (l *raftLog) compactTo(i, term uint64) error {
 	if i > l.applied {
 		return invalid("compaction to entry %d, with %d applied", i, l.applied)
 	}
@@ -210,8 +215,25 @@ func (l *raftLog) compactTo(i uint64) error {
 	if err != nil {
 		return err
 	}
+	if t != term {
+		return invalid("entry %d has term %d in the log and %d in the snapshot", i, t, term)
+	}
 	l.start = Position{Index: i, Term: t}
 	return nil
+}
+
+// restore makes a snapshot the beginning of what is applied. If the log holds its last entry durably, the log is kept; else
+// nothing of it is left. The snapshot stands for the entries it covers in every respect but that it is not applied yet.
+func (l *raftLog) restore(at Position, keep bool) {
+	if keep {
+		l.drop(at.Index)
+	} else {
+		clear(l.tail)
+		l.tail, l.head, l.offset, l.bytes = l.tail[:0], 0, at.Index+1, 0
+		l.written, l.durable, l.floor = at.Index, at.Index, at.Index+1
+	}
+	l.start = at
+	l.commit, l.handed = max(l.commit, at.Index), at.Index
 }
 
 func (l *raftLog) hasUnwritten() bool { return l.written < l.last() }
@@ -226,8 +248,9 @@ func (l *raftLog) takeUnwritten() []Entry {
 	return out
 }
 
+// hasCommitted says whether there is something to apply. A snapshot being installed comes before the entries behind it.
 func (l *raftLog) hasCommitted(maxApplying uint64) bool {
-	return l.handed < min(l.commit, l.durable) && l.applying < maxApplying
+	return l.handed < min(l.commit, l.durable) && l.applying < maxApplying && l.applied >= l.start.Index
 }
 
 // takeCommitted hands out, as a copy, the next entries to apply, and drops them from the tail.
@@ -257,6 +280,9 @@ func (l *raftLog) slice(lo, hi, maxBytes uint64) ([]Entry, error) {
 			n++
 		}
 		return slices.Clone(from[:n]), nil
+	}
+	if lo < l.floor {
+		return nil, ErrCompacted
 	}
 	hi = min(hi, l.offset)
 	out, err := l.reader.Entries(lo, hi, maxBytes)

@@ -97,7 +97,8 @@ func (m Message) validate() error {
 			return refused("%s from node %d: index %d out of range", m.Kind, m.From, i)
 		}
 	}
-	if m.Term == 0 || m.Term > MaxTerm {
+	asks := m.Kind == MsgPreVote || m.Kind == MsgPreVoteReply // which is done before the first term begins
+	if (m.Term == 0 && !asks) || m.Term > MaxTerm {
 		return refused("%s from node %d: term %d out of range", m.Kind, m.From, m.Term)
 	}
 	if t := max(m.LogTerm, m.HintTerm); t > m.Term {
@@ -117,13 +118,23 @@ func (m Message) validate() error {
 		if e.Kind < EntryNormal || e.Kind > EntryMembers || len(e.Data) > MaxEntryBytes {
 			return refused("%s from node %d: entry %d of kind %d, %d bytes", m.Kind, m.From, e.Index, e.Kind, len(e.Data))
 		}
+		if e.Kind == EntryMembers {
+			if _, err := ParseMembership(e.Data); err != nil {
+				return refused("%s from node %d: entry %d: %v", m.Kind, m.From, e.Index, err)
+			}
+		}
 		prev = e.Term
 	}
 	if (m.Snapshot != nil) != (m.Kind == MsgSnapshot) || (len(m.Entries) > 0 && m.Kind != MsgAppend) {
 		return refused("%s from node %d: a part that does not belong to it", m.Kind, m.From)
 	}
-	if s := m.Snapshot; s != nil && (s.Index > MaxIndex || s.Term > m.Term) {
-		return refused("%s from node %d: snapshot at %d, term %d", m.Kind, m.From, s.Index, s.Term)
+	if s := m.Snapshot; s != nil {
+		if s.Index == 0 || s.Index > MaxIndex || s.Term == 0 || s.Term > m.Term || len(s.Members.Members) == 0 {
+			return refused("%s from node %d: snapshot at %d, term %d", m.Kind, m.From, s.Index, s.Term)
+		}
+		if err := s.Members.Validate(); err != nil {
+			return refused("%s from node %d: %v", m.Kind, m.From, err)
+		}
 	}
 	return nil
 }

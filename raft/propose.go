@@ -20,6 +20,9 @@ func (c *Core) Propose(cmds [][]byte) (Position, error) {
 	case len(cmds) == 0:
 		return Position{}, errNothing
 	}
+	if c.transferee != 0 {
+		return Position{}, fmt.Errorf("%w: leadership goes to node %d", ErrOverloaded, c.transferee)
+	}
 	size := uint64(len(cmds)) * entryOverhead
 	for _, cmd := range cmds {
 		if len(cmd) > MaxEntryBytes {
@@ -37,25 +40,5 @@ func (c *Core) Propose(cmds [][]byte) (Position, error) {
 	for i, cmd := range cmds {
 		c.log.append(Entry{Index: first.Index + uint64(i), Term: c.term, Kind: EntryNormal, Data: cmd})
 	}
-	c.fault = c.replicate()
-	return first, c.fault
-}
-
-// advanceCommit counts copies. Only an entry of the own term commits by counting; those before it commit with it
-// (Raft §5.4.2, figure 8). The own copy counts as far as it is durable.
-func (c *Core) advanceCommit() error {
-	quorum := c.members.QuorumIndex(c.matchOf)
-	if quorum <= c.log.commit {
-		return nil
-	}
-	t, err := c.log.term(quorum)
-	if err != nil {
-		return err
-	}
-	if t != c.term {
-		return nil
-	}
-	c.log.commitTo(quorum)
-	c.releaseReads()
-	return c.replicate() // followers learn of the commit without waiting for the heartbeat
+	return first, nil
 }

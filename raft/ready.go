@@ -10,6 +10,8 @@ const (
 	Candidate
 	// Leader takes proposals and replicates them.
 	Leader
+	// PreCandidate asks whether it would get votes, before it begins a term (thesis §9.6).
+	PreCandidate
 )
 
 // String returns the role in lower case.
@@ -21,6 +23,8 @@ func (r Role) String() string {
 		return "candidate"
 	case Leader:
 		return "leader"
+	case PreCandidate:
+		return "pre-candidate"
 	}
 	return "unknown"
 }
@@ -109,14 +113,16 @@ type write struct {
 	hard   HardState
 	// last is the last entry that the log as it stands now owes to this write. A conflict cuts it back, so that the
 	// acknowledgement of a replaced entry never counts for the entry in its place.
-	last uint64
+	last     uint64
+	installs bool // it carries an Install
 }
 
 // HasReady says whether Ready would hand out anything.
 func (c *Core) HasReady() bool {
 	return len(c.messages) > 0 || len(c.afterSync) > 0 || len(c.readStates) > 0 ||
+		c.offer != nil || c.install != nil ||
 		c.softState() != c.handedSoft || c.hardChanged() || c.log.hasUnwritten() ||
-		c.log.hasCommitted(c.cfg.MaxApplyingBytes)
+		c.log.hasCommitted(c.cfg.MaxApplyingBytes) || c.hasSupplies()
 }
 
 // Ready takes all work there is. An error comes from the LogReader; it is final, and the core hands out no more.
@@ -124,7 +130,11 @@ func (c *Core) Ready() (Ready, error) {
 	if c.fault != nil {
 		return Ready{}, c.fault
 	}
-	committed, err := c.log.takeCommitted(c.cfg.MaxCommittedBytes, c.cfg.MaxApplyingBytes)
+	var committed []Entry
+	err := c.supply()
+	if err == nil {
+		committed, err = c.log.takeCommitted(c.cfg.MaxCommittedBytes, c.cfg.MaxApplyingBytes)
+	}
 	if err != nil {
 		c.fault = err
 		return Ready{}, err
@@ -136,20 +146,28 @@ func (c *Core) Ready() (Ready, error) {
 		AfterSync:  c.afterSync,
 		ReadStates: c.readStates,
 		Committed:  committed,
+		Offer:      c.offer,
+		Install:    c.install,
+
+		InstallKeepsLog: c.installKeepsLog,
 	}
 	c.messages, c.afterSync, c.readStates = nil, nil, nil
+	c.offer, c.install, c.installKeepsLog = nil, nil, false
+	for i := range c.asked {
+		c.asked[i].closed = true
+	}
 	if s := c.softState(); s != c.handedSoft {
 		c.handedSoft = s
 		rd.SoftState = &s
 	}
 	rd.Entries = c.log.takeUnwritten()
 	// Commit rides along and never causes a write of its own: it would cost a sync for a hint.
-	if hs := c.hardState(); c.hardChanged() || (len(rd.Entries) > 0 && hs != c.handedHard) {
+	if hs := c.hardState(); c.hardChanged() || rd.Install != nil || (len(rd.Entries) > 0 && hs != c.handedHard) {
 		c.handedHard = hs
 		rd.HardState = &hs
 	}
 	if rd.HardState != nil || len(rd.Entries) > 0 {
-		c.writes = append(c.writes, write{number: rd.Number, hard: c.handedHard, last: c.log.written})
+		c.writes = append(c.writes, write{number: rd.Number, hard: c.handedHard, last: c.log.written, installs: rd.Install != nil})
 	}
 	return rd, nil
 }
@@ -176,6 +194,9 @@ func (c *Core) advance(p Progress) error {
 		for n < len(c.writes) && c.writes[n].number <= p.Persisted {
 			c.durableHard = c.writes[n].hard
 			c.log.durableTo(c.writes[n].last)
+			if c.writes[n].installs {
+				c.installing--
+			}
 			n++
 		}
 		c.writes = append(c.writes[:0], c.writes[n:]...)
@@ -192,18 +213,6 @@ func (c *Core) advance(p Progress) error {
 		return c.log.appliedTo(p.Applied)
 	}
 	return nil
-}
-
-// Compact tells that a durable snapshot covers the entries up to snap.Index, which are applied; its members are those as
-// of that entry. It comes before they are dropped from the log: the core remembers the last one's term and asks the
-// LogReader for none that it needs below. They may stay in the log for as long as the shell likes, for peers that lag. The
-// newest snapshot is the one offered to a peer that needs what is gone.
-// Errors: ErrInvalidState when that entry is not applied or of another term; final.
-func (c *Core) Compact(snap Snapshot) error {
-	if c.fault == nil {
-		c.fault = c.log.compactTo(snap.Index)
-	}
-	return c.fault
 }
 
 func (c *Core) softState() SoftState { return SoftState{Role: c.role, Leader: c.leader, Term: c.term} }

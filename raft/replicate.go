@@ -1,190 +1,212 @@
 package raft
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
-// peer is what a leader knows of another member's log (Raft figure 2, volatile state on leaders). Invariant: match < next.
-type peer struct {
-	match   uint64 // last entry known to be durable there and equal to ours
-	next    uint64 // first entry to send
-	told    uint64 // highest commit index sent
-	waiting bool   // an append with entries is under way; the next one leaves with its reply
-	missing bool   // the entries it needs are compacted here
+// setPeers makes the peers those of the configuration in force. A member that it removes is sent to for a while longer, so
+// that it learns of that.
+func (c *Core) setPeers() {
+	last := len(c.configs) - 1
+	var peers []*peer
+	old := c.peers
+	for _, mb := range c.members.Members { // by ascending id, as peers are
+		for len(old) > 0 && old[0].id < mb.ID {
+			peers = append(peers, old[0].depart(c.configs[last].index))
+			old = old[1:]
+		}
+		switch {
+		case mb.ID == c.cfg.ID:
+		case len(old) > 0 && old[0].id == mb.ID:
+			p := old[0]
+			if p.leaving != 0 { // it left and came back: whether with the same log is not known
+				p = &peer{id: mb.ID, next: c.log.last()}
+			}
+			peers, old = append(peers, p), old[1:]
+		default:
+			peers = append(peers, &peer{id: mb.ID, next: c.log.last()})
+		}
+	}
+	for _, p := range old {
+		peers = append(peers, p.depart(c.configs[last].index))
+	}
+	c.peers = peers
 }
 
-// replicate sends every peer what it lacks.
-func (c *Core) replicate() error {
-	for _, mb := range c.members.Members { // in order of ids, so that runs repeat
-		if p := c.peers[mb.ID]; p != nil {
-			if err := c.supply(mb.ID, p); err != nil {
+func (p *peer) depart(index uint64) *peer {
+	if p.leaving == 0 {
+		p.leaving, p.gone = index, 0
+	}
+	return p
+}
+
+// dropDeparted ends sending to removed members: those that know of their removal and its commit, and those that had two
+// election timeouts to learn of it.
+func (c *Core) dropDeparted() {
+	kept := c.peers[:0]
+	for _, p := range c.peers {
+		if p.leaving == 0 || (p.gone < 2*c.cfg.ElectionTicks && (p.lastRound == 0 || p.round < p.lastRound)) {
+			kept = append(kept, p)
+		}
+	}
+	clear(c.peers[len(kept):])
+	c.peers = kept
+}
+
+// wants says what the next Ready has for a peer: entries, or news of the commit index, or an offer of a snapshot.
+func (c *Core) wants(p *peer) (entries, news, offer bool) {
+	switch p.state {
+	case PeerSnapshot:
+		offer = p.offerDue
+	case PeerProbe:
+		entries = !p.paused && p.next <= c.log.last()
+	case PeerReplicate:
+		entries = p.next <= c.log.last() && len(p.flights) < c.cfg.MaxInflightAppends && p.bytes < c.cfg.MaxInflightBytes
+	}
+	return entries, p.told < min(p.match, c.log.commit), offer
+}
+
+func (c *Core) hasSupplies() bool {
+	for _, p := range c.peers {
+		if entries, news, offer := c.wants(p); entries || news || offer {
+			return true
+		}
+	}
+	return false
+}
+
+// supply makes at most one message for each peer: what was proposed since the last Ready goes as one append, and the
+// commit index rides along. On its own it goes as a heartbeat that asks for no answer.
+func (c *Core) supply() error {
+	var shared batch
+	for _, p := range c.peers {
+		entries, news, offer := c.wants(p)
+		if entries {
+			if err := c.sendAppend(p, &shared); err != nil {
 				return err
 			}
+			offer = p.offerDue
+		} else if news {
+			c.sendHeartbeat(p, 0)
+		}
+		if offer {
+			c.sendOffer(p)
 		}
 	}
 	return nil
 }
 
-// supply sends a peer entries or the commit index that it lacks, unless an append is under way to it.
-func (c *Core) supply(id uint64, p *peer) error {
-	if p.waiting || (p.next > c.log.last() && p.told >= c.log.commit) {
-		return nil
-	}
-	return c.sendAppend(id, p, true)
+// batch is a run of entries that several peers get in the same Ready; they share its memory.
+type batch struct {
+	first   uint64
+	entries []Entry
 }
 
-// heartbeat sends every peer an empty append. Its reply also tells when an append before it was lost.
-func (c *Core) heartbeat() error {
-	for _, mb := range c.members.Members {
-		if p := c.peers[mb.ID]; p != nil {
-			if err := c.sendAppend(mb.ID, p, false); err != nil {
-				return err
-			}
-		}
+// take returns the entries from index on that go into one message.
+func (b *batch) take(c *Core, first uint64) ([]Entry, error) {
+	if b.first == first {
+		return b.entries, nil
 	}
-	return nil
+	hi := min(c.log.last()+1, first+MaxMessageEntries)
+	entries, err := c.log.slice(first, hi, c.cfg.MaxAppendBytes)
+	if err == nil {
+		b.first, b.entries = first, entries
+	}
+	return entries, err
 }
 
-func (c *Core) sendAppend(id uint64, p *peer, withEntries bool) error {
-	m := c.message(MsgAppend, id)
+// sendAppend sends the entries from p.next on; with a nil batch none, only the question whether the logs agree below.
+func (c *Core) sendAppend(p *peer, shared *batch) error {
+	m := c.message(MsgAppend, p.id)
 	m.Index, m.Commit = p.next-1, c.log.commit
-	if p.missing && !withEntries {
-		m.Index = c.log.last() // holds off an election there, and finds out when the peer has caught up by other means
-	}
 	var err error
-	if m.LogTerm, err = c.log.term(m.Index); err == nil && withEntries && p.next <= c.log.last() {
-		hi := min(c.log.last()+1, p.next+MaxMessageEntries)
-		m.Entries, err = c.log.slice(p.next, hi, c.cfg.MaxAppendBytes)
+	if m.LogTerm, err = c.log.term(m.Index); err == nil && shared != nil {
+		m.Entries, err = shared.take(c, p.next)
 	}
 	if errors.Is(err, ErrCompacted) {
-		p.missing = true
+		p.state, p.offerDue = PeerSnapshot, true
+		p.land()
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	p.missing = p.missing && !withEntries
-	p.told = m.Commit
-	p.waiting = p.waiting || len(m.Entries) > 0
 	c.messages = append(c.messages, m)
-	return nil
-}
-
-// onAppend is the receiver's side of AppendEntries (Raft figure 2). Its replies promise durability, so they are AfterSync.
-func (c *Core) onAppend(m Message) error {
-	reply := c.message(MsgAppendReply, m.From)
-	reply.Index = m.Index
-	if m.Term < c.term {
-		reply.Reject = true // the sender learns of the newer term
-		c.afterSync = append(c.afterSync, reply)
+	last := m.Index + uint64(len(m.Entries))
+	p.told = max(p.told, min(m.Commit, last))
+	if len(m.Entries) == 0 {
 		return nil
 	}
-	c.becomeFollower(m.Term, m.From)
-	if m.Index < c.log.commit {
-		// What is committed here equals the leader's log, so the message brings nothing below commit.
-		skip := min(c.log.commit-m.Index, uint64(len(m.Entries)))
-		m.Index += skip
-		m.Entries = m.Entries[skip:]
-		if m.Index < c.log.commit {
-			reply.Index = c.log.commit
-			c.afterSync = append(c.afterSync, reply)
-			return nil
-		}
-	} else if ok, err := c.matches(m.Index, m.LogTerm); err != nil {
-		return err
-	} else if !ok {
-		reply.Reject = true
-		if reply.Hint, err = c.log.agree(c.log.commit, m.Index, m.LogTerm); err != nil {
-			return err
-		}
-		if reply.HintTerm, err = c.log.term(reply.Hint); err != nil {
-			return err
-		}
-		c.afterSync = append(c.afterSync, reply)
+	if p.state == PeerProbe {
+		p.paused = true
 		return nil
 	}
-	if err := c.accept(m.Entries); err != nil {
-		return err
+	f := flight{last: last}
+	for i := range m.Entries {
+		f.bytes += uint64(len(m.Entries[i].Data))
 	}
-	// Only what this message verified may commit: beyond it, entries of a former leader may still stand.
-	verified := m.Index + uint64(len(m.Entries))
-	c.log.commitTo(min(m.Commit, verified))
-	reply.Index = verified
-	c.afterSync = append(c.afterSync, reply)
+	p.flights, p.bytes, p.next = append(p.flights, f), p.bytes+f.bytes, last+1
 	return nil
-}
-
-// matches says whether the log has that entry.
-func (c *Core) matches(index, term uint64) (bool, error) {
-	if index > c.log.last() {
-		return false, nil
-	}
-	t, err := c.log.term(index)
-	return err == nil && t == term, err
-}
-
-// accept takes entries whose predecessor matches. Those already held are skipped, so that a late or repeated message
-// never removes a suffix; the first one that differs replaces what follows.
-func (c *Core) accept(entries []Entry) error {
-	for i, e := range entries {
-		held, err := c.matches(e.Index, e.Term)
-		if err != nil {
-			return err
-		}
-		if held {
-			continue
-		}
-		if e.Index <= c.log.commit {
-			return invalid("entry %d of term %d contradicts a committed one", e.Index, e.Term)
-		}
-		if e.Index <= c.log.last() {
-			c.truncate(e.Index)
-		}
-		c.log.append(entries[i:]...)
-		return nil
-	}
-	return nil
-}
-
-// truncate drops the entries from index i on, and what the writes under way owe to them.
-func (c *Core) truncate(i uint64) {
-	c.log.truncate(i)
-	for w := range c.writes {
-		c.writes[w].last = min(c.writes[w].last, i-1)
-	}
 }
 
 // onAppendReply learns how far a peer's log matches. Replies may be late, repeated or out of order: match never goes back,
-// and a rejection counts only for the append that next still stands for.
+// for what was durable there in this term stays, and a rejection counts only for what is not known to match.
 func (c *Core) onAppendReply(m Message) error {
-	p := c.peers[m.From]
-	if c.role != Leader || m.Term < c.term || p == nil || m.Index > c.log.last() {
+	p := c.peer(m.From)
+	if p == nil || m.Index > c.log.last() {
 		return nil
 	}
 	if m.Reject {
-		if m.Index != p.next-1 || p.next-1 <= p.match {
-			return nil
-		}
-		hint := max(p.match, min(m.Hint, p.next-2))
-		floor := max(p.match, c.log.reader.FirstIndex()-1)
-		at, err := c.log.agree(min(floor, hint), hint, m.HintTerm)
-		if errors.Is(err, ErrCompacted) {
-			at, err = hint, nil // compaction went on meanwhile; sendAppend finds out whether this is still held
-		}
-		if err != nil {
-			return err
-		}
-		p.next, p.waiting = at+1, false
-		return c.sendAppend(m.From, p, true)
+		return c.onAppendRefused(p, m)
 	}
+	p.waited = 0
 	p.match = max(p.match, m.Index)
 	p.next = max(p.next, p.match+1)
-	p.waiting, p.missing = false, false // whatever it lacks beyond match is tried anew
+	p.landTo(p.match)
+	if p.state == PeerProbe || (p.state == PeerSnapshot && p.match+1 >= c.log.first()) {
+		p.replicate()
+	}
 	if err := c.advanceCommit(); err != nil {
 		return err
 	}
-	return c.supply(m.From, p)
+	c.tryTransfer()
+	return nil
+}
+
+// onAppendRefused goes back to where the logs may agree: the hint says how far the peer's log can, ours how far it does.
+func (c *Core) onAppendRefused(p *peer, m Message) error {
+	stale := m.Index <= p.match || (p.state == PeerProbe && m.Index != p.next-1)
+	if stale || p.state == PeerSnapshot {
+		return nil
+	}
+	hint := max(p.match, min(m.Hint, m.Index-1))
+	floor := max(p.match, c.log.first()-1)
+	at, err := c.log.agree(min(floor, hint), hint, m.HintTerm)
+	if errors.Is(err, ErrCompacted) {
+		at, err = hint, nil // compaction went on meanwhile; sendAppend finds out whether this is still held
+	}
+	if err != nil {
+		return err
+	}
+	p.probe(at + 1)
+	return nil
+}
+
+// advanceCommit counts copies. Only an entry of the own term commits by counting; those before it commit with it
+// (Raft §5.4.2, figure 8). The own copy counts as far as it is durable.
+func (c *Core) advanceCommit() error {
+	quorum := c.members.QuorumIndex(c.matchOf)
+	if quorum <= c.log.commit {
+		return nil
+	}
+	t, err := c.log.term(quorum)
+	if err != nil {
+		return err
+	}
+	if t != c.term {
+		return nil
+	}
+	c.log.commitTo(quorum)
+	c.releaseReads()
+	return c.onMembersCommitted()
 }
 
 // matchOf is the last entry known to be durable on a node. Raft counts a copy only once its node cannot forget it.
@@ -192,19 +214,8 @@ func (c *Core) matchOf(id uint64) uint64 {
 	if id == c.cfg.ID {
 		return c.log.durable
 	}
-	if p := c.peers[id]; p != nil {
+	if p := c.peer(id); p != nil {
 		return p.match
 	}
 	return 0
-}
-
-// peerStatus lists the peers by id.
-func (c *Core) peerStatus() []PeerStatus {
-	var out []PeerStatus
-	for _, mb := range c.members.Members {
-		if p := c.peers[mb.ID]; p != nil {
-			out = append(out, PeerStatus{ID: mb.ID, Match: p.match, Next: p.next, NeedsSnapshot: p.missing})
-		}
-	}
-	return slices.Clip(out)
 }

@@ -84,6 +84,12 @@ func (s *scenario) run(args []string) error {
 		return nil
 	case "settle":
 		return s.settle()
+	case "lapse":
+		for _, a := range args {
+			n := s.nodes[uint64(number([]string{a}, 0))]
+			n.core.elapsed = n.core.cfg.ElectionTicks
+		}
+		return nil
 	}
 	if len(args) == 0 {
 		return fmt.Errorf("%s: which node?", cmd)

@@ -67,7 +67,7 @@ func (c *Core) Status() Status {
 		Vote:      c.vote,
 		Role:      c.role,
 		Leader:    c.leader,
-		First:     c.log.reader.FirstIndex(),
+		First:     c.log.first(),
 		Last:      c.log.last(),
 		Durable:   c.log.durable,
 		Commit:    c.log.commit,
@@ -75,5 +75,21 @@ func (c *Core) Status() Status {
 		Members:   c.members,
 		TailBytes: c.log.bytes,
 		Peers:     c.peerStatus(),
+
+		MembersIndex:   c.configs[len(c.configs)-1].index,
+		MembersPending: c.membersPending(),
+		Removed:        c.departed(c.cfg.ID, c.cfg.Instance),
+		Transferee:     c.transferee,
 	}
+}
+
+// peerStatus lists the members among the peers by id.
+func (c *Core) peerStatus() []PeerStatus {
+	var out []PeerStatus
+	for _, p := range c.peers {
+		if p.leaving == 0 {
+			out = append(out, p.status(c.cfg.ElectionTicks))
+		}
+	}
+	return out
 }

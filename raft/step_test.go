@@ -30,7 +30,6 @@ func TestStepRefuses(t *testing.T) {
 		"other cluster":        {change(func(m *Message) { m.ClusterID[15] = 1 }), ErrRefused},
 		"other node":           {change(func(m *Message) { m.To = 2 }), ErrRefused},
 		"own id":               {change(func(m *Message) { m.From = 1 }), ErrRefused},
-		"no member":            {change(func(m *Message) { m.From = 9 }), ErrRefused},
 		"no kind":              {change(func(m *Message) { m.Kind = 0 }), ErrRefused},
 		"unknown kind":         {change(func(m *Message) { m.Kind = lastKind + 1 }), ErrRefused},
 		"term 0":               {change(func(m *Message) { m.Term = 0 }), ErrRefused},
@@ -45,13 +44,12 @@ func TestStepRefuses(t *testing.T) {
 		"entries in a vote":    {change(func(m *Message) { m.Kind, m.Entries = MsgVote, entries(1, 5) }), ErrRefused},
 		"snapshot in a vote":   {change(func(m *Message) { m.Kind, m.Snapshot = MsgVote, &Snapshot{} }), ErrRefused},
 		"snapshot without one": {change(func(m *Message) { m.Kind = MsgSnapshot }), ErrRefused},
-		"heartbeat":            {change(func(m *Message) { m.Kind = MsgHeartbeat }), ErrUnsupported},
-		"pre-vote":             {change(func(m *Message) { m.Kind = MsgPreVote }), ErrUnsupported},
-		"timeout-now":          {change(func(m *Message) { m.Kind = MsgTimeoutNow }), ErrUnsupported},
-		"snapshot":             {change(func(m *Message) { m.Kind, m.Snapshot = MsgSnapshot, &Snapshot{} }), ErrUnsupported},
-		"membership change": {change(func(m *Message) {
+		"empty snapshot":       {change(func(m *Message) { m.Kind, m.Snapshot = MsgSnapshot, &Snapshot{} }), ErrRefused},
+		"no sender":            {change(func(m *Message) { m.From = 0 }), ErrRefused},
+		"leap of the term":     {change(func(m *Message) { m.Term = maxTermStep + 1 }), ErrRefused},
+		"malformed membership": {change(func(m *Message) {
 			m.Entries = []Entry{{Index: 1, Term: 5, Kind: EntryMembers}}
-		}), ErrUnsupported},
+		}), ErrRefused},
 	} {
 		n := startNode(t, voters(1, 2, 3)...)
 		if err := n.core.Step(c.m); !errors.Is(err, c.want) {
@@ -96,6 +94,7 @@ func TestVoteNeedsACompleteLog(t *testing.T) {
 		n := startNode(t, voters(1, 2, 3)...)
 		noErr(t, n.core.Step(appendMsg(2, 2, 0, 0, entries(1, 1, 2, 2)...)))
 		n.run(t)
+		n.core.elapsed = n.core.cfg.ElectionTicks // else it would not listen
 		noErr(t, n.core.Step(vote(3, 5, c.index, c.term)))
 		msgs := n.run(t)
 		if len(msgs) != 1 || msgs[0].Reject == c.granted || msgs[0].Term != 5 {
@@ -232,6 +231,8 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 	n := leading(t)
 	_, err := n.core.Propose([][]byte{{1}, {2}, {3}})
 	noErr(t, err)
+	noErr(t, n.core.Step(appendReply(2, 1)))
+	n.run(t)
 	noErr(t, n.core.Step(appendReply(2, 4)))
 	old := appendReply(2, 2)
 	rejected := appendReply(2, 1)
@@ -242,7 +243,7 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 			t.Fatalf("after %+v: %+v", m, p)
 		}
 	}
-	n.core.peers[3].next = 3 // probed down from 5; a rejection of the append after 4 comes late
+	n.core.peer(3).probe(3) // probed down from 5; a rejection of the append after 4 comes late
 	rejected.From, rejected.Index, rejected.Hint = 3, 4, 0
 	noErr(t, n.core.Step(rejected))
 	if p := n.core.Status().Peers[1]; p.Next != 3 {
@@ -255,37 +256,53 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 	}
 }
 
-// TestPeerThatNeedsASnapshotIsKeptCalm: what it lacks is compacted, and until it has been given a snapshot, the leader
-// shows itself so that the peer does not campaign.
-func TestPeerThatNeedsASnapshotIsKeptCalm(t *testing.T) {
+// TestPeerThatNeedsASnapshot: what it lacks is compacted. It is offered the snapshot, again after an election timeout, and
+// gets no entries until it has it; heartbeats go on.
+func TestPeerThatNeedsASnapshot(t *testing.T) {
 	n := leading(t)
 	_, err := n.core.Propose([][]byte{{1}, {2}, {3}})
 	noErr(t, err)
-	noErr(t, n.core.Step(appendReply(2, 1)))
 	n.run(t)
 	noErr(t, n.core.Step(appendReply(2, 4)))
 	n.run(t)
 	noErr(t, n.snapshot(3))
 	reject := appendReply(3, 0)
-	reject.Reject = true
-	n.core.peers[3].next, n.core.peers[3].match = 3, 0
-	reject.Index = 2
+	n.core.peer(3).probe(4)
+	n.core.peer(3).paused = true
+	reject.Reject, reject.Index = true, 3
 	noErr(t, n.core.Step(reject))
-	if p := n.core.Status().Peers[1]; !p.NeedsSnapshot {
-		t.Fatalf("%+v", p)
+	sent := func() (offers, beats int) {
+		for _, m := range n.run(t) {
+			switch {
+			case m.To != 3:
+			case m.Kind == MsgSnapshot && m.Snapshot.Index == 3:
+				offers++
+			case m.Kind == MsgHeartbeat:
+				beats++
+			default:
+				t.Fatalf("sent %s", describeMessage(m))
+			}
+		}
+		return offers, beats
 	}
-	n.run(t)
-	noErr(t, n.core.Tick())
-	shown := false
-	for _, m := range n.run(t) {
-		shown = shown || (m.To == 3 && m.Kind == MsgAppend)
+	if offers, _ := sent(); offers != 1 || n.core.Status().Peers[1].State != PeerSnapshot {
+		t.Fatalf("%d offers, %+v", offers, n.core.Status().Peers[1])
 	}
-	if !shown {
-		t.Fatal("no heartbeat")
+	_, err = n.core.Propose([][]byte{{4}})
+	noErr(t, err)
+	sum, beats := 0, 0
+	for range n.core.cfg.ElectionTicks {
+		noErr(t, n.core.Tick())
+		noErr(t, n.core.Step(Message{Kind: MsgHeartbeatReply, ClusterID: testCluster, From: 2, To: 1, Term: 1}))
+		o, b := sent()
+		sum, beats = sum+o, beats+b
 	}
-	noErr(t, n.core.Step(appendReply(3, 4)))
-	if p := n.core.Status().Peers[1]; p.NeedsSnapshot || p.Match != 4 {
-		t.Fatalf("caught up by other means: %+v", p)
+	if sum != 1 || beats != n.core.cfg.ElectionTicks {
+		t.Fatalf("%d offers and %d heartbeats in an election timeout", sum, beats)
+	}
+	noErr(t, n.core.Step(appendReply(3, 3)))
+	if p := n.core.Status().Peers[1]; p.State != PeerReplicate || p.Match != 3 || p.Next != 4 {
+		t.Fatalf("it has the snapshot: %+v", p)
 	}
 }
 
@@ -312,12 +329,10 @@ func TestTimeoutsAreSeeded(t *testing.T) {
 		n, err := newTestNode(Config{ID: 1, ClusterID: testCluster, Seed: seed}, mustMembers(t, voters(1, 2)...))
 		noErr(t, err)
 		for i := range out {
-			term := n.core.Status().Term
-			for n.core.Status().Term == term {
+			for len(n.run(t)) == 0 { // until it asks for votes
 				noErr(t, n.core.Tick())
 				out[i]++
 			}
-			n.run(t)
 			if out[i] < 10 || out[i] > 20 {
 				t.Fatalf("timeout of %d ticks", out[i])
 			}
