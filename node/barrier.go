@@ -24,6 +24,9 @@ type reads struct {
 	parked []*barrier  // not asked for: no leader is known, or the core has no room
 	asked  []readRound // by context
 	last   uint64      // the last context used
+
+	lostBy raft.SoftState // who led when a confirmation was lost last, and
+	lostAt uint64         // the tick of that
 }
 
 // readRound are the reads that one question to the core is for.
@@ -79,8 +82,8 @@ func (n *Node) parkReads(reads []*barrier) {
 // askReads asks the core once for all reads that wait. Without a leader, or room, they wait on.
 func (n *Node) askReads() error {
 	r := &n.reads
-	if len(r.parked) == 0 {
-		return nil
+	if len(r.parked) == 0 || (r.lostAt == n.ticks && r.lostBy == n.core.SoftState()) {
+		return nil // whoever could not confirm it cannot so soon either
 	}
 	err := n.core.ReadIndex(r.last + 1)
 	switch {
@@ -89,7 +92,7 @@ func (n *Node) askReads() error {
 		r.asked = append(r.asked, readRound{r.last, r.parked})
 		r.parked = nil
 		return nil
-	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrOverloaded), errors.Is(err, raft.ErrUnsupported):
+	case errors.Is(err, raft.ErrNotLeader), errors.Is(err, raft.ErrOverloaded):
 		return nil
 	}
 	return err
@@ -110,7 +113,7 @@ func (n *Node) answerReads(s raft.ReadState) {
 	switch {
 	case s.Lost:
 		r.parked = append(r.parked, group...)
-		n.poke(n.wake)
+		r.lostBy, r.lostAt = n.core.SoftState(), n.ticks
 	case n.applier.waiting.add(s.Index, group, &n.applier):
 		n.answer(group, nil)
 	}

@@ -23,6 +23,7 @@ type cluster struct {
 	wire  []packet  // sent and not delivered, in order
 	// lost says whether a packet is lost; nil loses none. hold says whether it stays on the wire for now.
 	lost, hold func(packet) bool
+	edit       func(packet) packet // what becomes of a packet on its way; nil changes none
 	seed       uint64
 }
 
@@ -134,12 +135,13 @@ func (c *cluster) member(id uint64) *member {
 
 func (c *cluster) node(id uint64) *Node { return c.member(id).node }
 
-// kill ends a node as a power cut does: what was not synced is gone.
+// kill ends a node as a power cut does: what was not synced is gone, and so is what it had sent and nobody has yet.
 func (c *cluster) kill(id uint64) {
 	m := c.member(id)
 	m.node = nil
+	clear(m.lazy)
 	m.fsys = m.fsys.CrashClone(vfs.CrashOptions{Keep: vfs.KeepNone})
-	c.wire = slices.DeleteFunc(c.wire, func(p packet) bool { return p.to == id })
+	c.wire = slices.DeleteFunc(c.wire, func(p packet) bool { return p.to == id || p.from == id })
 }
 
 func (c *cluster) restart(id uint64) {
@@ -157,6 +159,9 @@ func (c *cluster) deliver() (some bool) {
 			continue
 		}
 		some = true
+		if c.edit != nil {
+			p = c.edit(p)
+		}
 		if c.lost == nil || !c.lost(p) {
 			c.hand(p)
 		}
@@ -279,7 +284,7 @@ func (c *cluster) leader() *Node {
 			id, term = st.Leader, st.Term
 		}
 		i := slices.IndexFunc(c.nodes, func(m *member) bool { return m.id == id })
-		if i < 0 || c.nodes[i].node == nil {
+		if i < 0 || c.nodes[i].node == nil || c.nodes[i].node.removed.Load() {
 			return false
 		}
 		leader = c.nodes[i].node
@@ -293,7 +298,7 @@ func (c *cluster) follower() *Node {
 	c.t.Helper()
 	lead := c.leader()
 	for _, m := range c.nodes {
-		if m.node != nil && m.node != lead {
+		if m.node != nil && m.node != lead && !m.node.removed.Load() {
 			return m.node
 		}
 	}
