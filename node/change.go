@@ -43,6 +43,7 @@ type change struct {
 	life    uint64
 	number  uint64 // of the asking node, to tell its changes apart
 
+	since   uint64 // tick in which it came
 	asked   uint64 // tick in which the leader is asked again, when that is another node
 	tried   bool   // it may have been proposed, or be under way elsewhere
 	started bool   // of a transfer: it is under way
@@ -76,6 +77,7 @@ func (n *Node) addChange(c *change) {
 	if c.deadline == 0 {
 		c.deadline = n.opts.Now().Add(maxChangeWait).UnixNano()
 	}
+	c.since = n.ticks
 	n.changes.waiting = append(n.changes.waiting, c)
 }
 
@@ -132,11 +134,12 @@ func (n *Node) endChange(c *change, err error) {
 	c.done <- err
 }
 
-// tickChanges gives up on changes whose deadline has passed.
+// tickChanges gives up on changes whose deadline has passed, and earlier on those for which there is no leader.
 func (n *Node) tickChanges() {
 	now := n.opts.Now().UnixNano()
 	n.changes.waiting = slices.DeleteFunc(n.changes.waiting, func(c *change) bool {
-		if now <= c.deadline {
+		noLeader := !c.tried && n.leaderless(c.since)
+		if now <= c.deadline && !noLeader {
 			return false
 		}
 		refusal := &Unavailable{Reason: NoLeader, Detail: "no leader was found in time to change the cluster"}
