@@ -51,7 +51,7 @@ func (t *Transport) take(conn net.Conn) {
 	if len(t.conns) >= t.o.MaxConnections && !t.makeRoom() {
 		_ = conn.Close()
 		t.metrics.refuse(refuse(refusedFull, "too many connections"))
-		if t.quiet.allow("full") {
+		if t.strangers.allow("full") {
 			t.o.Logger.Warn("refused a connection: too many", "addr", conn.RemoteAddr(), "most", t.o.MaxConnections)
 		}
 		return

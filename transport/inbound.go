@@ -30,18 +30,18 @@ type inbound struct {
 	from source // known once the hello was read
 	addr string // where the sender says it listens
 	peer *peer  // the sender, while it counts us as a member
+	told bool   // report has been called
 
 	once sync.Once
 	why  error // set once
 }
 
-// end closes the connection, for that reason, and returns the first reason that was given for it.
-func (in *inbound) end(why error) error {
+// end closes the connection, for that reason, unless it has ended.
+func (in *inbound) end(why error) {
 	in.once.Do(func() {
 		in.why = why
 		_ = in.conn.Close() // its reader sees it
 	})
-	return in.why
 }
 
 // run is the life of the connection.
@@ -49,11 +49,15 @@ func (in *inbound) run() {
 	t := in.t
 	err := in.session()
 	close(in.done)
-	why := in.end(err) // when it was ended before, err is but the consequence
+	ended := true
+	in.once.Do(func() { in.why, ended = err, false })
+	in.report(in.why) // when we had ended it before, err is but the consequence
+	if !ended {
+		_ = in.conn.Close() // after the report: when the other side sees the end, it is counted
+	}
 	t.mu.Lock()
 	delete(t.conns, in)
 	t.mu.Unlock()
-	in.report(why)
 }
 
 // session shakes hands and reads frames until the connection ends.

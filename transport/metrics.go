@@ -30,7 +30,8 @@ var (
 	descConnects   = desc("connects_total", "Connections to peers that were opened.", byPeer...)
 	descQueue      = desc("queue_bytes", "Bytes that wait to be written to peers.", byPeer...)
 	descConnected  = desc("connected", "1 while this node has a connection to the peer.", byPeer...)
-	descRefused    = desc("refused_total", "Connections refused, by this node or by a peer.", "reason", "by")
+	descRefused    = desc("refused_total", "Connections that this node refused.", "reason")
+	descRefusing   = desc("refused_by_peer_total", "Connections that a peer refused to this node.", "reason")
 	descBad        = desc("bad_frames_total", "Frames that ended their connection.", "reason")
 	descInbound    = desc("accepted_connections", "Connections of peers to this node that are open.")
 )
@@ -82,7 +83,7 @@ func (m *metrics) badFrame(err error) {
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descSent, descSentFrames, descReceived, descFrames, descDropped, descConnects, descQueue, descConnected,
-		descRefused, descBad, descInbound,
+		descRefused, descRefusing, descBad, descInbound,
 	} {
 		ch <- d
 	}
@@ -120,8 +121,8 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		value(descDropped, prometheus.CounterValue, m.noPeer[i].Load(), "none", c.String(), dropPeer.String())
 	}
 	for r := refusedMagic; r <= lastRefusal; r++ {
-		value(descRefused, prometheus.CounterValue, m.refused[r].Load(), r.String(), "us")
-		value(descRefused, prometheus.CounterValue, m.refusing[r].Load(), r.String(), "peer")
+		value(descRefused, prometheus.CounterValue, m.refused[r].Load(), r.String())
+		value(descRefusing, prometheus.CounterValue, m.refusing[r].Load(), r.String())
 	}
 	for i, r := range badReasons {
 		value(descBad, prometheus.CounterValue, m.bad[i].Load(), string(r))

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"maps"
 	"sync"
 	"time"
 )
@@ -10,10 +11,10 @@ const (
 	quietKeys = 256
 )
 
-// quiet keeps a line that repeats out of the log: the same one at most once in quietFor.
+// quiet keeps lines that repeat out of the log: the same one at most once, and no more than quietKeys in quietFor.
 type quiet struct {
 	mu   sync.Mutex
-	seen map[string]time.Time // at most quietKeys; when it is full, all are forgotten
+	seen map[string]time.Time
 }
 
 // allow says whether the line with that key may be written now.
@@ -24,7 +25,13 @@ func (q *quiet) allow(key string) bool {
 	if at, ok := q.seen[key]; ok && now.Sub(at) < quietFor {
 		return false
 	}
-	if q.seen == nil || len(q.seen) >= quietKeys {
+	if len(q.seen) >= quietKeys {
+		maps.DeleteFunc(q.seen, func(_ string, at time.Time) bool { return now.Sub(at) >= quietFor })
+	}
+	if len(q.seen) >= quietKeys {
+		return false
+	}
+	if q.seen == nil {
 		q.seen = make(map[string]time.Time)
 	}
 	q.seen[key] = now

@@ -94,15 +94,15 @@ func TestRefusals(t *testing.T) {
 					t.Fatalf("%+v, %v", p, err)
 				}
 				eventually(t, "it is counted", func() bool {
-					return metric(t, reg2, "refused_total", "reason=own_id", "by=us") == 1
+					return metric(t, reg2, "refused_total", "reason=own_id") == 1
 				})
 				return
 			}
 			a.SetPeers([]raft.Member{{ID: tc.as, RaftAddr: b.Addr().String()}})
 			eventually(t, "both sides count several attempts", func() bool {
 				reason := "reason=" + tc.want.String()
-				return metric(t, reg1, "refused_total", reason, "by=peer") > 5 &&
-					metric(t, reg2, "refused_total", reason, "by=us") > 5
+				return metric(t, reg1, "refused_by_peer_total", reason) > 5 &&
+					metric(t, reg2, "refused_total", reason) > 5
 			})
 			if n := log1.count("peer refused us", b.Addr().String(), tc.says); n != 1 {
 				t.Errorf("%d lines on the side that was refused:\n%s", n, log1.buf.String())
@@ -165,7 +165,7 @@ func TestDiallerJudgesToo(t *testing.T) {
 			_ = conn.Close()
 		}
 		eventually(t, tc.name+" is counted", func() bool {
-			return metric(t, reg, "refused_total", "reason="+tc.want.String(), "by=us") == 2
+			return metric(t, reg, "refused_total", "reason="+tc.want.String()) == 2
 		})
 	}
 }
@@ -286,7 +286,7 @@ func TestFloodOfSilentConnections(t *testing.T) {
 	}
 	n.inbox.next(t)
 	eventually(t, "all but the newest have given way", func() bool {
-		return metric(t, reg, "refused_total", "reason=connections", "by=us") == 5*most+1-most
+		return metric(t, reg, "refused_total", "reason=connections") == 5*most+1-most
 	})
 	if got := n.inbound(); got > most {
 		t.Errorf("%d connections are open, at most %d", got, most)
@@ -324,5 +324,24 @@ func TestSlowHello(t *testing.T) {
 		}
 	}
 	p.awaitEnd(t)
-	eventually(t, "it is counted", func() bool { return metric(t, reg, "refused_total", "reason=slow", "by=us") == 1 })
+	eventually(t, "it is counted", func() bool { return metric(t, reg, "refused_total", "reason=slow") == 1 })
+}
+
+// TestStrangersCannotFillTheLog: however many things there are to say about strangers, few are said, and they do not keep
+// out what there is to say about peers.
+func TestStrangersCannotFillTheLog(t *testing.T) {
+	var log logBook
+	n := start(t, 1, func(o *Options) { o.Logger, o.BackoffMin, o.BackoffMax = log.logger(), time.Hour, time.Hour })
+	for id := uint64(2); id < 2*quietKeys; id++ {
+		p, err := greet(t, dialRaw(t, n.Addr().String()), hello{class: Messages, cluster: raft.ClusterID{9}, from: id, to: 1})
+		if err != nil || p.answer.verdict != refusedCluster {
+			t.Fatalf("%+v, %v", p, err)
+		}
+		_ = p.Close()
+	}
+	if got := log.count("refused a peer"); got != quietKeys {
+		t.Errorf("%d lines, want %d", got, quietKeys)
+	}
+	n.SetPeers([]raft.Member{{ID: 2}})
+	eventually(t, "a peer out of reach is logged", func() bool { return log.count("cannot reach peer", "class=messages") == 1 })
 }

@@ -9,8 +9,12 @@ import (
 	"time"
 )
 
-// report counts and logs why the connection ended, if that is worth a line.
+// report counts and logs why the connection ends, if that is worth a line. Only the first call counts.
 func (in *inbound) report(err error) {
+	if in.told {
+		return
+	}
+	in.told = true
 	t, from := in.t, in.from
 	t.metrics.badFrame(err)
 	log := t.o.Logger.With("addr", in.conn.RemoteAddr())
@@ -22,11 +26,11 @@ func (in *inbound) report(err error) {
 	switch {
 	case errors.As(err, &no):
 		t.metrics.refuse(no)
-		if t.quiet.allow("refused " + strconv.FormatUint(from.from, 10) + host(in.conn.RemoteAddr()) + no.text) {
+		if t.strangers.allow("refused " + strconv.FormatUint(from.from, 10) + host(in.conn.RemoteAddr()) + no.text) {
 			log.Warn("refused a peer", "reason", no.text)
 		}
 	case errors.As(err, &bad) && bad.reason != badHalf:
-		if t.quiet.allow("bad frame " + strconv.FormatUint(from.from, 10) + string(bad.reason)) {
+		if t.strangers.allow("bad frame " + strconv.FormatUint(from.from, 10) + string(bad.reason)) {
 			log.Warn("ended a peer's connection", "class", from.class.String(), "err", err)
 		}
 	default:

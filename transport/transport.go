@@ -15,12 +15,14 @@ import (
 // Transport is one node's connections to its peers. Its methods may be called from any goroutine.
 type Transport struct {
 	o       Options
-	quiet   quiet
+	quiet   quiet // of lines about peers and this node
 	metrics metrics
-	peers   atomic.Pointer[map[uint64]*peer] // changed by setTable only
-	wg      sync.WaitGroup                   // all goroutines
-	ctx     context.Context                  // ends with Close
-	stop    context.CancelFunc
+	// strangers keeps lines apart that anybody can cause, so that they cannot keep out the others.
+	strangers quiet
+	peers     atomic.Pointer[map[uint64]*peer] // changed by setTable only
+	wg        sync.WaitGroup                   // all goroutines
+	ctx       context.Context                  // ends with Close
+	stop      context.CancelFunc
 
 	mu       sync.Mutex
 	handler  Handler // nil until something may be accepted

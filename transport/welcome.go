@@ -75,6 +75,7 @@ const linger = 250 * time.Millisecond
 // refuse tells the other side why, if it can read that, and waits until it has: closing with bytes unread would take
 // the answer away from it.
 func (in *inbound) refuse(conn net.Conn, h hello, no *refusedError) {
+	in.report(no)
 	if no.reason == refusedMagic || no.reason == refusedTLS || no.reason == refusedSlow {
 		return
 	}
