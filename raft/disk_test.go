@@ -96,8 +96,14 @@ func (d *testDisk) termBefore(i uint64) uint64 {
 	return d.entries[i-1-d.FirstIndex()].Term
 }
 
+// reset makes the log begin anew behind a snapshot.
+func (d *testDisk) reset(at Position) { d.base, d.entries = at, nil }
+
 // compact drops the entries up to i.
 func (d *testDisk) compact(i uint64) {
+	if i <= d.base.Index {
+		return
+	}
 	t, _ := d.Term(i)
 	d.entries = slices.Clone(d.entries[i-d.base.Index:])
 	d.base = Position{Index: i, Term: t}
@@ -106,5 +112,5 @@ func (d *testDisk) compact(i uint64) {
 // holds says whether the entry is durable.
 func (d *testDisk) holds(p Position) bool {
 	t, err := d.Term(p.Index)
-	return p.Index <= d.base.Index || (err == nil && t == p.Term)
+	return p.Index < d.base.Index || p == d.base || (err == nil && t == p.Term)
 }

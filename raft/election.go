@@ -15,10 +15,20 @@ func (c *Core) Campaign() error {
 	return c.fault
 }
 
-// mayCampaign says whether this node has a vote. One whose data was replaced has not: the member of that id was another.
+// mayCampaign says whether this node has a vote, in the configuration in force or in one before it that may still be the
+// decided one: it may be the only one left whose log can win, and its own vote counts only where it has one (thesis
+// §4.2.2). A node whose data was replaced has none: the member of that id was another.
 func (c *Core) mayCampaign() bool {
-	mb, ok := c.members.Get(c.cfg.ID)
-	return ok && !mb.Role.Learns() && (mb.Instance == 0 || mb.Instance == c.cfg.Instance)
+	for i := len(c.configs) - 1; i >= 0; i-- {
+		mb, ok := c.configs[i].members.Get(c.cfg.ID)
+		if ok && !mb.Role.Learns() && (mb.Instance == 0 || mb.Instance == c.cfg.Instance) {
+			return true
+		}
+		if c.configs[i].index <= c.log.commit {
+			break // what is before it is over
+		}
+	}
+	return false
 }
 
 // preCampaign asks whether this node would get votes in the next term (thesis §9.6). The term begins only when a majority

@@ -23,7 +23,10 @@ type testNode struct {
 	reads     []ReadState
 	lastRole  SoftState
 	maxTerm   uint64 // as last seen in this life
+	offer     *Offer // the last one, not taken up yet
+	lives     uint64
 	delivered func(n *testNode, e Entry) error
+	written   func(n *testNode, rd Ready) error // one Ready is to reach the disk
 }
 
 func newTestNode(cfg Config, members Membership) (*testNode, error) {
@@ -33,11 +36,14 @@ func newTestNode(cfg Config, members Membership) (*testNode, error) {
 
 // start begins a life from what is durable.
 func (n *testNode) start() error {
-	c, err := New(n.cfg, n.disk.hard, n.snap, n.disk)
+	cfg := n.cfg
+	cfg.Seed += n.lives << 32 // no life draws what an earlier one drew
+	n.lives++
+	c, err := New(cfg, n.disk.hard, n.snap, n.disk)
 	if err != nil {
 		return err
 	}
-	n.core, n.queue, n.log, n.reads = c, nil, nil, nil
+	n.core, n.queue, n.log, n.reads, n.offer = c, nil, nil, nil, nil
 	n.applied, n.commit, n.number, n.maxTerm = n.snap.Index, 0, 0, 0
 	n.lastRole = SoftState{Term: n.disk.hard.Term}
 	return n.observe()
@@ -82,6 +88,9 @@ func (n *testNode) ready() (Ready, error) {
 			}
 		}
 	}
+	if rd.Offer != nil {
+		n.offer = rd.Offer
+	}
 	n.reads = append(n.reads, rd.ReadStates...)
 	if rd.SoftState != nil {
 		n.lastRole = *rd.SoftState
@@ -93,24 +102,49 @@ func (n *testNode) ready() (Ready, error) {
 // sync makes the first k queued Readys durable with one report, and returns the messages that may leave now.
 func (n *testNode) sync(k int) ([]Message, error) {
 	var out []Message
+	done := Progress{Persisted: n.queue[k-1].Number}
 	for _, rd := range n.queue[:k] {
-		if err := n.disk.write(rd.HardState, rd.Entries); err != nil {
-			return nil, fmt.Errorf("node %d: ready %d: %w", n.cfg.ID, rd.Number, err)
+		if err := n.write(rd); err != nil {
+			return nil, err
 		}
 		out = append(out, rd.AfterSync...)
+		if rd.Install != nil {
+			done.Applied = rd.Install.Index
+			n.log, n.applied = nil, rd.Install.Index
+		}
 	}
-	last := n.queue[k-1].Number
 	n.queue = slices.Clone(n.queue[k:])
-	if err := n.core.Advance(Progress{Persisted: last}); err != nil {
+	if err := n.core.Advance(done); err != nil {
 		return nil, err
 	}
 	return out, n.observe()
 }
 
+// write makes one Ready durable: the snapshot first, then the log, with nothing between them that a crash could show.
+func (n *testNode) write(rd Ready) error {
+	if s := rd.Install; s != nil {
+		if at := (Position{Index: s.Index, Term: s.Term}); rd.InstallKeepsLog && !n.disk.holds(at) {
+			return fmt.Errorf("node %d: ready %d keeps a log without entry %d/%d", n.cfg.ID, rd.Number, s.Index, s.Term)
+		} else if !rd.InstallKeepsLog {
+			n.disk.reset(at)
+		}
+		n.snap = *s
+	}
+	if n.written != nil {
+		if err := n.written(n, rd); err != nil {
+			return err
+		}
+	}
+	if err := n.disk.write(rd.HardState, rd.Entries); err != nil {
+		return fmt.Errorf("node %d: ready %d: %w", n.cfg.ID, rd.Number, err)
+	}
+	return nil
+}
+
 // crash ends a life: the first k queued Readys reached the disk, though no one was told; the rest is gone.
 func (n *testNode) crash(k int) error {
 	for _, rd := range n.queue[:k] {
-		if err := n.disk.write(rd.HardState, rd.Entries); err != nil {
+		if err := n.write(rd); err != nil {
 			return err
 		}
 	}
@@ -131,17 +165,38 @@ func (n *testNode) handed() uint64 { return n.snap.Index + uint64(len(n.log)) }
 
 // snapshot makes the state machine durable up to an applied entry and drops the log below it.
 func (n *testNode) snapshot(index uint64) error {
+	err := n.makeSnapshot(index)
+	n.disk.compact(index)
+	return err
+}
+
+// makeSnapshot leaves the log as it is.
+func (n *testNode) makeSnapshot(index uint64) error {
+	if index <= n.snap.Index {
+		return nil
+	}
 	t, err := n.core.log.term(index)
 	if err != nil {
 		return err
 	}
-	if err := n.core.Compact(Snapshot{Index: index, Term: t, Members: n.core.members}); err != nil {
+	s := Snapshot{Index: index, Term: t, Members: n.membersAt(index)}
+	if err := n.core.Compact(s); err != nil {
 		return err
 	}
 	n.log = slices.Clone(n.log[index-n.snap.Index:])
-	n.snap.Index, n.snap.Term = index, t
-	n.disk.compact(index)
+	n.snap = s
 	return n.observe()
+}
+
+// membersAt finds the members as a state machine does: from what it was given.
+func (n *testNode) membersAt(index uint64) Membership {
+	out := n.snap.Members
+	for _, e := range n.log {
+		if e.Kind == EntryMembers && e.Index <= index {
+			out, _ = ParseMembership(e.Data)
+		}
+	}
+	return out
 }
 
 func voters(ids ...uint64) []Member {
