@@ -126,7 +126,7 @@ func (s *stranger) awaitEnd() {
 
 // message is a raft message of a kind without entries (docs/format/raft-message.md).
 func (s *stranger) message(kind byte, term uint64) []byte {
-	b := append([]byte{1, kind, 0, 0}, s.cluster[:]...)
+	b := append([]byte{2, kind, 0, 0}, s.cluster[:]...)
 	for _, v := range []uint64{s.from, s.to, s.instance, term, 1 << 40, term, 1 << 40, 0, 0, 0} {
 		b = binary.BigEndian.AppendUint64(b, v)
 	}
