@@ -130,6 +130,7 @@ func (n *Node) retry(p *proposal) {
 	case p.want != nil: // the ledger wants it again if it still does
 	case p.remote != nil:
 		p.resolve(outcome{err: errElsewhere})
+	case p.expired(n.opts.Now().UnixNano()): // and was told so
 	default:
 		p.data = slices.Clone(p.data) // the log owns what was proposed
 		if refusal := n.count(p); refusal != nil {

@@ -166,9 +166,11 @@ func (n *Node) takeForward(from uint64, payload []byte) error {
 		return nil
 	}
 	now := n.opts.Now().UnixNano()
+	proposals, remotes := make([]proposal, len(f.commands)), make([]remote, len(f.commands))
 	for i, c := range f.commands {
-		p := &proposal{data: c.data, since: n.ticks,
-			remote: &remote{answers: &n.answers, to: from, life: f.life, id: f.id, ordinal: uint32(i)}}
+		p := &proposals[i]
+		remotes[i] = remote{answers: &n.answers, to: from, life: f.life, id: f.id, ordinal: uint32(i)}
+		p.data, p.since, p.remote = c.data, n.ticks, &remotes[i]
 		if c.remaining != 0 {
 			p.deadline = now + int64(c.remaining)*int64(time.Millisecond)
 		}

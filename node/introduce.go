@@ -96,8 +96,7 @@ func (n *Node) takeIntroduction(from uint64, payload []byte) error {
 		n.tellStranger(from, fmt.Sprintf("node %d was removed from the cluster", from))
 	case !ok:
 	case m.Instance != 0 && m.Instance != x.instance:
-		n.tellStranger(from, fmt.Sprintf("the data of node %d was replaced; remove node %d from the cluster and join it anew",
-			from, from))
+		n.tellStranger(from, wipedReason(from))
 	case !x.describes(m):
 		n.intro.hear(introduced{from, x})
 	}
@@ -123,10 +122,20 @@ func (n *Node) takeStranger(from uint64, payload []byte) error {
 	if from != n.core.SoftState().Leader {
 		return nil
 	}
-	if was := n.refused.Swap(&reason); was == nil || *was != reason {
-		n.opts.Logger.Error("the leader refuses this node: "+reason, "leader", from)
-	}
+	n.refuse(reason)
 	return nil
+}
+
+// refuse notes that the cluster does not take this node for a member.
+func (n *Node) refuse(reason string) {
+	if was := n.refused.Load(); was == nil || *was != reason {
+		n.refused.Store(&reason)
+		n.opts.Logger.Error("the cluster refuses this node: " + reason)
+	}
+}
+
+func wipedReason(id uint64) string {
+	return fmt.Sprintf("the data of node %d was replaced; remove node %d from the cluster and join it anew", id, id)
 }
 
 // introduced is the membership with what members have said of themselves; the same when that is all recorded.

@@ -86,6 +86,7 @@ func (n *Node) Tick() error {
 	n.publishStatus()
 	n.introduce()
 	n.tellOutlook()
+	n.yield()
 	n.tickChanges()
 	n.roots.due.Store(true)
 	now := n.opts.Now().UnixNano()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,7 +20,7 @@ func (n *Node) Admit(from, instance uint64) error {
 	members := n.status.Load().Members
 	if m, ok := members.Get(from); ok {
 		if m.Instance != 0 && m.Instance != instance {
-			return fmt.Errorf("the data of node %d was replaced; remove node %d from the cluster and join it anew", from, from)
+			return errors.New(wipedReason(from))
 		}
 		return nil
 	}

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -58,6 +59,32 @@ func (n *Node) spaceFor(bytes int64) error {
 		return nil
 	}
 	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, reserve, free)
+}
+
+// yieldTimeouts is how many election timeouts pass between two tries to hand leadership over for want of space.
+const yieldTimeouts = 10
+
+// yield hands leadership over when this node would refuse writes for want of space and others may have some.
+func (n *Node) yield() {
+	st := n.status.Load()
+	if st.Role != raft.Leader || st.Members.SoleVoter(st.ID) || n.ticks < n.yieldAt || n.spaceFault() == "" {
+		return
+	}
+	n.yieldAt = n.ticks + uint64(yieldTimeouts*n.opts.ElectionMaxTicks)
+	if err := n.core.Transfer(0); err == nil {
+		n.opts.Logger.Warn("the disk is full; leadership goes to another node", "cause", n.spaceFault())
+	}
+}
+
+// spaceFault says why writes are refused for want of space; empty when they are not.
+func (n *Node) spaceFault() string {
+	if _, refusal := n.admit(); refusal != nil && refusal.Reason == DiskFull {
+		return refusal.Detail
+	}
+	if n.diskFull.Load() && !n.logHolds(smallWriteBytes, 1) {
+		return "the disk is full: the log could not get space when it last tried"
+	}
+	return ""
 }
 
 // prepare makes the next log file ready and says whether there is one.

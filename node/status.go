@@ -8,6 +8,9 @@ func (n *Node) publishStatus() {
 	n.status.Store(&st)
 	n.updateLinear()
 	n.updatePeers(&st)
+	if m, ok := st.Members.Get(n.opts.NodeID); ok && m.Instance != 0 && m.Instance != n.Instance() {
+		n.refuse(wipedReason(n.opts.NodeID))
+	}
 	if st.Removed && !n.removed.Swap(true) {
 		n.opts.Logger.Warn("this node was removed from the cluster; it serves nothing more, and its data can go")
 	}
@@ -47,10 +50,7 @@ func (n *Node) writesFault() string {
 	if _, refusal := n.admit(); refusal != nil {
 		return refusal.Detail
 	}
-	if n.diskFull.Load() && !n.logHolds(smallWriteBytes, 1) {
-		return "the disk is full: the log could not get space when it last tried"
-	}
-	return ""
+	return n.spaceFault()
 }
 
 // warning says what is tried again and again while nothing is refused for it yet.

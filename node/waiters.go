@@ -82,14 +82,14 @@ func (w *waiters) skip(index uint64) (unknown []*proposal) {
 	return unknown
 }
 
-// expire answers those whose deadline has passed. What becomes of their entries they will not learn.
+// expire answers those whose deadline has passed. What becomes of their entries they will not learn. Other nodes look
+// after the deadlines of theirs.
 func (w *waiters) expire(now int64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, list := range [][]waiter{w.queue, w.displaced} {
 		for _, x := range list {
 			if x.p.expired(now) && x.p.remote == nil {
-				x.p.deadline = 0
 				x.p.resolve(outcome{err: &Unavailable{Reason: OutcomeUnknown, Detail: "the write was not confirmed in time"}})
 			}
 		}
