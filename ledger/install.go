@@ -48,15 +48,11 @@ func (l *Ledger) Install(s *Staging) error {
 	l.flushes.Lock()
 	defer l.flushes.Unlock()
 	state := s.ready.view.state
-	encoded := state.Encode()
 	note := Installation{Index: state.AppliedIndex, Term: state.AppliedTerm, Rebuilt: l.absent.Load(),
-		Manifest: xxhash.Sum64(encoded)}
-	err := vfs.WriteFileAtomic(l.opts.FS, l.incomingDir(), manifestName, encoded)
+		Manifest: xxhash.Sum64(s.encoded)}
+	err := l.writeNote(note)
 	if err == nil {
-		err = l.writeNote(note)
-	}
-	if err == nil {
-		err = l.moveIn(state, encoded)
+		err = l.moveIn(state)
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
@@ -129,7 +125,7 @@ func (l *Ledger) finishInstall() error {
 	if err != nil {
 		return fmt.Errorf("finish the installation at %d: %w", note.Index, err)
 	}
-	if err := l.moveIn(state, encoded); err != nil {
+	if err := l.moveIn(state); err != nil {
 		return fmt.Errorf("finish the installation at %d: %w", note.Index, err)
 	}
 	l.opts.Logger.Info("the installation of a snapshot was finished", "applied_index", note.Index)
@@ -137,8 +133,8 @@ func (l *Ledger) finishInstall() error {
 }
 
 // moveIn makes the directory that of a state: segments that came take their places, those that the state does not list
-// are put aside, the manifest is switched. It can be done again from any point of it.
-func (l *Ledger) moveIn(state *manifest.State, encoded []byte) error {
+// are put aside, and the manifest follows. It can be done again from any point of it.
+func (l *Ledger) moveIn(state *manifest.State) error {
 	listed := make(map[string]bool, len(state.Segments))
 	for _, g := range state.Segments {
 		info := infoOf(g)
@@ -175,10 +171,10 @@ func (l *Ledger) moveIn(state *manifest.State, encoded []byte) error {
 	if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {
 		return err
 	}
-	if err := vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, manifestName, encoded); err != nil {
+	if err := l.opts.FS.Rename(path.Join(l.incomingDir(), manifestName), path.Join(l.opts.Dir, manifestName)); err != nil {
 		return err
 	}
-	if err := l.opts.FS.Remove(path.Join(l.incomingDir(), manifestName)); err != nil {
+	if err := l.opts.FS.SyncDir(l.opts.Dir); err != nil {
 		return err
 	}
 	return l.opts.FS.SyncDir(l.incomingDir())

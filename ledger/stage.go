@@ -53,6 +53,8 @@ type Staging struct {
 	parts []*stagedPart
 	next  int // parts below are examined
 	ready *assembled
+
+	encoded []byte // of ready
 }
 
 // stagedPart is one segment of the state.
@@ -255,7 +257,8 @@ func (s *Staging) missing(part SegmentPart) *stagedPart {
 	return nil
 }
 
-// Prepare derives the state, once nothing is missing. After it only Install or Close may follow.
+// Prepare derives the state, once nothing is missing, and writes its manifest. After it only Install or Close may follow.
+// An error for which vfs.IsNoSpace holds leaves all as it is; any other says that the state does not fit together.
 func (s *Staging) Prepare() error {
 	if s.next < len(s.parts) || len(s.Missing()) > 0 || s.ready != nil {
 		return errors.New("ledger: the snapshot is not complete")
@@ -269,10 +272,17 @@ func (s *Staging) Prepare() error {
 		tables[i] = p.table
 		p.table.refs.Add(1)
 	}
-	var err error
-	if s.ready, err = s.l.assemble(&own, tables); err != nil {
+	ready, err := s.l.assemble(&own, tables)
+	if err != nil {
 		return fmt.Errorf("ledger: snapshot: %w", err)
 	}
+	// Written now, so that Install, which cannot wait for it, needs no space.
+	s.encoded = own.Encode()
+	if err := vfs.WriteFileAtomic(s.l.opts.FS, s.l.incomingDir(), manifestName, s.encoded); err != nil {
+		ready.view.release()
+		return fmt.Errorf("ledger: snapshot: %w", err)
+	}
+	s.ready = ready
 	return nil
 }
 

@@ -446,7 +446,7 @@ func TestFetchDropsWrongAnswers(t *testing.T) {
 		"short":    func(f *bulkFrame) { f.data = f.data[:len(f.data)-1] },
 		"long":     func(f *bulkFrame) { f.data = append(bytes.Clone(f.data), 1) },
 		"empty":    func(f *bulkFrame) { f.data = nil },
-		"kind":     func(f *bulkFrame) { f.kind, f.total = bulkManifest, 1 << 20 },
+		"kind":     func(f *bulkFrame) { f.kind, f.total = bulkManifest, 1<<20 },
 		"refusal":  func(f *bulkFrame) { f.kind = bulkRefusal },
 		"constant": func(f *bulkFrame) { f.data = make([]byte, len(f.data)) },
 	} {

@@ -298,4 +298,3 @@ func TestRebuildingFetches(t *testing.T) {
 		t.Errorf("%d bytes came for %d", c.bytes, want)
 	}
 }
-

@@ -8,6 +8,7 @@ import (
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // askManifest asks for the next piece of the manifest: of whoever offered the snapshot, if it may be asked, else of any.
@@ -121,7 +122,9 @@ func (s *snapshots) finish() error {
 	if s.now.repair {
 		return s.finishRepair()
 	}
-	if err := s.staging.Prepare(); err != nil {
+	if err := s.staging.Prepare(); vfs.IsNoSpace(err) {
+		return err
+	} else if err != nil {
 		s.log.Warn("the snapshot does not fit together; it is asked for anew", "error", err)
 		s.manifest.from.notBefore = s.clock().Add(fetchPause)
 		s.renew()

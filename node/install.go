@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/scribe-ledger/scribe/raft"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // A snapshot's way through the node:
@@ -96,7 +97,13 @@ func (n *Node) persistInstall(w *write) error {
 	if w.hard != nil {
 		hs = *w.hard
 	}
-	if err := n.beginLog(*w.install, hs, w.keepsLog); err != nil {
+	switch err := n.beginLog(*w.install, hs, w.keepsLog); {
+	case err == nil:
+	case vfs.IsNoSpace(err) && n.log.Err() == nil:
+		n.writer.blocked = true // as for entries
+		n.setDiskFull(err)
+		return ErrBlocked
+	default:
 		err = fmt.Errorf("the log could not be begun behind snapshot %d: %w", w.install.Index, err)
 		n.fail(err)
 		return err
