@@ -202,3 +202,26 @@ func TestReachable(t *testing.T) {
 		}
 	}
 }
+
+// TestMembersForgetEachOther: two members that drop each other are rid of each other; as long as one still counts on the
+// other, it is answered.
+func TestMembersForgetEachOther(t *testing.T) {
+	a, b := start(t, 1, nil), start(t, 2, nil)
+	introduce(a, b)
+	all := func(n *testNode) bool {
+		s := n.Peers()
+		return len(s) == 1 && s[0].Connected && s[0].Bulk && s[0].Inbound == 2
+	}
+	eventually(t, "they are connected", func() bool { return all(a) && all(b) })
+	a.SetPeers(nil)
+	eventually(t, "the other side knows that it is no member", func() bool { return b.Peers()[0].Inbound == 0 })
+	if !a.SendRequest(2, []byte("answer")) {
+		t.Fatal("who counts on this node cannot be answered")
+	}
+	b.inbox.next(t)
+	introduce(a, b)
+	eventually(t, "it is a member again", func() bool { return all(a) && all(b) })
+	a.SetPeers(nil)
+	b.SetPeers(nil)
+	eventually(t, "they have forgotten each other", func() bool { return len(a.Peers())+len(b.Peers()) == 0 })
+}
