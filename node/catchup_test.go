@@ -152,6 +152,9 @@ func TestClusterCatchesUpThroughCrashes(t *testing.T) {
 			c.wire = slices.DeleteFunc(c.wire, func(p packet) bool { return p.to == 3 || p.from == 3 })
 			m.fsys = image
 			c.restart(3)
+			if m.node.restoring.Load() {
+				t.Fatalf("round %d: the crash has left a damaged state: %s", round, m.node.Status().Fault)
+			}
 		} else {
 			count = mutations
 		}
@@ -394,6 +397,22 @@ func TestDamagedSegmentIsRepairedWhileServing(t *testing.T) {
 	names, err := c.member(victim.opts.NodeID).fsys.List("data/damaged")
 	if err != nil || len(names) != 1 {
 		t.Fatalf("put aside are %v, %v", names, err)
+	}
+}
+
+// TestDamageOfTheLogIsNoReasonToRebuild: the log holds what was promised, which no other member knows.
+func TestDamageOfTheLogIsNoReasonToRebuild(t *testing.T) {
+	c := newCluster(t, 3, trimEarly)
+	c.leader()
+	n := c.follower()
+	for file, want := range map[string]bool{"data/wal/0000000000000001.log": false, "data/segments/x.seg": true,
+		"data/MANIFEST": true} {
+		if err := fmt.Errorf("apply: %w", &vfs.CorruptError{File: file}); n.unsound(err) != want {
+			t.Errorf("damage of %s: rebuilt %v", file, !want)
+		}
+	}
+	if n.unsound(errors.New("of another kind")) || !n.unsound(&ledger.DivergedError{}) {
+		t.Error("other errors are taken for damage, or divergence is not")
 	}
 }
 
