@@ -142,14 +142,16 @@ func (n *Node) retry(p *proposal) {
 	}
 }
 
-// updateLinear notes whether this node's applied state may be read as it is: it alone decides what commits, and it has
-// applied an entry of its own term, and with it all that came before. Every acknowledged write is then applied, because
-// it is acknowledged after it is applied.
+// updateLinear notes whether this node's applied state may be read as it is: it is the only member, has been since an
+// entry that it has applied, and has applied one of its own term, and with it all that came before. Every acknowledged
+// write is then applied, because it is acknowledged after it is applied. With a learner beside it that would not do: a
+// learner may have applied, and served to a reader, what is committed and not applied here yet.
 func (n *Node) updateLinear() {
 	n.linearMu.Lock()
 	defer n.linearMu.Unlock()
 	st := n.status.Load()
-	linear := st.Role == raft.Leader && st.Members.SoleVoter(st.ID) && n.applier.term.Load() == st.Term && n.Err() == nil
+	linear := st.Role == raft.Leader && len(st.Members.Members) == 1 && st.Members.SoleVoter(st.ID) &&
+		n.applier.applied.Load() >= st.MembersIndex && n.applier.term.Load() == st.Term && n.Err() == nil
 	n.linear.Store(linear)
 	if linear {
 		n.setReady()
