@@ -259,8 +259,8 @@ func votesOf(set uint) map[uint64]bool {
 
 // inForce checks that the configuration in force is the last one in the node's log, or else the snapshot's.
 func (m *clusterModel) inForce(t *rapid.T, c *Core) {
-	want, at := c.snapshot.Members, c.snapshot.Index
-	for i := c.log.last(); i > c.snapshot.Index; i-- {
+	want, at := c.configs[0].members, c.configs[0].index
+	for i := c.log.last(); i > at; i-- {
 		term, err := c.log.term(i)
 		check(t, err)
 		if is, ok := m.stored[Position{Index: i, Term: term}]; ok && is.kind == EntryMembers {

@@ -23,6 +23,13 @@ func describeReady(rd Ready) string {
 	for _, m := range rd.AfterSync {
 		fmt.Fprintf(&b, "sends after sync %s\n", describeMessage(m))
 	}
+	if o := rd.Offer; o != nil {
+		fmt.Fprintf(&b, "offered by %d: snapshot up to %d/%d\n", o.From, o.Snapshot.Index, o.Snapshot.Term)
+	}
+	if s := rd.Install; s != nil {
+		keeps := map[bool]string{false: "the log begins anew", true: "the log stays"}[rd.InstallKeepsLog]
+		fmt.Fprintf(&b, "installs snapshot up to %d/%d, %s\n", s.Index, s.Term, keeps)
+	}
 	if len(rd.Committed) > 0 {
 		fmt.Fprintf(&b, "committed %s\n", describeEntries(rd.Committed))
 	}
@@ -46,18 +53,54 @@ func describeEntries(entries []Entry) string {
 			s += fmt.Sprintf(" %q", e.Data)
 		case EntryNoop:
 			s += " noop"
+		case EntryMembers:
+			m, _ := ParseMembership(e.Data)
+			s += " " + describeMembers(m)
 		}
 		parts = append(parts, s)
 	}
 	return strings.Join(parts, ", ")
 }
 
+// describeMembers writes the voters by id, and other members with their roles.
+func describeMembers(m Membership) string {
+	s := "members"
+	for _, mb := range m.Members {
+		s += fmt.Sprintf(" %d", mb.ID)
+		if mb.Role != Voter {
+			s += ":" + mb.Role.String()
+		}
+	}
+	return s
+}
+
 func describeMessage(m Message) string {
 	s := fmt.Sprintf("%d->%d %s, term %d", m.From, m.To, m.Kind, m.Term)
 	switch m.Kind {
-	case MsgVote:
+	case MsgVote, MsgPreVote:
+		if m.Transfer {
+			s += ", asked for"
+		}
 		return s + fmt.Sprintf(", log ends %d/%d", m.Index, m.LogTerm)
-	case MsgVoteReply:
+	case MsgHeartbeat:
+		s += fmt.Sprintf(", commit %d", m.Commit)
+		if m.Context != 0 {
+			s += fmt.Sprintf(", round %d", m.Context)
+		}
+		return s
+	case MsgHeartbeatReply:
+		if m.Reject {
+			return s + ", refused"
+		}
+		return s + fmt.Sprintf(", round %d", m.Context)
+	case MsgSnapshot:
+		return s + fmt.Sprintf(", up to %d/%d, %s", m.Snapshot.Index, m.Snapshot.Term, describeMembers(m.Snapshot.Members))
+	case MsgReadIndexReply:
+		if m.Reject {
+			return s + ", refused"
+		}
+		return s + fmt.Sprintf(", at %d", m.Index)
+	case MsgVoteReply, MsgPreVoteReply:
 		return s + map[bool]string{false: ", granted", true: ", refused"}[m.Reject]
 	case MsgAppend:
 		s += fmt.Sprintf(", after %d/%d, commit %d", m.Index, m.LogTerm, m.Commit)

@@ -97,6 +97,7 @@ func (c *Core) upToDate(m Message) (bool, error) {
 // has a vote; the candidate counts those that its configuration gives (thesis §4.2.2).
 func (c *Core) onVote(m Message) error {
 	reply := c.message(MsgVoteReply, m.From)
+	reply.Context = m.Instance
 	complete, err := c.upToDate(m)
 	if err != nil {
 		return err
@@ -114,6 +115,7 @@ func (c *Core) onVote(m Message) error {
 // onPreVote promises nothing and remembers nothing.
 func (c *Core) onPreVote(m Message) error {
 	reply := c.message(MsgPreVoteReply, m.From)
+	reply.Context = m.Instance
 	complete, err := c.upToDate(m)
 	if err != nil {
 		return err
@@ -123,10 +125,11 @@ func (c *Core) onPreVote(m Message) error {
 	return nil
 }
 
-// onVoteReply counts a vote; a repeated reply changes nothing.
+// onVoteReply counts a vote; a repeated reply changes nothing. One that was given to this node's id before its data was
+// replaced does not count: whoever gave it would not give it to this data.
 func (c *Core) onVoteReply(m Message) error {
 	asked := (c.role == Candidate && m.Kind == MsgVoteReply) || (c.role == PreCandidate && m.Kind == MsgPreVoteReply)
-	if !asked {
+	if !asked || m.Context != c.cfg.Instance {
 		return nil
 	}
 	if _, counted := c.votes[m.From]; !counted {
@@ -159,14 +162,22 @@ func (c *Core) onDurable() error {
 	return nil
 }
 
-// becomeLeader begins the reign with an empty entry: the entries of earlier terms commit through it (Raft §5.4.2, §8).
+// becomeLeader begins the reign with an empty entry: the entries of earlier terms commit through it (Raft §5.4.2, §8). In a
+// log that does not tell yet who the members are, this entry does: a node that joins is not told of the founding otherwise.
 func (c *Core) becomeLeader() error {
 	c.role, c.leader = Leader, c.cfg.ID
 	c.votes = nil
 	c.elapsed = 0
 	c.ownFirst = c.log.last() + 1
 	c.round, c.confirmed, c.transferee = 0, 0, 0
-	c.log.append(Entry{Index: c.ownFirst, Term: c.term, Kind: EntryNoop})
+	e := Entry{Index: c.ownFirst, Term: c.term, Kind: EntryNoop}
+	if c.configs[len(c.configs)-1].index == 0 {
+		e.Kind, e.Data = EntryMembers, AppendMembership(nil, c.members)
+	}
+	c.log.append(e)
+	if err := c.adopt([]Entry{e}); err != nil {
+		return err
+	}
 	c.peers = nil
 	c.setPeers()
 	return nil

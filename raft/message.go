@@ -9,11 +9,11 @@ type MessageKind uint8
 const (
 	// MsgVote asks for a vote (Raft §5.2, §5.4.1). Index, LogTerm: the candidate's last entry.
 	MsgVote MessageKind = 1
-	// MsgVoteReply answers MsgVote. Reject.
+	// MsgVoteReply answers MsgVote. Reject; Context: the candidate's instance.
 	MsgVoteReply MessageKind = 2
 	// MsgPreVote asks whether a vote would be granted (thesis §9.6). Index, LogTerm as MsgVote.
 	MsgPreVote MessageKind = 3
-	// MsgPreVoteReply answers MsgPreVote. Reject.
+	// MsgPreVoteReply answers MsgPreVote. Reject; Context as MsgVoteReply.
 	MsgPreVoteReply MessageKind = 4
 	// MsgAppend replicates entries (Raft §5.3). Index, LogTerm: the entry before the first one; Entries; Commit.
 	MsgAppend MessageKind = 5

@@ -21,7 +21,9 @@ func (c *Core) compact(snap Snapshot) error {
 	if !c.membersAt(snap.Index).Equal(snap.Members) {
 		return invalid("the snapshot at entry %d does not have the members that the log has", snap.Index)
 	}
-	c.snapshot = snap
+	if len(snap.Members.Members) > 0 { // else a node that joins has not been told of them so far
+		c.snapshot = snap
+	}
 	c.forgetConfigs(snap)
 	return nil
 }
@@ -29,11 +31,14 @@ func (c *Core) compact(snap Snapshot) error {
 // sendOffer offers the newest snapshot to a peer that needs entries which are gone here. Only its metadata travel; the
 // peer fetches the content by other ways and answers once it has it. Until then no entries are sent.
 func (c *Core) sendOffer(p *peer) {
+	p.offerDue, p.offerIn = false, c.cfg.ElectionTicks
+	if len(c.snapshot.Members.Members) == 0 || c.snapshot.Index == 0 {
+		return // there is none; a later one will do
+	}
 	m := c.message(MsgSnapshot, p.id)
 	snap := c.snapshot
 	m.Snapshot = &snap
 	c.messages = append(c.messages, m)
-	p.offerDue, p.offerIn = false, c.cfg.ElectionTicks
 }
 
 // onSnapshot passes an offer on to the shell, once, unless the log holds what the snapshot covers. Nothing is given up for

@@ -10,7 +10,7 @@ const (
 	EntryNormal EntryKind = 1
 	// EntryNoop is the empty entry with which a leader begins its term (Raft §8).
 	EntryNoop EntryKind = 2
-	// EntryMembers carries a configuration of the cluster (Raft §6).
+	// EntryMembers carries a configuration of the cluster (Raft §6). The first leader begins its term with one.
 	EntryMembers EntryKind = 3
 )
 

@@ -203,8 +203,8 @@ func (s *Stack) Apply() (bool, error) {
 		if s.opts.Applied != nil {
 			s.opts.Applied(raft.Position{Index: e.Index, Term: e.Term}, r)
 		}
-	} else if e.Kind != raft.EntryNoop {
-		return false, fmt.Errorf("sim: entry %d of kind %d", e.Index, e.Kind)
+	} else if e.Kind == raft.EntryMembers {
+		s.ledger.SetMembers(e.Data)
 	}
 	for key, at := range s.underWay {
 		if at == e.Index {
