@@ -201,3 +201,16 @@ func TestLargeFrames(t *testing.T) {
 		}
 	}
 }
+
+// TestQueueRoomComesBack: what has been written takes no room any more.
+func TestQueueRoomComesBack(t *testing.T) {
+	b, a := start(t, 2, nil), start(t, 1, func(o *Options) { o.QueueFrames, o.QueueBytes = 4, 1000 })
+	introduce(a, b)
+	for i := range 100 {
+		eventually(t, "there is room", func() bool { return a.SendRequest(2, []byte{byte(i), 300: 0}) })
+		if g := b.inbox.next(t); g.payload[0] != byte(i) {
+			t.Fatalf("got %v, want %d", g.payload[0], i)
+		}
+	}
+	eventually(t, "the queue is empty", func() bool { st := a.Peers()[0]; return st.QueuedFrames == 0 && st.QueuedBytes == 0 })
+}

@@ -47,6 +47,9 @@ type Options struct {
 	// Admit may refuse a node of this cluster, by an error that both sides log. It is asked about both who dials and who
 	// is dialled, from any goroutine, and must not block. Default: all are admitted.
 	Admit func(id, instance uint64) error
+	// Refused hears that a peer refused this node for who it is, and why. It is called from any goroutine, again at
+	// every attempt, and must not block. Default: it is only logged.
+	Refused func(peer uint64, reason string)
 	// Dial opens a connection. Default: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 

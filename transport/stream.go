@@ -194,6 +194,9 @@ func (s *stream) ended(addr string, err error, lasted bool) {
 	switch {
 	case errors.As(err, &no):
 		s.t.metrics.refuse(no)
+		if no.byPeer && no.reason == refusedAdmit && s.t.o.Refused != nil {
+			s.t.o.Refused(s.id, no.text)
+		}
 		if s.t.quiet.allow("refused " + strconv.FormatUint(s.id, 10) + no.Error()) {
 			msg := "we refuse a peer"
 			if no.byPeer {
