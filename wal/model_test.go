@@ -3,6 +3,7 @@ package wal
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -63,7 +64,15 @@ func (m *model) check(l *Log) error {
 	if err != nil {
 		return err
 	}
-	return sameEntries(got, m.entries[first-m.base-1:])
+	if err := sameEntries(got, m.entries[first-m.base-1:]); err != nil {
+		return err
+	}
+	members, err := l.MembersEntries()
+	if err != nil {
+		return err
+	}
+	want := slices.DeleteFunc(got, func(e raft.Entry) bool { return e.Kind != raft.EntryMembers })
+	return sameEntries(members, want)
 }
 
 func TestModel(t *testing.T) {
