@@ -1,0 +1,45 @@
+package mutations
+
+// Bug is a mistake that implementations of raft, and of services on it, have made.
+type Bug struct {
+	Number int
+	What   string
+	// Nowhere says why this code has no place to make it, when it has none.
+	Nowhere string
+}
+
+// Bugs is the list that the catalogue covers.
+func Bugs() []Bug {
+	return []Bug{
+		{Number: 1, What: "a vote or a term that is not durable before the reply"},
+		{Number: 2, What: "a vote forgotten on stepping down within a term"},
+		{Number: 3, What: "a candidate's vote for itself not persisted"},
+		{Number: 4, What: "a repeated vote reply counted twice"},
+		{Number: 5, What: "entries of an earlier term committed by counting copies (Raft figure 8)"},
+		{Number: 6, What: "a read index before the first commit of the own term"},
+		{Number: 7, What: "a read served before the heartbeat of a quorum"},
+		{Number: 8, What: "a stale read after the leader was paused"},
+		{Number: 9, What: "a lease measured from when the reply came, not from when the heartbeat left", Nowhere: "no read " +
+			"rests on a lease or on any clock; followers measure the time in which they vote for no other from a message " +
+			"of the leader that they have, and only the time to an election depends on it"},
+		{Number: 10, What: "a change of members before the first commit of the own term"},
+		{Number: 11, What: "a change of members not taken back when its entry is truncated"},
+		{Number: 12, What: "two changes of members in flight"},
+		{Number: 13, What: "a removed or isolated node that disturbs elections"},
+		{Number: 14, What: "a late or reordered append that truncates a suffix which matches"},
+		{Number: 15, What: "a commit index beyond what the message verified"},
+		{Number: 16, What: "an old append reply that moves match backwards, or too far forwards"},
+		{Number: 17, What: "a next index that underflows"},
+		{Number: 18, What: "a snapshot that races with appends, or throws away a newer suffix"},
+		{Number: 19, What: "a snapshot and the beginning of the log that change in two steps"},
+		{Number: 20, What: "a leader that counts its own entry before its own sync"},
+		{Number: 21, What: "an entry truncated and rewritten, acknowledged to the wrong client"},
+		{Number: 22, What: "two nodes that hold each other for the leader, forwarding in a circle"},
+		{Number: 23, What: "a forwarded write applied twice"},
+		{Number: 24, What: "a timeout reported as a definite failure"},
+		{Number: 25, What: "applying that depends on the order of a map, the local clock or the locale"},
+		{Number: 26, What: "an unbounded queue of proposals, or window of messages in flight"},
+		{Number: 27, What: "a peer of another cluster, or one that came back without its data, accepted"},
+		{Number: 28, What: "arithmetic on terms or indexes that overflows on a hostile message"},
+	}
+}
