@@ -59,7 +59,7 @@ func (n *Node) introduce() {
 	leader := n.core.SoftState().Leader
 	self := introduction{n.Instance(), n.opts.RaftAddr, n.opts.HTTPAddr}
 	m, ok := n.status.Load().Members.Get(n.opts.NodeID)
-	if ok && self.describes(m) {
+	if ok && leader != 0 && self.describes(m) {
 		n.refused.Store(nil)
 	}
 	if leader == 0 || !ok || self.describes(m) || n.ticks < n.intro.next {

@@ -30,6 +30,15 @@ func (n *Node) Admit(from, instance uint64) error {
 	return nil
 }
 
+// Refused learns that a peer does not let this node in. What the leader says counts more, so it is of interest only while
+// none is known: a node whose data was replaced, or that was removed while it was down, hears nothing else of its cluster.
+// For the transport, from any goroutine.
+func (n *Node) Refused(_ uint64, reason string) {
+	if st := n.status.Load(); st != nil && st.Leader == 0 {
+		n.refuse(reason)
+	}
+}
+
 // updatePeers tells the network whom this node may send to: the other members, or, as long as it knows none, whom it was
 // told of when it joined.
 func (n *Node) updatePeers(st *raft.Status) {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,6 +76,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			var log1, log2 logBook
+			var heard atomic.Value // what the one that was refused was told of it
 			reg1, reg2 := prometheus.NewRegistry(), prometheus.NewRegistry()
 			b := start(t, 2, func(o *Options) {
 				o.Logger, o.Registerer = log2.logger(), reg2
@@ -83,6 +86,7 @@ func TestRefusals(t *testing.T) {
 			})
 			a := start(t, 1, func(o *Options) {
 				o.Logger, o.Registerer, o.BackoffMin, o.BackoffMax = log1.logger(), reg1, 1, time.Millisecond
+				o.Refused = func(peer uint64, reason string) { heard.Store(fmt.Sprint(peer, " ", reason)) }
 				if tc.dialler != nil {
 					tc.dialler(o)
 				}
@@ -114,6 +118,11 @@ func TestRefusals(t *testing.T) {
 				st := a.Peers()[0]
 				return !st.Connected && strings.Contains(st.LastError, "refused us")
 			})
+			told, _ := heard.Load().(string)
+			if forWhoItIs := tc.want == refusedAdmit; forWhoItIs != (told != "") ||
+				forWhoItIs && (!strings.HasPrefix(told, "2 ") || !strings.Contains(told, tc.says)) {
+				t.Errorf("it was told %q", told)
+			}
 			if len(a.inbox)+len(b.inbox) > 0 {
 				t.Error("something was delivered")
 			}
