@@ -80,7 +80,14 @@ func TestOneVoterDisagrees(t *testing.T) {
 // TestQuorumDisagreesWithTheLeader: it is the leader that has diverged, so that nothing it says gets recorded. It notes
 // that it must be rebuilt, and the others go on without it.
 func TestQuorumDisagreesWithTheLeader(t *testing.T) {
-	c := newCluster(t, 3, agreeing)
+	t.Run("about a segment", func(t *testing.T) { quorumDisagrees(t, func(o *Options) { o.Ledger.CheckEvery = 1 << 20 }) })
+	t.Run("about the ledger", func(t *testing.T) {
+		quorumDisagrees(t, func(o *Options) { o.Ledger.CheckEvery, o.Ledger.SealBytes = 16, 64<<20 })
+	})
+}
+
+func quorumDisagrees(t *testing.T, edit func(*Options)) {
+	c := newCluster(t, 3, edit)
 	lead := c.leader()
 	c.mustWrite(lead, "before", "")
 	c.edit = func(p packet) packet { return tamper(p, func(uint64) bool { return true }) }

@@ -144,6 +144,15 @@ func (c *cluster) kill(id uint64) {
 	c.wire = slices.DeleteFunc(c.wire, func(p packet) bool { return p.to == id || p.from == id })
 }
 
+// pause keeps a node from doing anything, and resume lets it go on, with all that came for it meanwhile.
+func (c *cluster) pause(id uint64) {
+	for _, step := range []string{"tick", "turn", "persist", "apply", "flush", "keep", "fetch", "serve"} {
+		c.member(id).lazy[step] = true
+	}
+}
+
+func (c *cluster) resume(id uint64) { clear(c.member(id).lazy) }
+
 func (c *cluster) restart(id uint64) {
 	c.t.Helper()
 	c.open(c.member(id))
@@ -231,7 +240,7 @@ func (c *cluster) tick(ticks int) {
 	for range ticks {
 		c.now = c.now.Add(100 * time.Millisecond)
 		for _, m := range c.nodes {
-			if m.node != nil && m.node.Err() == nil {
+			if m.node != nil && m.node.Err() == nil && !m.lazy["tick"] {
 				if err := m.node.Tick(); err != nil && m.node.Err() == nil {
 					c.t.Fatalf("node %d: tick: %v", m.id, err)
 				}
@@ -267,14 +276,14 @@ func (c *cluster) String() string {
 	return b.String()
 }
 
-// leader waits until the nodes that are up follow one leader, who is one of them, and returns it.
+// leader waits until the nodes that are up and awake follow one leader, who is one of them, and returns it.
 func (c *cluster) leader() *Node {
 	c.t.Helper()
 	var leader *Node
 	c.until("a leader", func() bool {
 		var id, term uint64
 		for _, m := range c.nodes {
-			if m.node == nil || m.node.removed.Load() {
+			if m.node == nil || m.node.removed.Load() || m.lazy["tick"] {
 				continue
 			}
 			st := m.node.core.SoftState()
@@ -284,7 +293,7 @@ func (c *cluster) leader() *Node {
 			id, term = st.Leader, st.Term
 		}
 		i := slices.IndexFunc(c.nodes, func(m *member) bool { return m.id == id })
-		if i < 0 || c.nodes[i].node == nil || c.nodes[i].node.removed.Load() {
+		if i < 0 || c.nodes[i].node == nil || c.nodes[i].lazy["tick"] || c.nodes[i].node.removed.Load() {
 			return false
 		}
 		leader = c.nodes[i].node

@@ -172,13 +172,16 @@ func TestNoCircle(t *testing.T) {
 	c := newCluster(t, 3, nil)
 	lead := c.leader()
 	forwards := 0
+	through := c.follower()
 	c.lost = func(p packet) bool {
 		if isForward(p) {
 			forwards++
+			if p.from != through.opts.NodeID {
+				t.Errorf("node %d passes on what node %d has passed on to it", p.from, through.opts.NodeID)
+			}
 		}
 		return false
 	}
-	through := c.follower()
 	w := c.begin(through, "key")
 	c.member(lead.opts.NodeID).lazy["turn"] = true
 	c.settle()
@@ -302,7 +305,13 @@ func TestIsolatedLeader(t *testing.T) {
 	alone := func(p packet) bool { return p.from == old.opts.NodeID || p.to == old.opts.NodeID }
 	c.lost = alone
 	all := []told{c.begin(old, "a"), c.begin(old, "b")}
+	hasty := told{"hasty", old.Begin(put("hasty", ""), c.now.Add(200*time.Millisecond))}
 	c.settle()
+	c.tick(3)
+	var u *Unavailable
+	if _, err, done := hasty.p.Outcome(); !done || !errors.As(err, &u) || u.Reason != OutcomeUnknown {
+		t.Errorf("a write in the log whose client waits no more: %v, %v", err, done)
+	}
 	var other *Node
 	c.until("another leader", func() bool {
 		i := slices.IndexFunc(c.nodes, func(m *member) bool { return m.node != old && m.node.soft.Leader == m.id })
@@ -326,10 +335,46 @@ func TestIsolatedLeader(t *testing.T) {
 			t.Errorf("%s was replaced, and could have been proposed by the next leader: %v", w.key, err)
 		}
 	}
-	if acked, _, _ := c.judge(all); acked != 2 {
+	if acked, _, _ := c.judge(append(all, hasty)); acked != 2 {
 		t.Errorf("%d of 2 are acknowledged", acked)
 	}
 	if got, err := c.read(old, "key"); err != nil || got != "2" {
 		t.Errorf("the old leader reads %q, %v", got, err)
 	}
+}
+
+// TestPausedLeader: a leader that was paused, and does not know yet that another one has taken its place, serves no read
+// and acknowledges no write on what it knew.
+func TestPausedLeader(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	old := c.leader()
+	c.mustWrite(old, "key", "1")
+	if _, err := c.read(old, "key"); err != nil {
+		t.Fatal(err)
+	}
+	c.pause(old.opts.NodeID)
+	c.tick(30)
+	c.mustWrite(c.leader(), "key", "2")
+	read, write := old.BeginBarrier(c.now.Add(10*time.Second)), c.begin(old, "late")
+	if _, err, done := read.Outcome(); done && err == nil {
+		t.Fatal("it serves a read before it has heard of anybody")
+	}
+	// It works at what was asked of it before anything of the others reaches it.
+	c.hold = func(p packet) bool { return p.to == old.opts.NodeID }
+	c.resume(old.opts.NodeID)
+	c.settle()
+	for _, p := range []*Pending{read, write.p} {
+		if _, err, done := p.Outcome(); done && err == nil {
+			t.Fatal("it answers on its own word")
+		}
+	}
+	c.hold = nil
+	if _, err := c.outcome(read); err != nil {
+		t.Error(err)
+	}
+	if e, err := old.Ledger().Get([]byte("key"), ledger.Selector{}); err != nil || string(e.Value) != "2" {
+		t.Errorf("it reads %v, %v", e, err)
+	}
+	c.outcome(write.p)
+	c.judge([]told{write})
 }

@@ -216,10 +216,22 @@ func TestWipedFounder(t *testing.T) {
 	c.kill(wiped)
 	m := c.member(wiped)
 	m.fsys = vfs.NewMem()
+	told := false
+	c.lost = func(p packet) bool {
+		told = told || p.to == wiped && len(p.request) > 0 && requestKind(p.request[0]) == requestStranger
+		return false
+	}
 	c.restart(wiped)
 	c.tick(60)
-	if st := m.node.Status(); st.Ready || st.TreeSize > 0 {
+	if st := m.node.Status(); st.Ready || st.TreeSize > 0 || !strings.Contains(st.Fault, "join it anew") {
 		t.Fatalf("a wiped node is taken back: %+v", st)
+	}
+	if !told {
+		t.Error("nobody has told it why")
+	}
+	c.lost = nil
+	if err := c.leaderOf(1+wiped%3).Admit(wiped, m.node.Instance()); err == nil {
+		t.Error("its connections are admitted")
 	}
 	if lead := c.leaderOf(1 + wiped%3); lead == nil || lead.opts.NodeID == wiped {
 		t.Fatal("the wiped node disturbs the others")
