@@ -10,6 +10,7 @@ import (
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // pendingCall is a call of a node that was begun: a *node.Pending.
@@ -222,6 +223,7 @@ func (c *client) answered(a *attempt, receipt ledger.Receipt, err error) {
 	var refused *node.Unavailable
 	var failed *ledger.PreconditionError
 	var missing *ledger.NotFoundError
+	var damaged *vfs.CorruptError
 	switch {
 	case err == nil && o.kind == opGet:
 		a.state, c.open = attemptAnswered, nil
@@ -240,6 +242,8 @@ func (c *client) answered(a *attempt, receipt ledger.Receipt, err error) {
 		c.settle(a, attemptUnknown)
 	case errors.As(err, &refused):
 		c.settle(a, attemptRefused)
+	case errors.As(err, &damaged) && a.at.rotten:
+		c.settle(a, attemptRefused) // nothing was appended (node.Write)
 	default:
 		w.violated("attempt %d of a %s of client %d at node %d: %w", a.number, o.kind, c.index, a.at.id, err)
 	}
