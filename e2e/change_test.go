@@ -173,7 +173,7 @@ func TestWiped(t *testing.T) {
 	})
 	told := 0
 	for _, p := range others {
-		if strings.Contains(p.log.String(), fmt.Sprintf("remove node %d and join it anew", wiped.id)) {
+		if strings.Contains(p.log.String(), fmt.Sprintf("remove node %d from the cluster and join it anew", wiped.id)) {
 			told++
 		}
 	}

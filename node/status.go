@@ -8,7 +8,10 @@ func (n *Node) publishStatus() {
 	n.status.Store(&st)
 	n.updateLinear()
 	n.updatePeers(&st)
-	if m, ok := st.Members.Get(n.opts.NodeID); ok && m.Instance != 0 && m.Instance != n.Instance() {
+	// A founder's id is its own from the beginning. One that joined may be catching up through configurations in which
+	// another node had its id.
+	if m, ok := st.Members.Get(n.opts.NodeID); ok && m.Instance != 0 && m.Instance != n.Instance() &&
+		len(n.identity.Founding) > 0 {
 		n.refuse(wipedReason(n.opts.NodeID))
 	}
 	if st.Removed && !n.removed.Swap(true) {
