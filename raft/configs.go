@@ -74,9 +74,11 @@ func (c *Core) membersPending() bool {
 }
 
 // departed says whether a committed configuration knows the node with that data as removed. One that is only in the log
-// does not count: it may be rolled back, and by then that node may lead.
+// does not count against it: it may be rolled back, and by then that node may lead. But one that takes it in again counts
+// for it: its vote may be needed to commit just that.
 func (c *Core) departed(id, instance uint64) bool {
 	committed := c.membersAt(c.log.commit)
-	_, member := committed.Get(id)
-	return !member && slices.Contains(committed.Removed, Departed{ID: id, Instance: instance})
+	_, was := committed.Get(id)
+	_, is := c.members.Get(id)
+	return !was && !is && slices.Contains(committed.Removed, Departed{ID: id, Instance: instance})
 }

@@ -203,5 +203,7 @@ func (c *Core) becomeFollower(term, leader uint64) {
 	c.loseReads()
 }
 
-// drawTimeout draws from [ElectionTicks, 2*ElectionTicks), so that candidates seldom collide (Raft §5.2).
-func (c *Core) drawTimeout() { c.timeout = c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionTicks) }
+// drawTimeout draws from [ElectionTicks, ElectionMaxTicks), so that candidates seldom collide (Raft §5.2).
+func (c *Core) drawTimeout() {
+	c.timeout = c.cfg.ElectionTicks + c.rng.IntN(c.cfg.ElectionMaxTicks-c.cfg.ElectionTicks)
+}

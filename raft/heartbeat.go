@@ -56,24 +56,36 @@ func (c *Core) beginRound() {
 	c.confirmRounds() // a sole voter has no one to wait for
 }
 
-// sendHeartbeat tells a peer the commit index as far as its log is known to match: a heartbeat verifies nothing itself.
-// Round 0 asks for no answer.
+// sendHeartbeat tells a peer the commit index as far as its log is known to match. Round 0 asks for no answer.
 func (c *Core) sendHeartbeat(p *peer, round uint64) {
 	m := c.message(MsgHeartbeat, p.id)
-	m.Commit, m.Context = min(p.match, c.log.commit), round
-	p.told = max(p.told, m.Commit)
+	m.Context = round
+	p.told = max(p.told, min(p.match, c.log.commit))
+	if t, err := c.log.term(min(p.match, c.log.commit)); err == nil { // else that entry is gone, and the peer knows more
+		m.Commit, m.LogTerm = min(p.match, c.log.commit), t
+	}
 	c.messages = append(c.messages, m)
 }
 
-// onHeartbeat is the follower's side.
-func (c *Core) onHeartbeat(m Message) {
+// onHeartbeat is the follower's side. It commits what it holds only: should its data have been replaced, the leader speaks
+// of a log that this one is not.
+func (c *Core) onHeartbeat(m Message) error {
 	c.becomeFollower(m.Term, m.From)
-	c.log.commitTo(m.Commit)
+	if m.Commit > c.log.commit {
+		held, err := c.matches(m.Commit, m.LogTerm)
+		if err != nil {
+			return err
+		}
+		if held {
+			c.log.commitTo(m.Commit)
+		}
+	}
 	if m.Context != 0 {
 		reply := c.message(MsgHeartbeatReply, m.From)
 		reply.Context = m.Context
 		c.answer(reply, 0)
 	}
+	return nil
 }
 
 // onHeartbeatReply confirms a round. The answer also tells that the peer lives: if it has left an append unanswered for

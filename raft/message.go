@@ -20,7 +20,8 @@ const (
 	// MsgAppendReply answers MsgAppend. Index: the last entry known to match. Rejected: Index is that of the refused
 	// append, Hint and HintTerm are where the logs may agree.
 	MsgAppendReply MessageKind = 6
-	// MsgHeartbeat shows that the leader lives. Commit; Context: the read round it confirms.
+	// MsgHeartbeat shows that the leader lives. Commit, LogTerm: the last entry that the receiver holds and is committed;
+	// Context: the round of heartbeats, 0 when no answer is asked for.
 	MsgHeartbeat MessageKind = 7
 	// MsgHeartbeatReply answers MsgHeartbeat. Context.
 	MsgHeartbeatReply MessageKind = 8
@@ -28,7 +29,7 @@ const (
 	MsgSnapshot MessageKind = 9
 	// MsgTimeoutNow tells a follower to campaign at once (leadership transfer, thesis §3.10).
 	MsgTimeoutNow MessageKind = 10
-	// MsgReadIndex asks the leader for a read index. Context.
+	// MsgReadIndex asks the leader for a read index. Context: the sender's token for the reads that it stands for.
 	MsgReadIndex MessageKind = 11
 	// MsgReadIndexReply answers MsgReadIndex. Index, Context, Reject.
 	MsgReadIndexReply MessageKind = 12

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -31,7 +30,7 @@ func playFile(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scenario{nodes: map[uint64]*testNode{}}
+	s := &scenario{nodes: map[uint64]*testNode{}, off: map[uint64]bool{}}
 	var out []string
 	for step := range strings.SplitSeq(strings.TrimSpace(string(text)), "\n\n") {
 		head, want, isStep := strings.Cut(step+"\n", "----\n")
@@ -58,6 +57,7 @@ type scenario struct {
 	ids   []uint64
 	nodes map[uint64]*testNode
 	net   []Message
+	off   map[uint64]bool // cut off from the others
 	out   strings.Builder
 }
 
@@ -72,81 +72,6 @@ func (s *scenario) play(line string) string {
 	return s.out.String()
 }
 
-func (s *scenario) run(args []string) error {
-	cmd, args := args[0], args[1:]
-	switch cmd {
-	case "cluster":
-		return s.cluster(args)
-	case "deliver":
-		return s.deliver(args)
-	case "drop":
-		s.net = slices.DeleteFunc(s.net, func(m Message) bool { return onRoute(m, args) })
-		return nil
-	case "settle":
-		return s.settle()
-	case "lapse":
-		for _, a := range args {
-			n := s.nodes[uint64(number([]string{a}, 0))]
-			n.core.elapsed = n.core.cfg.ElectionTicks
-		}
-		return nil
-	}
-	if len(args) == 0 {
-		return fmt.Errorf("%s: which node?", cmd)
-	}
-	id, err := strconv.ParseUint(args[0], 10, 64)
-	n := s.nodes[id]
-	if err != nil || n == nil {
-		return fmt.Errorf("%s: no node %s", cmd, args[0])
-	}
-	return s.runOn(cmd, n, args[1:])
-}
-
-func (s *scenario) runOn(cmd string, n *testNode, args []string) error {
-	switch cmd {
-	case "tick":
-		for range number(args, 1) {
-			if err := n.core.Tick(); err != nil {
-				return err
-			}
-		}
-	case "campaign":
-		return n.core.Campaign()
-	case "propose":
-		var cmds [][]byte
-		for _, a := range args {
-			cmds = append(cmds, []byte(a))
-		}
-		p, err := n.core.Propose(cmds)
-		if err == nil {
-			fmt.Fprintf(&s.out, "from %d/%d\n", p.Index, p.Term)
-		}
-		return err
-	case "read":
-		return n.core.ReadIndex(uint64(number(args, 1)))
-	case "ready":
-		return s.ready(n)
-	case "sync":
-		return s.sync(n, number(args, len(n.queue)))
-	case "apply":
-		return n.apply(n.handed())
-	case "compact":
-		return n.snapshot(uint64(number(args, 0)))
-	case "crash":
-		return n.crash(number(args, 0))
-	case "status":
-		st := n.core.Status()
-		fmt.Fprintf(&s.out, "%s, term %d, leader %d; last %d, durable %d, commit %d, applied %d\n",
-			st.Role, st.Term, st.Leader, st.Last, st.Durable, st.Commit, st.Applied)
-		for _, p := range st.Peers {
-			fmt.Fprintf(&s.out, "peer %d: match %d, next %d\n", p.ID, p.Match, p.Next)
-		}
-	default:
-		return fmt.Errorf("unknown command %s", cmd)
-	}
-	return nil
-}
-
 func number(args []string, otherwise int) int {
 	if len(args) == 0 {
 		return otherwise
@@ -156,39 +81,6 @@ func number(args []string, otherwise int) int {
 		panic("scenario: not a number: " + args[0])
 	}
 	return v
-}
-
-// cluster makes the nodes: ids, then name=value for bounds of Config.
-func (s *scenario) cluster(args []string) error {
-	cfg := Config{ClusterID: testCluster, Seed: 1}
-	for _, a := range args {
-		name, value, isOption := strings.Cut(a, "=")
-		v, err := strconv.ParseUint(map[bool]string{true: value, false: a}[isOption], 10, 64)
-		if err != nil {
-			return err
-		}
-		switch name {
-		case "uncommitted":
-			cfg.MaxUncommittedBytes = v
-		case "committed":
-			cfg.MaxCommittedBytes = v
-		case "applying":
-			cfg.MaxApplyingBytes = v
-		default:
-			s.ids = append(s.ids, v)
-		}
-	}
-	members, err := NewMembership(voters(s.ids...)...)
-	if err != nil {
-		return err
-	}
-	for _, id := range s.ids {
-		cfg.ID = id
-		if s.nodes[id], err = newTestNode(cfg, members); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (s *scenario) ready(n *testNode) error {
@@ -201,7 +93,7 @@ func (s *scenario) ready(n *testNode) error {
 		return err
 	}
 	s.out.WriteString(describeReady(rd))
-	s.net = append(s.net, rd.Messages...)
+	s.send(rd.Messages)
 	return nil
 }
 
@@ -216,8 +108,17 @@ func (s *scenario) sync(n *testNode, k int) error {
 	for _, m := range msgs {
 		fmt.Fprintf(&s.out, "sends %s\n", describeMessage(m))
 	}
-	s.net = append(s.net, msgs...)
+	s.send(msgs)
 	return err
+}
+
+// send hands messages to the network, which loses those from and to a node that is cut off.
+func (s *scenario) send(msgs []Message) {
+	for _, m := range msgs {
+		if !s.off[m.From] && !s.off[m.To] {
+			s.net = append(s.net, m)
+		}
+	}
 }
 
 // onRoute says whether the message travels on a route like 1->2, on 1->, on ->2, or on none named, which is any.
@@ -256,6 +157,19 @@ func (s *scenario) deliver(args []string) error {
 
 // settle lets everything run without a tick until nothing moves, and tells only how the nodes stand.
 func (s *scenario) settle() error {
+	if err := s.calm(); err != nil {
+		return err
+	}
+	s.out.Reset()
+	for _, id := range s.ids {
+		st := s.nodes[id].core.Status()
+		fmt.Fprintf(&s.out, "node %d: %s, term %d; last %d, commit %d, applied %d\n",
+			id, st.Role, st.Term, st.Last, st.Commit, st.Applied)
+	}
+	return nil
+}
+
+func (s *scenario) calm() error {
 	for moved := true; moved; {
 		moved = false
 		for _, id := range s.ids {
@@ -274,12 +188,6 @@ func (s *scenario) settle() error {
 		if err := s.deliver(nil); err != nil {
 			return err
 		}
-	}
-	s.out.Reset()
-	for _, id := range s.ids {
-		st := s.nodes[id].core.Status()
-		fmt.Fprintf(&s.out, "node %d: %s, term %d; last %d, commit %d, applied %d\n",
-			id, st.Role, st.Term, st.Last, st.Commit, st.Applied)
 	}
 	return nil
 }

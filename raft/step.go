@@ -41,7 +41,7 @@ func (c *Core) step(m Message) error {
 	case MsgAppendReply:
 		return c.onAppendReply(m)
 	case MsgHeartbeat:
-		c.onHeartbeat(m)
+		return c.onHeartbeat(m)
 	case MsgHeartbeatReply:
 		return c.onHeartbeatReply(m)
 	case MsgSnapshot:
@@ -118,17 +118,22 @@ func (c *Core) admit(m Message) error {
 }
 
 // admitSender refuses members that were wiped or removed. A node that lost its data has forgotten votes and entries that
-// others count on: were it believed, two leaders could win one term.
+// others count on: were it believed, two leaders could win one term. One that was removed has nothing to ask, and its
+// term is nobody's.
 func (c *Core) admitSender(m Message) error {
-	if mb, ok := c.members.Get(m.From); ok && mb.Instance != 0 && mb.Instance != m.Instance {
-		// Who leads was voted for by a majority that knows better: this node may lag, and the id be in use again.
-		if !m.fromLeader() || m.Term < c.term {
+	if m.fromLeader() && m.Term >= c.term {
+		return nil // a majority that knows better voted for it: this node may lag, and its id be a member's again
+	}
+	if mb, ok := c.members.Get(m.From); ok {
+		if mb.Instance != 0 && mb.Instance != m.Instance {
 			return refused("%s from node %d, whose data was replaced: instance %x, recorded is %x; remove the member and "+
 				"join it anew", m.Kind, m.From, m.Instance, mb.Instance)
 		}
 		return nil
 	}
-	if c.departed(m.From, m.Instance) && c.peer(m.From) == nil {
+	// One that is still sent to, so that it learns of its removal, may answer.
+	answers := c.peer(m.From) != nil && m.Term <= c.term
+	if (c.peer(m.From) != nil || c.departed(m.From, m.Instance)) && !answers {
 		return refused("%s from node %d, which was removed from the cluster", m.Kind, m.From)
 	}
 	return nil
