@@ -9,7 +9,7 @@ import (
 // The cluster tests run with little by default, to be part of every `go test`. `make e2e` runs them in full.
 var (
 	kills      = flag.Int("kills", 6, "leaders that TestFailover kills")
-	operations = flag.Int("operations", 20_000, "client operations of TestLinearizable, at least")
+	operations = flag.Int("operations", 15_000, "client operations of TestLinearizable, at least")
 	faultSeed  = flag.Uint64("fault-seed", 1, "seed of the operations and faults of TestLinearizable")
 	catchUp    = flag.Int("catchup", 64, "MiB written in TestCatchUp while a node is down")
 	quiet      = flag.Bool("quiet", false, "the machine has nothing else to do: hold latencies against their limits, too")

@@ -189,7 +189,7 @@ func TestWrongPeer(t *testing.T) {
 		p.start()
 		p.awaitLine("cluster " + c.nodes[0].status().ClusterID)
 		eventually(t, func() string {
-			if p.metricOr0(refusedTotal, `reason="cluster"`) == 0 {
+			if p.metricOr0("scribe_transport_refused_by_peer_total", `reason="cluster"`) == 0 {
 				return "the stranger counts no refusal"
 			}
 			return ""

@@ -31,8 +31,13 @@ type fault struct {
 	strike func(n *nemesis)
 }
 
+// foremost is how many of the faults come first in every run.
+const foremost = 3
+
 var faults = []fault{
-	{"kill leader", func(n *nemesis) { n.c.leader().kill(); n.hold(time.Second, 2*time.Second) }},
+	{"kill leader", func(n *nemesis) { n.c.leader().kill(); n.hold(time.Second, time.Second) }},
+	{"pause leader", (*nemesis).pauseLeader},
+	{"stall leader's links", func(n *nemesis) { n.isolate(n.c.leader(), condition{stalled: true}, time.Second) }},
 	{"kill follower", func(n *nemesis) { n.follower().kill(); n.hold(300*time.Millisecond, time.Second) }},
 	{"kill all", func(n *nemesis) {
 		for _, p := range n.c.nodes {
@@ -44,29 +49,27 @@ var faults = []fault{
 		n.c.up()[n.rnd.IntN(2)].kill()
 		n.hold(100*time.Millisecond, 500*time.Millisecond)
 	}},
-	{"pause leader", (*nemesis).pauseLeader},
 	{"pause follower", func(n *nemesis) {
 		p := n.follower()
 		p.signal(syscall.SIGSTOP)
 		n.hold(500*time.Millisecond, 2*time.Second)
 		p.signal(syscall.SIGCONT)
 	}},
-	{"stall leader's links", func(n *nemesis) { n.isolate(n.c.leader(), condition{stalled: true}, 1500*time.Millisecond) }},
-	{"cut leader's links", func(n *nemesis) { n.isolate(n.c.leader(), condition{cut: true}, 1500*time.Millisecond) }},
-	{"cut follower's links", func(n *nemesis) { n.isolate(n.follower(), condition{cut: true}, 1500*time.Millisecond) }},
+	{"cut leader's links", func(n *nemesis) { n.isolate(n.c.leader(), condition{cut: true}, time.Second) }},
+	{"cut follower's links", func(n *nemesis) { n.isolate(n.follower(), condition{cut: true}, time.Second) }},
 	{"leader deaf", func(n *nemesis) {
 		leader := n.c.leader()
 		for _, p := range n.c.except(leader) {
 			n.c.links.set(p, leader, condition{stalled: true})
 		}
-		n.hold(time.Second, 2500*time.Millisecond)
+		n.hold(time.Second, 2*time.Second)
 	}},
 	{"follower deaf", func(n *nemesis) {
 		p := n.follower()
 		for _, q := range n.c.except(p) {
 			n.c.links.set(q, p, condition{stalled: true})
 		}
-		n.hold(time.Second, 2500*time.Millisecond)
+		n.hold(time.Second, 2*time.Second)
 	}},
 	{"one link cut", func(n *nemesis) {
 		leader := n.c.leader()
@@ -81,7 +84,7 @@ var faults = []fault{
 	}},
 	{"flapping link", func(n *nemesis) {
 		p := n.follower()
-		for range 8 {
+		for range 5 {
 			n.c.links.between([]*peer{p}, n.c.except(p), condition{cut: n.rnd.IntN(2) == 0, stalled: true})
 			n.hold(20*time.Millisecond, 300*time.Millisecond)
 			n.c.links.heal()
@@ -98,7 +101,7 @@ func (n *nemesis) follower() *peer {
 
 func (n *nemesis) isolate(p *peer, how condition, least time.Duration) {
 	n.c.links.between([]*peer{p}, n.c.except(p), how)
-	n.hold(least, least+time.Second)
+	n.hold(least, least+500*time.Millisecond)
 }
 
 // pauseLeader stops the leader's process until the others have gone on without it, queues reads at it, and lets it go on.

@@ -121,9 +121,9 @@ func (c *cluster) readThrough(p *peer, values map[string]string) {
 						c.t.Errorf("%s: status %d, %d bytes: %.100q", a.what, a.status, len(a.body), a.body)
 						return ""
 					}
-					what := fmt.Sprint(err)
+					what := "no answer"
 					if err == nil {
-						what = fmt.Sprint(a.status)
+						what = fmt.Sprintf("status %d", a.status)
 					}
 					mu.Lock()
 					defer mu.Unlock()
