@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 )
@@ -26,4 +27,33 @@ func TestChangeWithoutALeader(t *testing.T) {
 	if took := left.ticks - began; took < left.noLeaderTicks() || took > 2*left.noLeaderTicks() {
 		t.Errorf("answered after %d ticks; a leader is given %d to appear", took, left.noLeaderTicks())
 	}
+}
+
+// TestRefusedByPeers: what the peers say who do not let a node in is its fault, said once, until it has a leader.
+func TestRefusedByPeers(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	c.introduced()
+	n := c.follower()
+	n.Refused(1, "heard of a leader, so it does not count")
+	if st := n.Status(); st.Fault != "" {
+		t.Errorf("%+v", st)
+	}
+	for _, m := range c.nodes {
+		if m.node != n {
+			c.kill(m.id)
+		}
+	}
+	c.until("no leader", func() bool { return n.Status().Leader == 0 })
+	n.Refused(1, "the first reason")
+	n.Refused(2, "the second reason")
+	c.tick(3)
+	if st := n.Status(); st.Ready || !strings.Contains(st.Fault, "the first reason") {
+		t.Errorf("%+v", st)
+	}
+	for _, m := range c.nodes {
+		if m.node == nil {
+			c.restart(m.id)
+		}
+	}
+	c.until("a leader, and no fault", func() bool { st := n.Status(); return st.Ready && st.Fault == "" })
 }

@@ -34,7 +34,7 @@ func (n *Node) Admit(from, instance uint64) error {
 // none is known: a node whose data was replaced, or that was removed while it was down, hears nothing else of its cluster.
 // For the transport, from any goroutine.
 func (n *Node) Refused(_ uint64, reason string) {
-	if st := n.status.Load(); st != nil && st.Leader == 0 {
+	if st := n.status.Load(); st != nil && st.Leader == 0 && n.refused.Load() == nil { // the others will say the same
 		n.refuse(reason)
 	}
 }
