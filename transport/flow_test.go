@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -213,4 +215,39 @@ func TestQueueRoomComesBack(t *testing.T) {
 		}
 	}
 	eventually(t, "the queue is empty", func() bool { st := a.Peers()[0]; return st.QueuedFrames == 0 && st.QueuedBytes == 0 })
+}
+
+// slowConn is a line that takes a while for each write.
+type slowConn struct {
+	net.Conn
+	pause time.Duration
+}
+
+func (c slowConn) Write(b []byte) (int, error) {
+	time.Sleep(c.pause) // the slowness under test
+	return c.Conn.Write(b)
+}
+
+// TestLargeFrameOnSlowLine: a frame that takes longer than the idle timeout arrives, since the reader shows that it moves.
+func TestLargeFrameOnSlowLine(t *testing.T) {
+	const idle = 600 * time.Millisecond
+	b := start(t, 2, nil)
+	a := start(t, 1, func(o *Options) {
+		o.IdleTimeout = idle
+		o.Dial = func(ctx context.Context, addr string) (net.Conn, error) {
+			var d net.Dialer
+			conn, err := d.DialContext(ctx, "tcp", addr)
+			return slowConn{conn, idle / 20}, err
+		}
+	})
+	introduce(a, b)
+	if !a.SendRequest(2, make([]byte, 40*pieceBytes)) { // two idle timeouts
+		t.Fatal("cannot send")
+	}
+	if g := b.inbox.next(t); len(g.payload) != 40*pieceBytes {
+		t.Fatalf("%d bytes arrived", len(g.payload))
+	}
+	if got := a.table()[2].stream(Messages).connects.Load(); got != 1 {
+		t.Errorf("it took %d connections", got)
+	}
 }

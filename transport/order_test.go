@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -76,7 +75,7 @@ func (c *cutConn) Write(b []byte) (int, error) {
 }
 
 // TestAtMostOnceInOrder: connections break anywhere, also within a frame; what arrives is in order, each once, messages
-// and requests in one order, and the sender's count of what it dropped covers what did not arrive.
+// and requests in one order, and each frame is counted as written or as dropped.
 func TestAtMostOnceInOrder(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		budget := rapid.SliceOfN(rapid.OneOf(rapid.IntRange(80, 600), rapid.IntRange(80, 20_000)), 1, 6).Draw(rt, "cuts")
@@ -131,15 +130,17 @@ func TestAtMostOnceInOrder(t *testing.T) {
 		final := make([]byte, 8)
 		binary.BigEndian.PutUint64(final, sent)
 		eventually(t, "the last connection stands", func() bool { drain(); return a.Peers()[0].Connected })
-		eventually(t, "the last frame is taken", func() bool { drain(); return a.SendRequest(2, final) })
+		tries := uint64(0)
+		eventually(t, "the last frame is taken", func() bool { drain(); tries++; return a.SendRequest(2, final) })
 		for last < sent {
 			check(b.inbox.next(t))
 			arrived++
 		}
-		dropped := int(a.Peers()[0].DroppedFrames)
-		if int(sent)-arrived > dropped || dropped < refused {
-			rt.Fatalf("%d sent, %d arrived, %d refused, only %d counted as dropped", sent, arrived, refused, dropped)
-		}
+		// What was written before a connection broke may be lost too; nobody can know.
+		eventually(t, "each frame is counted as written or as dropped", func() bool {
+			written, dropped := a.table()[2].stream(Messages).sent.frames.Load(), a.Peers()[0].DroppedFrames
+			return written+dropped == sent-1+tries && dropped >= uint64(refused) && arrived >= 1
+		})
 	})
 }
 
@@ -170,15 +171,16 @@ func TestNewConnectionWaitsForTheOldReader(t *testing.T) {
 		err error
 	}
 	greeted := make(chan result, 1)
-	var early atomic.Bool
 	go func() {
 		p, err := greet(t, conn, hello{class: Bulk, cluster: testCluster, from: 2, to: 1})
-		early.Store(true)
 		greeted <- result{p, err}
 	}()
 	old.awaitEnd(t) // the newer one is there, and has ended the older
-	if early.Load() {
-		t.Error("the newer connection was accepted while the older one's reader was at work")
+	select {
+	case <-greeted:
+		close(held.bulk)
+		t.Fatal("the newer connection was accepted while the older one's reader was at work")
+	case <-time.After(50 * time.Millisecond): // time for what is wrong to happen; what is right needs none
 	}
 	close(held.bulk)
 	r := <-greeted
