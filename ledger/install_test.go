@@ -83,7 +83,7 @@ func TestInstallCrashes(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s := stage(t, leader.l, l, StageOptions{Verify: rebuild})
+				s := stage(t, leader.l, l, StageOptions{})
 				copyAll(t, leader.l, s)
 				installing = true
 				if err := l.Install(s); err != nil {
@@ -216,7 +216,7 @@ func TestRebuild(t *testing.T) {
 	if worked, err := r.l.FlushStep(); worked || err != nil {
 		t.Fatalf("flush: %v, %v", worked, err)
 	}
-	s := stage(t, leader.l, r.l, StageOptions{Verify: true})
+	s := stage(t, leader.l, r.l, StageOptions{})
 	var ids []string
 	for _, part := range examine(t, s) {
 		ids = append(ids, part.ID())

@@ -32,10 +32,8 @@ func partOf(s manifest.Segment) SegmentPart {
 
 // StageOptions say how a state is staged.
 type StageOptions struct {
-	// Verify trusts no file that stands among the segments: each is read whole before it is used. For a member whose own
-	// state is in doubt.
-	Verify bool
-	// Doubt names the segments, by id, of which that holds for each alone.
+	// Doubt names segments of the current state, by id, whose files are not trusted: they are read whole first. The files
+	// of other segments that the current state lists are taken as they are. Under Options.Rebuild it lists none.
 	Doubt map[string]bool
 	// SyncBytes is how much of a file is written between two syncs: a power cut costs less than twice as much. Default 512 KiB.
 	SyncBytes uint64
@@ -97,8 +95,8 @@ func (s *Staging) SealPoint() (index, term uint64, members []byte) {
 	return s.state.AppliedIndex, s.state.AppliedTerm, s.state.Members
 }
 
-// Examine looks whether the next segment is here, and says when all were looked at. With Verify, or for a file that no
-// manifest lists, that reads the segment whole.
+// Examine looks whether the next segment is here, and says when all were looked at. A file that is in doubt, or that the
+// current state does not list, is read whole.
 func (s *Staging) Examine() (done bool, err error) {
 	if s.next == len(s.parts) {
 		return true, nil
@@ -117,7 +115,7 @@ func (s *Staging) Examine() (done bool, err error) {
 // find looks for a segment: open in this ledger, among its segments, come whole before, or come in part.
 func (s *Staging) find(p *stagedPart) error {
 	id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
-	if !s.opts.Verify && !s.opts.Doubt[id] {
+	if !s.opts.Doubt[id] {
 		if p.table = s.l.borrow(p.want); p.table != nil {
 			return nil
 		}

@@ -77,8 +77,6 @@ type fetchOptions struct {
 	// minIndex is the least index that a snapshot must have to be of use: more than what this node has, or what its log
 	// goes on from.
 	minIndex func() uint64
-	// verify trusts none of this node's own files.
-	verify bool
 	// peers returns who may have what this node lacks.
 	peers func() []uint64
 	// irreparable is told that no other member has the files that are damaged here.

@@ -85,7 +85,6 @@ func (m *copyMember) open() {
 		},
 		clock:       now,
 		log:         slog.New(slog.DiscardHandler),
-		verify:      m.rebuild,
 		minIndex:    func() uint64 { return m.l.AppliedIndex() + 1 },
 		peers:       func() []uint64 { return m.others() },
 		irreparable: func(err error) { m.failed = err },
@@ -415,7 +414,11 @@ func TestFetchDropsHostileAnswers(t *testing.T) {
 			return bulkPacket{from, taker.id, g.encode()}
 		}
 		return []bulkPacket{
-			hostile(leader.id^other.id^p.from, func(*bulkFrame) {}), // not the one who was asked
+			hostile(leader.id^other.id^p.from, func(g *bulkFrame) { // not the one who was asked
+				if len(g.data) > 0 {
+					g.data[0] ^= 1
+				}
+			}),
 			hostile(p.from, func(g *bulkFrame) { g.id += 1 << 40 }), // never asked for
 			hostile(p.from, func(g *bulkFrame) { g.id -= 500 }),     // of an earlier life
 			{p.from, taker.id, []byte("nonsense")},

@@ -159,7 +159,6 @@ func (n *Node) openSnapshots() {
 		send:        func(to uint64, payload []byte) bool { return n.net().SendBulk(to, payload) },
 		clock:       n.opts.Now,
 		log:         n.opts.Logger,
-		verify:      n.restoring.Load(),
 		peers:       func() []uint64 { return n.otherMembers() },
 		irreparable: func(err error) { n.fail(err) },
 		staged:      func() { wake(n.wake) },

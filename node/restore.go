@@ -176,7 +176,6 @@ func (n *Node) goOnRestored() (done bool, err error) {
 		return true, err
 	}
 	n.opts.Logger.Info("the state of this node is rebuilt", "applied_index", snap.Index)
-	n.snapshots.verify = false
 	n.restoring.Store(false)
 	if !n.opts.Manual {
 		n.startLoops()
