@@ -9,7 +9,7 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// A command is the Data of one raft entry. Its encoding, big-endian:
+// A command is the Data of one raft entry (docs/format/command.md). Its encoding, big-endian:
 //
 //	kind u8 · time u64 · body
 //

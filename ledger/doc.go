@@ -14,11 +14,14 @@
 //     by seq. So the newest version of a key is the first one found from the new end.
 //   - What the manifest stores beside the segments is the state at the seal point, captured when the seal was applied.
 //   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are.
+//   - Another member's state takes the place of this one as a whole: it is derived and verified first (Staging), decided
+//     on by one durable note (Install), and finished by Open after a crash.
 //   - Readers work on a view that never changes, up to a size that was published before they took it.
 //
 // # Who calls what
 //
-// One goroutine, the apply loop of the node, calls Apply and SetMembers. The flusher is the ledger's only goroutine; with
+// One goroutine, the apply loop of the node, calls Apply, SetMembers and Install. A Staging is for one goroutine at a
+// time, any. The flusher is the ledger's only goroutine; with
 // Options.Manual there is none and the owner calls FlushStep instead. All other methods are safe from anywhere.
 //
 // Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
