@@ -81,18 +81,25 @@ func TestMembership(t *testing.T) {
 		p.promote(p)
 		c.awaitMembers(c.up(), c.up()...)
 	})
-	step("the leader and two others leave", func() {
-		leader := c.leader()
-		gone := append([]*peer{leader}, c.except(leader)[:2]...)
-		for _, p := range gone {
-			p.leave(p)
-		}
+	var gone []*peer
+	step("the leader leaves", func() {
+		gone = append(gone, c.leader())
+		gone[0].leave(gone[0])
 		c.awaitMembers(c.except(gone...), c.except(gone...)...)
-		f.use(c.except(gone...)...)
+	})
+	step("two others leave", func() {
+		gone = append(gone, c.except(c.leader(c.except(gone...)...), gone[0])[:2]...)
+		gone[1].leave(gone[1]) // asked itself
+		c.except(gone...)[0].leave(gone[2])
+		c.awaitMembers(c.except(gone...), c.except(gone...)...)
+	})
+	f.use(c.except(gone...)...)
+	step("those who left hear of it", func() {
 		for _, p := range gone {
 			c.awaitRemoved(p)
 		}
-		// Nodes that were removed go on asking nobody, also when they are started again.
+	})
+	step("one of them is started again", func() {
 		c.holdTerm(f, c.except(gone...), func() {
 			gone[1].kill()
 			gone[1].start()

@@ -35,7 +35,7 @@ type fault struct {
 const foremost = 3
 
 var faults = []fault{
-	{"kill leader", func(n *nemesis) { n.c.leader().kill(); n.hold(time.Second, time.Second) }},
+	{"kill leader", func(n *nemesis) { n.c.leader().kill(); n.hold(700*time.Millisecond, 1200*time.Millisecond) }},
 	{"pause leader", (*nemesis).pauseLeader},
 	{"stall leader's links", func(n *nemesis) { n.isolate(n.c.leader(), condition{stalled: true}, time.Second) }},
 	{"kill follower", func(n *nemesis) { n.follower().kill(); n.hold(300*time.Millisecond, time.Second) }},
