@@ -285,7 +285,6 @@ func (c *client) read(r *replica) {
 	case errors.As(err, &missing):
 		o.gone, o.seq = missing.Tombstone, missing.Seq
 	case r.rotten:
-		r.excuse = "a bit has rotted"
 		c.sleep(w.about(backoff))
 		return
 	default:

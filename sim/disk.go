@@ -12,29 +12,62 @@ type disk struct {
 	w    *World
 	r    *replica
 	mem  *vfs.Mem
-	fail bool // the next sync fails
+	fail fault    // what is to happen to a call
+	left *vfs.Mem // set when the power was cut in the middle of a step: what that left
 }
+
+// fault is a failure that waits for its call.
+type fault struct {
+	kind  faultKind
+	after int // calls that change something, or syncs, until then
+	keep  vfs.Keep
+}
+
+type faultKind uint8
+
+const (
+	noFault  faultKind = iota
+	failSync           // a sync fails
+	failCall           // a call that changes something fails
+	cutPower           // the power is cut before a call that changes something
+)
 
 func newDisk(w *World, r *replica) disk { return disk{w: w, r: r, mem: vfs.NewMem()} }
 
 // fs is the disk as the next process sees it.
 func (d *disk) fs() vfs.FS { return vfs.NewInject(d.mem, d.hook) }
 
-// hook fails a sync when one is to fail.
+// hook lets the fault strike when its call has come. After the power was cut the step goes on to its end, on a disk that
+// nobody will look at, and nothing that it says is heard (replica.cut).
 func (d *disk) hook(op vfs.Op) vfs.Decision {
-	if !d.fail || op.Kind != vfs.OpSync && op.Kind != vfs.OpMapSync && op.Kind != vfs.OpSyncDir {
+	f := &d.fail
+	isSync := op.Kind == vfs.OpSync || op.Kind == vfs.OpMapSync || op.Kind == vfs.OpSyncDir
+	if f.kind == noFault || !op.Kind.Mutates() || f.kind == failSync && !isSync {
 		return vfs.Decision{}
 	}
-	d.fail = false
-	d.w.fault(SyncError)
-	d.r.excuse = "a sync failed"
+	if f.after > 0 {
+		f.after--
+		return vfs.Decision{}
+	}
+	kind := f.kind
+	f.kind = noFault
+	if kind == cutPower {
+		d.w.fault(Crash)
+		d.left = d.mem.CrashClone(vfs.CrashOptions{Keep: f.keep, Rand: d.w.rand})
+		return vfs.Decision{}
+	}
+	d.w.fault(DiskError)
+	d.w.tell("node %d: %v fails", d.r.id, op)
+	d.r.excused = d.w.now + excuseTime
 	return vfs.Decision{Err: vfs.ErrInjected, Done: d.w.rand.IntN(2) == 0}
 }
 
 // crash leaves of the disk what a power cut would.
 func (d *disk) crash(keep vfs.Keep) {
-	d.mem = d.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: d.w.rand})
-	d.fail = false
+	if d.left == nil {
+		d.left = d.mem.CrashClone(vfs.CrashOptions{Keep: keep, Rand: d.w.rand})
+	}
+	d.mem, d.left, d.fail = d.left, nil, fault{}
 }
 
 // fill leaves little or no space.

@@ -23,7 +23,7 @@ func (w *World) heal() {
 	w.links = [maxReplicas][maxReplicas]link{}
 	for _, r := range w.nodes {
 		r.disk.empty()
-		r.disk.fail = false
+		r.disk.fail = fault{}
 		w.at(0, evStart, r, 0)
 	}
 	w.tell("all faults end")

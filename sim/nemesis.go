@@ -3,6 +3,7 @@ package sim
 import (
 	"time"
 
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -28,6 +29,9 @@ func (w *World) strike(c Class) {
 	}
 	w.schedule(c)
 	r := w.victim()
+	if leader := w.leader(); leader != nil && w.rand.IntN(3) == 0 {
+		r = leader
+	}
 	if r == nil {
 		return
 	}
@@ -41,8 +45,12 @@ func (w *World) strike(c Class) {
 		r.pausedUntil = w.now + w.about(pickMillis(w.rand, 100, 1000, 4000))
 		w.tell("node %d pauses until %v", r.id, r.pausedUntil)
 	case Crash:
-		w.fault(Crash)
 		keep := pick(w.rand, vfs.KeepNone, vfs.KeepRandom, vfs.KeepRandom, vfs.KeepAll)
+		if w.rand.IntN(2) == 0 { // in the middle of a step; counted when it is met
+			r.disk.fail = fault{kind: cutPower, after: w.rand.IntN(12), keep: keep}
+			return
+		}
+		w.fault(Crash)
 		w.tell("node %d loses power, keep %d", r.id, keep)
 		r.crash(keep)
 		w.at(w.downtime(), evStart, r, 0)
@@ -60,8 +68,8 @@ func (w *World) strike(c Class) {
 		w.tell("node %d restarts", r.id)
 		r.end()
 		w.at(w.downtime(), evStart, r, 0)
-	case SyncError:
-		r.disk.fail = true // counted when it is met
+	case DiskError:
+		r.disk.fail = fault{kind: pick(w.rand, failSync, failCall), after: w.rand.IntN(6)} // counted when it is met
 	case FullDisk:
 		w.fault(FullDisk)
 		w.tell("the disk of node %d is full", r.id)
@@ -104,6 +112,18 @@ func (w *World) victim() *replica {
 				return r
 			}
 			k--
+		}
+	}
+	return nil
+}
+
+// leader returns a machine whose node takes itself for the leader.
+func (w *World) leader() *replica {
+	for _, r := range w.nodes {
+		if r.node != nil {
+			if soft, _, _ := r.node.Glance(); soft.Role == raft.Leader {
+				return r
+			}
 		}
 	}
 	return nil
@@ -213,6 +233,6 @@ func (w *World) rotSomewhere(r *replica) {
 	if r.disk.rot(name) {
 		w.fault(Rot)
 		w.tell("a bit of %s of node %d flips", name, r.id)
-		r.rotten, r.excuse = true, "a bit of its disk has rotted"
+		r.rotten = true
 	}
 }

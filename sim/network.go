@@ -87,7 +87,9 @@ func (p *port) target(id uint64) *replica {
 // Send implements node.Network.
 func (p *port) Send(m raft.Message) {
 	w := p.r.w
-	w.raft.sent(w, p.r, &m)
+	if p.r.disk.left == nil {
+		w.raft.sent(w, p.r, &m)
+	}
 	if to := p.target(m.To); to != nil {
 		size := 128
 		for i := range m.Entries {
@@ -122,6 +124,9 @@ func (p *port) SendBulk(to uint64, payload []byte) bool {
 
 // send puts a frame on its way, and decides what is to become of it there.
 func (w *World) send(from, to *replica, f frame) {
+	if from.disk.left != nil {
+		return // the power is off, the step only does not know it yet
+	}
 	f.from, f.to = from.id, to.id
 	w.stats.Frames++
 	if w.links[from.index][to.index].cut {

@@ -22,7 +22,7 @@ const (
 	Pause                  // a node takes no step for a while, and then all at once
 	Crash                  // a node's power is cut, and with it what was not synced
 	Restart                // a node's process ends and starts again, nothing is lost
-	SyncError              // a sync fails: the node ends, and its disk keeps what it likes
+	DiskError              // a sync or another call of the disk fails: the node may end, and its disk keeps what it likes
 	FullDisk               // a disk is full for a while
 	Rot                    // a bit of a segment file flips at rest
 	Wipe                   // a node's disk is replaced by an empty one
@@ -35,7 +35,7 @@ const (
 // String names the class in the report.
 func (c Class) String() string {
 	return [...]string{"lost", "duplicated", "reordered", "delayed", "cut off", "slow syncs", "late applies", "partitions",
-		"slow links", "pauses", "crashes", "restarts", "sync errors", "full disks", "bits rotted", "wipes", "clock jumps",
+		"slow links", "pauses", "crashes", "restarts", "disk errors", "full disks", "bits rotted", "wipes", "clock jumps",
 		"member changes", "transfers"}[min(c, classes-1)]
 }
 
@@ -90,18 +90,18 @@ func drawPlan(r *rand.Rand) Plan {
 	}
 	often(SlowSync, 0.7, 0.2)
 	often(LateApply, 0.5, 0.1)
-	often(Partition, 0.6, 0.15)
+	often(Partition, 0.6, 0.4)
 	often(SlowLink, 0.4, 0.1)
-	often(Pause, 0.5, 0.1)
-	often(Crash, 0.7, 0.15)
-	often(Restart, 0.4, 0.1)
-	often(SyncError, 0.4, 0.03)
+	often(Pause, 0.5, 0.25)
+	often(Crash, 0.7, 0.3)
+	often(Restart, 0.4, 0.2)
+	often(DiskError, 0.4, 0.1)
 	often(FullDisk, 0.3, 0.05)
-	often(Rot, 0.3, 0.05)
-	often(Wipe, 0.3, 0.03)
+	often(Rot, 0.3, 0.1)
+	often(Wipe, 0.3, 0.1)
 	often(ClockJump, 0.4, 0.1)
-	often(Members, 0.5, 0.1)
-	often(Transfer, 0.5, 0.1)
+	often(Members, 0.5, 0.2)
+	often(Transfer, 0.5, 0.3)
 	if p.Nodes == 1 {
 		// What only the others could make good is left out, and so is growing: half of these seeds stay alone.
 		for _, c := range []Class{Rot, Wipe} {

@@ -112,7 +112,7 @@ func (c *raftCheck) observe(w *World, r *replica) {
 		return
 	}
 	if o.rebuilding { // all that it has was verified
-		r.rotten, r.excuse = false, ""
+		r.rotten = false
 		*o = observed{}
 		w.tell("node %d has rebuilt its state", r.id)
 	}

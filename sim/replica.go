@@ -29,7 +29,7 @@ type replica struct {
 	wiped   bool           // its disk was replaced, and the cluster does not take it back as it is
 	founder bool           // starts with the list of founders
 	join    *node.JoinInfo // set for one that joins
-	excuse  string         // why this life may end in an error; empty: it may not
+	excused time.Duration  // until then it may fail: a call of its disk has failed
 	rotten  bool           // a bit of its disk has flipped, and it has not been rebuilt since
 
 	scheduled   [lastEvent + 1]bool // step events that are under way
@@ -124,13 +124,15 @@ func (r *replica) start() {
 	}
 	w := r.w
 	n, err := node.Open(r.options())
+	if err == nil {
+		r.node = n
+	}
+	if r.cut() {
+		return
+	}
 	if err != nil {
 		r.refused(err)
 		return
-	}
-	r.node = n
-	if !r.rotten {
-		r.excuse = ""
 	}
 	r.observed = observed{}
 	w.stats.Starts++
@@ -226,6 +228,9 @@ func (r *replica) step(kind eventKind) {
 	case evServe:
 		worked, err = r.node.ServeStep()
 	}
+	if r.cut() {
+		return
+	}
 	if err != nil {
 		r.ended(err)
 		return
@@ -241,6 +246,7 @@ func (r *replica) step(kind eventKind) {
 
 const (
 	heartbeat    = 100 * time.Millisecond
+	excuseTime   = 5 * time.Second // what failed may show later than at once
 	blockedRetry = 250 * time.Millisecond
 )
 
@@ -256,13 +262,25 @@ func (r *replica) ended(err error) {
 	if w.tracing() {
 		w.trace("node %d has failed: %v", r.id, err)
 	}
-	if r.excuse == "" {
+	if !r.rotten && r.excused < w.now {
 		w.violated("node %d has failed, and nothing was done to it: %w", r.id, err)
 		return
 	}
 	w.stats.Failures++
 	r.crash(vfs.KeepRandom) // after a sync that failed, its disk holds what it likes
 	w.at(w.upTo(3*time.Second), evStart, r, 0)
+}
+
+// cut says whether the power was cut in the middle of the step that has just ended. Nothing that came of the step has
+// left the machine.
+func (r *replica) cut() bool {
+	if r.disk.left == nil {
+		return false
+	}
+	r.w.tell("node %d has lost power in the middle of a step", r.id)
+	r.crash(vfs.KeepNone) // what is left is there already
+	r.w.at(r.w.downtime(), evStart, r, 0)
+	return true
 }
 
 // crash cuts the power: what the process knew is gone, and of the disk remains what keep says.
@@ -290,5 +308,8 @@ func (r *replica) end() {
 	r.pending = r.pending[:0]
 	if err := n.Close(); err != nil && r.w.tracing() {
 		r.w.trace("node %d closes: %v", r.id, err)
+	}
+	if r.disk.left != nil { // the power was cut while it closed
+		r.disk.crash(vfs.KeepNone)
 	}
 }
