@@ -39,8 +39,8 @@ func (c *Core) onAppend(m Message) error {
 	return nil
 }
 
-// answer sends a reply which promises that the entries up to promised, the term and the vote survive a crash: at once when
-// they do already, else after the sync.
+// answer sends a reply which promises that the entries up to promised, the term and the vote survive a crash: at once
+// when they do already, else after the sync.
 func (c *Core) answer(reply Message, promised uint64) {
 	if promised <= c.log.durable && c.hardDurable() {
 		c.messages = append(c.messages, reply)

@@ -7,12 +7,12 @@ import (
 	"slices"
 )
 
-// ProposeMembers makes target the configuration of the cluster: its roles are Voter, Learner and Joining; what it says of
-// removed members is not looked at, the core keeps that. The returned position is that of the first entry of the change.
-// A change of voters goes through joint consensus (Raft §6): once the first entry is committed, the leader appends the
-// second by itself. Anything else is one entry.
-// Errors: *NotLeaderError, ErrMembershipPending, ErrOverloaded; a target that is not valid, forgets or changes a recorded
-// instance, or changes nothing, is an error of the caller's.
+// ProposeMembers makes target the configuration of the cluster: its roles are Voter, Learner and Joining; what it
+// says of removed members is not looked at, the core keeps that. The returned position is that of the first entry of
+// the change. A change of voters goes through joint consensus (Raft §6): once the first entry is committed, the
+// leader appends the second by itself. Anything else is one entry. Errors: *NotLeaderError, ErrMembershipPending,
+// ErrOverloaded; a target that is not valid, forgets or changes a recorded instance, or changes nothing, is an error
+// of the caller's.
 func (c *Core) ProposeMembers(target Membership) (Position, error) {
 	switch {
 	case c.fault != nil:
@@ -66,8 +66,8 @@ func (c *Core) onMembersCommitted() error {
 	return nil
 }
 
-// resign ends the reign of a leader that has no vote any more. The others are told what is committed, and the one that has
-// caught up most may campaign at once.
+// resign ends the reign of a leader that has no vote any more. The others are told what is committed, and the one
+// that has caught up most may campaign at once.
 func (c *Core) resign() {
 	for _, p := range c.peers {
 		c.sendHeartbeat(p, 0)

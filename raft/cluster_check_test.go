@@ -223,8 +223,8 @@ func (m *clusterModel) forgetReads(n *testNode) {
 	}
 }
 
-// follows checks the configuration of an entry against the one before it in the same log: any majority of the one and any
-// of the other share a voter.
+// follows checks the configuration of an entry against the one before it in the same log: any majority of the one and
+// any of the other share a voter.
 func (m *clusterModel) follows(c *Core, at Position, e Entry) error {
 	next, err := ParseMembership(e.Data)
 	if err != nil {

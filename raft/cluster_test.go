@@ -8,9 +8,9 @@ import (
 	"pgregory.net/rapid"
 )
 
-// clusterModel is a cluster on a network that loses, repeats, delays and reorders, with disks that lag, crashes, snapshots,
-// changes of members and a node that loses its data. Nodes that are no founders wait for their membership from the start.
-// What must hold is in cluster_check_test.go.
+// clusterModel is a cluster on a network that loses, repeats, delays and reorders, with disks that lag, crashes,
+// snapshots, changes of members and a node that loses its data. Nodes that are no founders wait for their membership
+// from the start. What must hold is in cluster_check_test.go.
 type clusterModel struct {
 	nodes []*testNode // node i+1
 	net   []Message
@@ -305,8 +305,8 @@ func (m *clusterModel) proposeMembers(t *rapid.T, n *testNode, target Membership
 	m.see(t, n)
 }
 
-// heal lets time go by on a network that works. A leader must emerge and everyone it counts as a member must end with its
-// log; a member that lost its data is removed. Reads that wait are answered.
+// heal lets time go by on a network that works. A leader must emerge and everyone it counts as a member must end with
+// its log; a member that lost its data is removed. Reads that wait are answered.
 func (m *clusterModel) heal(t *rapid.T) {
 	for range 300 {
 		for _, n := range m.nodes {

@@ -43,8 +43,8 @@ func ParseClusterID(s string) (ClusterID, error) {
 type Config struct {
 	ID        uint64    // this node; never 0
 	ClusterID ClusterID // never zero
-	// Instance tells this node's data from what was under its id before: drawn at random when the data directory is made.
-	// A member whose messages carry another instance than the one recorded for it was wiped, and is refused.
+	// Instance tells this node's data from what was under its id before: drawn at random when the data directory is
+	// made. A member whose messages carry another instance than the one recorded for it was wiped, and is refused.
 	Instance uint64
 
 	// ElectionTicks is how long a follower waits for its leader before it campaigns: a random number of ticks in
@@ -124,8 +124,8 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Snapshot says what a state machine holds: everything up to and with Index, which Term wrote, and the members as of that
-// entry. A cluster is founded by a snapshot with Index 0, Term 0 and its first members.
+// Snapshot says what a state machine holds: everything up to and with Index, which Term wrote, and the members as of
+// that entry. A cluster is founded by a snapshot with Index 0, Term 0 and its first members.
 type Snapshot struct {
 	Index   uint64
 	Term    uint64

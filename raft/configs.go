@@ -39,7 +39,8 @@ func (c *Core) adopt(entries []Entry) error {
 	return nil
 }
 
-// rollBack takes the configurations of entries from index i on out of force. The oldest is of a committed entry and stays.
+// rollBack takes the configurations of entries from index i on out of force. The oldest is of a committed entry and
+// stays.
 func (c *Core) rollBack(i uint64) {
 	n := len(c.configs)
 	for n > 1 && c.configs[n-1].index >= i {
@@ -73,9 +74,9 @@ func (c *Core) membersPending() bool {
 	return c.configs[len(c.configs)-1].index > c.log.commit || c.members.Joint()
 }
 
-// departed says whether a committed configuration knows the node with that data as removed. One that is only in the log
-// does not count against it: it may be rolled back, and by then that node may lead. But one that takes it in again counts
-// for it: its vote may be needed to commit just that.
+// departed says whether a committed configuration knows the node with that data as removed. One that is only in the
+// log does not count against it: it may be rolled back, and by then that node may lead. But one that takes it in
+// again counts for it: its vote may be needed to commit just that.
 func (c *Core) departed(id, instance uint64) bool {
 	committed := c.membersAt(c.log.commit)
 	_, was := committed.Get(id)

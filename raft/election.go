@@ -1,7 +1,7 @@
 package raft
 
-// Campaign starts an election now, without asking first whether it can be won: for sole voters and tests. A leader stays
-// what it is. ErrNotVoter when this node has no vote.
+// Campaign starts an election now, without asking first whether it can be won: for sole voters and tests. A leader
+// stays what it is. ErrNotVoter when this node has no vote.
 func (c *Core) Campaign() error {
 	switch {
 	case c.fault != nil:
@@ -15,9 +15,9 @@ func (c *Core) Campaign() error {
 	return c.fault
 }
 
-// mayCampaign says whether this node has a vote, in the configuration in force or in one before it that may still be the
-// decided one: it may be the only one left whose log can win, and its own vote counts only where it has one (thesis
-// §4.2.2). A node whose data was replaced has none: the member of that id was another.
+// mayCampaign says whether this node has a vote, in the configuration in force or in one before it that may still be
+// the decided one: it may be the only one left whose log can win, and its own vote counts only where it has one
+// (thesis §4.2.2). A node whose data was replaced has none: the member of that id was another.
 func (c *Core) mayCampaign() bool {
 	for i := len(c.configs) - 1; i >= 0; i-- {
 		mb, ok := c.configs[i].members.Get(c.cfg.ID)
@@ -31,8 +31,8 @@ func (c *Core) mayCampaign() bool {
 	return false
 }
 
-// preCampaign asks whether this node would get votes in the next term (thesis §9.6). The term begins only when a majority
-// says so: a node that was cut off comes back with the term it left with, and disturbs no one.
+// preCampaign asks whether this node would get votes in the next term (thesis §9.6). The term begins only when a
+// majority says so: a node that was cut off comes back with the term it left with, and disturbs no one.
 func (c *Core) preCampaign() error {
 	if c.role == Candidate && c.durableHard.Term < c.term {
 		return nil // the vote of the last attempt is still on its way to the disk: one more would not help
@@ -44,8 +44,9 @@ func (c *Core) preCampaign() error {
 	return c.askForVotes(MsgPreVote, false)
 }
 
-// campaign begins a new term with a vote for oneself (Raft §5.2). The vote counts once it is durable (onDurable), and no
-// one is asked before: a candidate that crashed, forgot its vote and gave another in the same term would vote twice.
+// campaign begins a new term with a vote for oneself (Raft §5.2). The vote counts once it is durable (onDurable), and
+// no one is asked before: a candidate that crashed, forgot its vote and gave another in the same term would vote
+// twice.
 func (c *Core) campaign(transfer bool) error {
 	if c.role == Candidate && c.durableHard.Term < c.term {
 		return nil // as in preCampaign
@@ -86,15 +87,15 @@ func (c *Core) hasLeader() bool {
 	return c.role == Leader || (c.leader != 0 && c.elapsed < c.cfg.ElectionTicks)
 }
 
-// upToDate says whether the candidate's log holds what this one's does: a log that lacks what may be committed gets no vote
-// (Raft §5.4.1).
+// upToDate says whether the candidate's log holds what this one's does: a log that lacks what may be committed gets
+// no vote (Raft §5.4.1).
 func (c *Core) upToDate(m Message) (bool, error) {
 	last, err := c.log.lastPosition()
 	return m.LogTerm > last.Term || (m.LogTerm == last.Term && m.Index >= last.Index), err
 }
 
-// onVote answers a candidate: one vote a term, kept when this node steps down within it. It does not look whether either
-// has a vote; the candidate counts those that its configuration gives (thesis §4.2.2).
+// onVote answers a candidate: one vote a term, kept when this node steps down within it. It does not look whether
+// either has a vote; the candidate counts those that its configuration gives (thesis §4.2.2).
 func (c *Core) onVote(m Message) error {
 	reply := c.message(MsgVoteReply, m.From)
 	reply.Context = m.Instance
@@ -162,8 +163,9 @@ func (c *Core) onDurable() error {
 	return nil
 }
 
-// becomeLeader begins the reign with an empty entry: the entries of earlier terms commit through it (Raft §5.4.2, §8). In a
-// log that does not tell yet who the members are, this entry does: a node that joins is not told of the founding otherwise.
+// becomeLeader begins the reign with an empty entry: the entries of earlier terms commit through it (Raft §5.4.2,
+// §8). In a log that does not tell yet who the members are, this entry does: a node that joins is not told of the
+// founding otherwise.
 func (c *Core) becomeLeader() error {
 	c.role, c.leader = Leader, c.cfg.ID
 	c.votes = nil
@@ -183,7 +185,8 @@ func (c *Core) becomeLeader() error {
 	return nil
 }
 
-// becomeFollower steps down, or only learns of a new term or leader. The vote is given up with the term, never within it.
+// becomeFollower steps down, or only learns of a new term or leader. The vote is given up with the term, never within
+// it.
 func (c *Core) becomeFollower(term, leader uint64) {
 	if leader != 0 {
 		c.elapsed = 0

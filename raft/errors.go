@@ -12,13 +12,15 @@ var (
 	ErrOverloaded = errors.New("raft: overloaded")
 	// ErrNotVoter says that this node has no vote, so it cannot campaign.
 	ErrNotVoter = errors.New("raft: not a voter")
-	// ErrRefused says that a message must not be acted upon: another cluster, an unknown member, a number out of range.
+	// ErrRefused says that a message must not be acted upon: another cluster, a member that was
+	// wiped or removed, a number out of range.
 	// The core is unchanged.
 	ErrRefused = errors.New("raft: message refused")
 	// ErrMembershipPending says that the members cannot be changed yet: one change is under way, or the leader has not
 	// committed an entry of its term. A later try may succeed.
 	ErrMembershipPending = errors.New("raft: a change of members is under way")
-	// ErrUnsupported says that the core does not speak this kind of message. The core is unchanged.
+	// ErrUnsupported says that the core does not speak this kind of message. It speaks all there are; kept for shells
+	// that tell it from ErrRefused.
 	ErrUnsupported = errors.New("raft: message kind is not supported")
 	// ErrInvalidState says that durable state contradicts itself, or that the shell broke the contract of Ready and
 	// Advance. The process must stop: going on could lose what was acknowledged.

@@ -67,8 +67,8 @@ func (c *Core) sendHeartbeat(p *peer, round uint64) {
 	c.messages = append(c.messages, m)
 }
 
-// onHeartbeat is the follower's side. It commits what it holds only: should its data have been replaced, the leader speaks
-// of a log that this one is not.
+// onHeartbeat is the follower's side. It commits what it holds only: should its data have been replaced, the leader
+// speaks of a log that this one is not.
 func (c *Core) onHeartbeat(m Message) error {
 	c.becomeFollower(m.Term, m.From)
 	if m.Commit > c.log.commit {

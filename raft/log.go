@@ -6,9 +6,10 @@ import (
 	"sort"
 )
 
-// raftLog is the log as the core sees it: what is durable, read through LogReader, and the tail held in memory. An entry
-// stays in the tail until it is both durable and handed out as committed, so applying does not read the log back; only
-// on a follower that applies slower than its leader sends, the tail lets go of what is durable to keep its bound.
+// raftLog is the log as the core sees it: what is durable, read through LogReader, and the tail held in memory. An
+// entry stays in the tail until it is both durable and handed out as committed, so applying does not read the log
+// back; only on a follower that applies slower than its leader sends, the tail lets go of what is durable to keep its
+// bound.
 //
 //	start ≤ applied ≤ handed ≤ min(commit, durable),  durable ≤ written ≤ last,  commit ≤ last
 //
@@ -222,8 +223,9 @@ func (l *raftLog) compactTo(i, term uint64) error {
 	return nil
 }
 
-// restore makes a snapshot the beginning of what is applied. If the log holds its last entry durably, the log is kept; else
-// nothing of it is left. The snapshot stands for the entries it covers in every respect but that it is not applied yet.
+// restore makes a snapshot the beginning of what is applied. If the log holds its last entry durably, the log is
+// kept; else nothing of it is left. The snapshot stands for the entries it covers in every respect but that it is not
+// applied yet.
 func (l *raftLog) restore(at Position, keep bool) {
 	if keep {
 		l.drop(at.Index)

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// MemberRole is a member's part in decisions. While a change of voters is under way (joint consensus, Raft §6), two sets
-// of voters exist, the outgoing and the incoming one, and each decision needs a majority of both.
+// MemberRole is a member's part in decisions. While a change of voters is under way (joint consensus, Raft §6), two
+// sets of voters exist, the outgoing and the incoming one, and each decision needs a majority of both.
 type MemberRole uint8
 
 const (
@@ -60,8 +60,8 @@ const (
 	MaxAddrBytes = 255
 )
 
-// Member is one node of the cluster. After it has left, its id may be used again by a node with other data, that is with
-// another instance.
+// Member is one node of the cluster. After it has left, its id may be used again by a node with other data, that is
+// with another instance.
 type Member struct {
 	ID       uint64
 	Instance uint64 // tells its data from any other under the same id; 0 until the node has introduced itself
@@ -70,8 +70,8 @@ type Member struct {
 	HTTPAddr string // host:port that clients dial
 }
 
-// Membership is one configuration of the cluster: its members by ascending id. It is a value: whoever holds one does not
-// change its members in place. The empty Membership belongs to a node that waits to be told whom it belongs to.
+// Membership is one configuration of the cluster: its members by ascending id. It is a value: whoever holds one does
+// not change its members in place. The empty Membership belongs to a node that waits to be told whom it belongs to.
 type Membership struct {
 	Members []Member
 	Removed []Departed // the last MaxDeparted that left, the latest at the end; kept by the core

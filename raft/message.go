@@ -20,8 +20,8 @@ const (
 	// MsgAppendReply answers MsgAppend. Index: the last entry known to match. Rejected: Index is that of the refused
 	// append, Hint and HintTerm are where the logs may agree.
 	MsgAppendReply MessageKind = 6
-	// MsgHeartbeat shows that the leader lives. Commit, LogTerm: the last entry that the receiver holds and is committed;
-	// Context: the round of heartbeats, 0 when no answer is asked for.
+	// MsgHeartbeat shows that the leader lives. Commit, LogTerm: the last entry that the receiver holds and is
+	// committed; Context: the round of heartbeats, 0 when no answer is asked for.
 	MsgHeartbeat MessageKind = 7
 	// MsgHeartbeatReply answers MsgHeartbeat. Context.
 	MsgHeartbeatReply MessageKind = 8

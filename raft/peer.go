@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// peer is what a leader knows of another member (Raft figure 2, volatile state on leaders). Invariant: match < next, and
-// every entry in between is under way to it in the state PeerReplicate.
+// peer is what a leader knows of another member (Raft figure 2, volatile state on leaders). Invariant: match < next,
+// and every entry in between is under way to it in the state PeerReplicate.
 type peer struct {
 	id    uint64
 	state PeerState

@@ -18,10 +18,10 @@ type asked struct {
 	closed   bool // the message is handed out; later reads must not join, for it may be answered already
 }
 
-// ReadIndex asks for an index at which a linearizable read may be served (Raft §8, thesis §6.4): on the leader, or on any
-// node that knows one. Each call that returns nil is answered by exactly one ReadState with its context: with an index,
-// or as lost when the leader changes or does not answer within an election timeout.
-// Errors: *NotLeaderError when no leader is known, ErrOverloaded.
+// ReadIndex asks for an index at which a linearizable read may be served (Raft §8, thesis §6.4): on the leader, or on
+// any node that knows one. Each call that returns nil is answered by exactly one ReadState with its context: with an
+// index, or as lost when the leader changes or does not answer within an election timeout. Errors: *NotLeaderError
+// when no leader is known, ErrOverloaded.
 func (c *Core) ReadIndex(context uint64) error {
 	switch {
 	case c.fault != nil:
@@ -38,8 +38,8 @@ func (c *Core) ReadIndex(context uint64) error {
 	return nil
 }
 
-// addRead takes a read on the leader. It shares a round of heartbeats with all that come before the round begins; one that
-// began earlier would not do, for another leader may have taken over and committed since (thesis §6.4).
+// addRead takes a read on the leader. It shares a round of heartbeats with all that come before the round begins; one
+// that began earlier would not do, for another leader may have taken over and committed since (thesis §6.4).
 func (c *Core) addRead(from, context uint64) {
 	r := read{context: context, from: from, round: c.round + 1}
 	if c.log.commit >= c.ownFirst {
@@ -51,8 +51,8 @@ func (c *Core) addRead(from, context uint64) {
 	}
 }
 
-// releaseReads answers the reads whose round is confirmed, none before an entry of the own term is committed: until then
-// the commit index may lag behind what an earlier leader has acknowledged (Raft §8).
+// releaseReads answers the reads whose round is confirmed, none before an entry of the own term is committed: until
+// then the commit index may lag behind what an earlier leader has acknowledged (Raft §8).
 func (c *Core) releaseReads() {
 	if c.log.commit < c.ownFirst {
 		return

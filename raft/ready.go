@@ -57,9 +57,9 @@ type Offer struct {
 	Snapshot Snapshot
 }
 
-// Ready is work for the shell. Each piece is handed out exactly once, and several Readys may be outstanding; what must be
-// kept between the pieces is told at the fields. Slices belong to the receiver, the Data of entries to no one: it is never
-// changed.
+// Ready is work for the shell. Each piece is handed out exactly once, and several Readys may be outstanding; what
+// must be kept between the pieces is told at the fields. Slices belong to the receiver, the Data of entries to no
+// one: it is never changed.
 type Ready struct {
 	// Number counts the Readys of this core from 1. Progress.Persisted refers to it.
 	Number uint64
@@ -88,10 +88,10 @@ type Ready struct {
 	// lead there any more. The core goes on as it is. The shell fetches the content beside the loop and calls Restore.
 	Offer *Offer
 
-	// Install, when not nil, follows a call of Restore: the state machine is to hold this snapshot. The shell puts it in
-	// place durably before anything else of this Ready: then the log begins anew after Install.Index (unless
-	// InstallKeepsLog), together with HardState, then come Entries. Only then is this Ready persisted. Committed entries
-	// follow the snapshot. It counts as applied once the shell reports Applied: Install.Index or more.
+	// Install, when not nil, follows a call of Restore: the state machine is to hold this snapshot. The shell puts it
+	// in place durably before anything else of this Ready: then the log begins anew after Install.Index (unless
+	// InstallKeepsLog), together with HardState, then come Entries. Only then is this Ready persisted. Committed
+	// entries follow the snapshot. It counts as applied once the shell reports Applied: Install.Index or more.
 	Install *Snapshot
 	// InstallKeepsLog says that the log holds the snapshot's last entry, so that what follows it stays.
 	InstallKeepsLog bool

@@ -2,8 +2,8 @@ package raft
 
 import "errors"
 
-// setPeers makes the peers those of the configuration in force. A member that it removes is sent to for a while longer, so
-// that it learns of that.
+// setPeers makes the peers those of the configuration in force. A member that it removes is sent to for a while
+// longer, so that it learns of that.
 func (c *Core) setPeers() {
 	last := len(c.configs) - 1
 	var peers []*peer
@@ -147,8 +147,8 @@ func (c *Core) sendAppend(p *peer, shared *batch) error {
 	return nil
 }
 
-// onAppendReply learns how far a peer's log matches. Replies may be late, repeated or out of order: match never goes back,
-// for what was durable there in this term stays, and a rejection counts only for what is not known to match.
+// onAppendReply learns how far a peer's log matches. Replies may be late, repeated or out of order: match never goes
+// back, for what was durable there in this term stays, and a rejection counts only for what is not known to match.
 func (c *Core) onAppendReply(m Message) error {
 	p := c.peer(m.From)
 	if p == nil || m.Index > c.log.last() {
@@ -171,7 +171,8 @@ func (c *Core) onAppendReply(m Message) error {
 	return nil
 }
 
-// onAppendRefused goes back to where the logs may agree: the hint says how far the peer's log can, ours how far it does.
+// onAppendRefused goes back to where the logs may agree: the hint says how far the peer's log can, ours how far it
+// does.
 func (c *Core) onAppendRefused(p *peer, m Message) error {
 	stale := m.Index <= p.match || (p.state == PeerProbe && m.Index != p.next-1)
 	if stale || p.state == PeerSnapshot {

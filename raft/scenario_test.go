@@ -52,7 +52,8 @@ func playFile(t *testing.T, file string) {
 	}
 }
 
-// scenario is a cluster whose every move is scripted: nothing is written, applied or delivered unless a command says so.
+// scenario is a cluster whose every move is scripted: nothing is written, applied or delivered unless a command says
+// so.
 type scenario struct {
 	ids   []uint64
 	nodes map[uint64]*testNode

@@ -2,11 +2,12 @@ package raft
 
 import "errors"
 
-// Compact tells that a durable snapshot covers the entries up to snap.Index, which are applied; its members are those as
-// of that entry. It comes before they are dropped from the log: the core remembers the last one's term and asks the
-// LogReader for none that it needs below. They may stay in the log for as long as the shell likes, for peers that lag. The
-// newest snapshot is the one offered to a peer that needs what is gone. One that is not newer changes nothing.
-// Errors: ErrInvalidState when that entry is not applied or of another term, or other members were in force; final.
+// Compact tells that a durable snapshot covers the entries up to snap.Index, which are applied; its members are those
+// as of that entry. It comes before they are dropped from the log: the core remembers the last one's term and asks
+// the LogReader for none that it needs below. They may stay in the log for as long as the shell likes, for peers that
+// lag. The newest snapshot is the one offered to a peer that needs what is gone. One that is not newer changes
+// nothing. Errors: ErrInvalidState when that entry is not applied or of another term, or other members were in force;
+// final.
 func (c *Core) Compact(snap Snapshot) error {
 	if c.fault == nil && snap.Index > c.log.start.Index {
 		c.fault = c.compact(snap)
@@ -41,8 +42,8 @@ func (c *Core) sendOffer(p *peer) {
 	c.messages = append(c.messages, m)
 }
 
-// onSnapshot passes an offer on to the shell, once, unless the log holds what the snapshot covers. Nothing is given up for
-// it: entries may still arrive from another leader before the content is here.
+// onSnapshot passes an offer on to the shell, once, unless the log holds what the snapshot covers. Nothing is given
+// up for it: entries may still arrive from another leader before the content is here.
 func (c *Core) onSnapshot(m Message) error {
 	c.becomeFollower(m.Term, m.From)
 	reply := c.message(MsgAppendReply, m.From)
@@ -66,10 +67,10 @@ func (c *Core) onSnapshot(m Message) error {
 	return nil
 }
 
-// Restore tells that the shell has fetched what snap describes, which some member has applied, and can install it at once.
-// The next Ready asks for that by Install. If the log holds the snapshot's last entry, what follows it stays: it may have
-// been acknowledged (Raft §7). It does nothing on a leader, and when the log has got there by itself meanwhile.
-// Errors: a snapshot that is none is the caller's; ErrInvalidState and those of the LogReader are final.
+// Restore tells that the shell has fetched what snap describes, which some member has applied, and can install it at
+// once. The next Ready asks for that by Install. If the log holds the snapshot's last entry, what follows it stays:
+// it may have been acknowledged (Raft §7). It does nothing on a leader, and when the log has got there by itself
+// meanwhile. Errors: a snapshot that is none is the caller's; ErrInvalidState and those of the LogReader are final.
 func (c *Core) Restore(snap Snapshot) error {
 	if c.fault != nil {
 		return c.fault

@@ -21,7 +21,8 @@ func (c *Core) step(m Message) error {
 		c.onStale(m)
 		return nil
 	case asksForVote && !m.Transfer && c.hasLeader():
-		// A node that hears its leader neither votes nor moves to the term of one that does not (Raft §6, thesis §4.2.3).
+		// A node that hears its leader neither votes nor moves to the term of one that does not (Raft §6, thesis
+		// §4.2.3).
 		return nil
 	case m.Term > c.term:
 		c.becomeFollower(m.Term, 0)
@@ -94,8 +95,8 @@ func (m *Message) fromLeader() bool {
 	return false
 }
 
-// admit refuses what must not be acted upon. A sender that is no member here is no reason: a node that lags or joins does
-// not know the newer members, and votes are judged by log and term alone (thesis §4.1, §4.2.2).
+// admit refuses what must not be acted upon. A sender that is no member here is no reason: a node that lags or joins
+// does not know the newer members, and votes are judged by log and term alone (thesis §4.1, §4.2.2).
 func (c *Core) admit(m Message) error {
 	switch {
 	case m.ClusterID != c.cfg.ClusterID:
@@ -117,9 +118,9 @@ func (c *Core) admit(m Message) error {
 	return c.admitSender(m)
 }
 
-// admitSender refuses members that were wiped or removed. A node that lost its data has forgotten votes and entries that
-// others count on: were it believed, two leaders could win one term. One that was removed has nothing to ask, and its
-// term is nobody's.
+// admitSender refuses members that were wiped or removed. A node that lost its data has forgotten votes and entries
+// that others count on: were it believed, two leaders could win one term. One that was removed has nothing to ask,
+// and its term is nobody's.
 func (c *Core) admitSender(m Message) error {
 	if m.fromLeader() && m.Term >= c.term {
 		return nil // a majority that knows better voted for it: this node may lag, and its id be a member's again

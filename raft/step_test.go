@@ -103,7 +103,8 @@ func TestVoteNeedsACompleteLog(t *testing.T) {
 	}
 }
 
-// TestRepeatedVoteReplyCountsOnce: of five voters, the own vote and one other are no majority, however often it arrives.
+// TestRepeatedVoteReplyCountsOnce: of five voters, the own vote and one other are no majority, however often it
+// arrives.
 func TestRepeatedVoteReplyCountsOnce(t *testing.T) {
 	n := startNode(t, voters(1, 2, 3, 4, 5)...)
 	noErr(t, n.core.Campaign())
@@ -186,8 +187,8 @@ func TestReplacedAndRestoredEntryIsNotCountedEarly(t *testing.T) {
 	}
 }
 
-// TestSlowFollowerKeepsItsMemory: a follower acknowledges what is durable, however slowly it applies; the entries that wait
-// to be applied must not pile up in memory, and must all be applied in the end.
+// TestSlowFollowerKeepsItsMemory: a follower acknowledges what is durable, however slowly it applies; the entries
+// that wait to be applied must not pile up in memory, and must all be applied in the end.
 func TestSlowFollowerKeepsItsMemory(t *testing.T) {
 	cfg := Config{ID: 1, ClusterID: testCluster, MaxUncommittedBytes: 1000, MaxApplyingBytes: 100}
 	n, err := newTestNode(cfg, mustMembers(t, voters(1, 2, 3)...))
@@ -256,8 +257,8 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 	}
 }
 
-// TestPeerThatNeedsASnapshot: what it lacks is compacted. It is offered the snapshot, again after an election timeout, and
-// gets no entries until it has it; heartbeats go on.
+// TestPeerThatNeedsASnapshot: what it lacks is compacted. It is offered the snapshot, again after an election
+// timeout, and gets no entries until it has it; heartbeats go on.
 func TestPeerThatNeedsASnapshot(t *testing.T) {
 	n := leading(t)
 	_, err := n.core.Propose([][]byte{{1}, {2}, {3}})

@@ -2,9 +2,9 @@ package raft
 
 import "fmt"
 
-// Transfer makes another voter the leader (thesis §3.10); 0 picks the one that has caught up most. Proposals are answered
-// ErrOverloaded until leadership has moved, or for an election timeout.
-// Errors: *NotLeaderError, ErrOverloaded while another transfer is under way; a target without a vote is the caller's.
+// Transfer makes another voter the leader (thesis §3.10); 0 picks the one that has caught up most. Proposals are
+// answered ErrOverloaded until leadership has moved, or for an election timeout. Errors: *NotLeaderError,
+// ErrOverloaded while another transfer is under way; a target without a vote is the caller's.
 func (c *Core) Transfer(to uint64) error {
 	switch {
 	case c.fault != nil:
@@ -27,7 +27,8 @@ func (c *Core) Transfer(to uint64) error {
 	return nil
 }
 
-// successor is the voter that has caught up most, of those heard of late if there is one; 0 when there is no other voter.
+// successor is the voter that has caught up most, of those heard of late if there is one; 0 when there is no other
+// voter.
 func (c *Core) successor() uint64 {
 	var best *peer
 	for _, p := range c.peers {
