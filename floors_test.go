@@ -32,7 +32,7 @@ var floors = map[string]struct {
 	"ledger": {3, []string{"sstable", "segfile", "tlog", "manifest", "merkle", "vfs"}},
 
 	"transport": {4, []string{"raft"}},
-	"node":      {4, []string{"raft", "wal", "ledger", "merkle", "vfs"}},
+	"node":      {4, []string{"raft", "wal", "ledger", "tlog", "merkle", "vfs"}},
 
 	"httpapi": {5, []string{"ledger", "node", "tlog", "merkle", "vfs"}},
 	"client":  {5, []string{"merkle", "tlog"}},
