@@ -91,7 +91,7 @@ func (w *World) strike(c Class) {
 
 // downtime is how long a machine stays down.
 func (w *World) downtime() time.Duration {
-	return w.about(pickMillis(w.rand, 200, 1000, 4000))
+	return w.about(pickMillis(w.rand, 20, 200, 1000, 4000))
 }
 
 // victim picks a machine that runs.

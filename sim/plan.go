@@ -55,6 +55,7 @@ type Plan struct {
 	SealBytes int64
 	KeepLog   int64 // bytes of the flushed log kept for members that lag
 	Latency   time.Duration
+	Election  int // ticks of the shortest election timeout: few make candidates collide
 	SyncTime  time.Duration
 	ApplyTime time.Duration
 	Skew      float64 // clocks run faster or slower by up to this part
@@ -64,20 +65,21 @@ type Plan struct {
 func drawPlan(r *rand.Rand) Plan {
 	p := Plan{
 		Nodes:     pick(r, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 1),
-		Clients:   10 + r.IntN(16),
-		Think:     pickMillis(r, 10, 30, 60),
+		Clients:   12 + r.IntN(20),
+		Think:     pickMillis(r, 5, 20, 50),
 		Keys:      2 + r.IntN(8),
 		LargeSize: pick(r, 1<<10, 3<<10, 6<<10),
 		LogBytes:  pick(r, int64(8<<10), 16<<10, 64<<10),
 		SealBytes: pick(r, int64(12<<10), 32<<10, 96<<10),
 		KeepLog:   pick(r, int64(-1), 16<<10, 64<<10, 1<<20),
-		Latency:   pickMicros(r, 100, 500, 2000),
+		Latency:   pickMicros(r, 100, 500, 2000, 10_000),
+		Election:  pick(r, 5, 5, 5, 3, 2),
 		SyncTime:  pickMicros(r, 100, 500, 3000),
 		ApplyTime: pickMicros(r, 20, 100),
 		Skew:      pick(r, 0, 0.001, 0.05),
 	}
 	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
-	total := 0.4 + 0.35*r.Float64()
+	total := 0.45 + 0.3*r.Float64()
 	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}
 	sum := share[0] + share[1] + share[2] + share[3]
 	for i, s := range share {

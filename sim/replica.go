@@ -80,7 +80,7 @@ func (r *replica) options() node.Options {
 	p := &r.w.plan
 	o := node.Options{
 		FS: r.disk.fs(), Dir: "data", NodeID: r.id, RaftAddr: address(r.id, "raft"), HTTPAddr: address(r.id, "http"),
-		Network: &r.port, Manual: true, Seed: r.w.rand.Uint64() | 1, Now: r.clock, Join: r.join,
+		Network: &r.port, Manual: true, ElectionTicks: p.Election, Seed: r.w.rand.Uint64() | 1, Now: r.clock, Join: r.join,
 		WAL: wal.Options{FileBytes: p.LogBytes, SpareFiles: 1},
 		Ledger: ledger.Options{SealBytes: p.SealBytes, SealAge: 20 * time.Second, BlockBytes: 4 << 10,
 			BlockCacheBytes: 256 << 10, Compression: segfile.S2},
