@@ -12,14 +12,13 @@ import (
 // history is what an observer of the whole cluster has seen, and what it holds the cluster to (Raft figure 3).
 type history struct {
 	founders  int
-	leaders   map[uint64]uint64        // election safety. term: who led it
-	stored    map[Position]link        // log matching. entry: what it is and what is before it
-	seen      map[*testNode]sight      // leader append-only
-	committed []decision               // leader completeness, state machine safety. entry i+1
-	reads     uint64                   // contexts given out
-	asked     map[uint64]pendingRead   // reads without an answer
-	adjacent  map[string]bool          // pairs of configurations already checked
-	members   map[Position]*Membership // parsed
+	leaders   map[uint64]uint64      // election safety. term: who led it
+	stored    map[Position]link      // log matching. entry: what it is and what is before it
+	seen      map[*testNode]sight    // leader append-only
+	committed []decision             // leader completeness, state machine safety. entry i+1
+	reads     uint64                 // contexts given out
+	asked     map[uint64]pendingRead // reads without an answer
+	adjacent  map[string]bool        // pairs of configurations already checked
 }
 
 // link is an entry and the term of the one before it.
@@ -53,7 +52,7 @@ type pendingRead struct {
 func newHistory() history {
 	return history{
 		leaders: map[uint64]uint64{}, stored: map[Position]link{}, seen: map[*testNode]sight{},
-		asked: map[uint64]pendingRead{}, adjacent: map[string]bool{}, members: map[Position]*Membership{},
+		asked: map[uint64]pendingRead{}, adjacent: map[string]bool{},
 	}
 }
 
@@ -138,9 +137,6 @@ func (m *clusterModel) remember(c *Core, e Entry) error {
 	return nil
 }
 
-// store sees what reaches a disk.
-func (m *clusterModel) store(n *testNode, rd Ready) error { return nil }
-
 // commits checks that committed is the same entry everywhere, and that a leader's disks bear it out: a quorum of the
 // configuration that was in force, or is now, holds what it calls committed.
 func (m *clusterModel) commits(n *testNode, before, now sight) error {
@@ -186,7 +182,8 @@ func (m *clusterModel) borne(c *Core, at Position) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("node %d calls %d/%d committed, held is %v, members %v", c.cfg.ID, at.Index, at.Term, held, configs)
+	return fmt.Errorf("node %d calls %d/%d committed, held is %v, members %v",
+		c.cfg.ID, at.Index, at.Term, held, configs)
 }
 
 // decide checks state machine safety: no two nodes apply different entries at an index.
@@ -210,7 +207,8 @@ func (m *clusterModel) answered(t *rapid.T, n *testNode, states []ReadState) {
 		}
 		delete(m.asked, s.Context)
 		if !s.Lost && s.Index < r.least {
-			t.Fatalf("read %d on node %d: index %d, %d entries were committed when it came", s.Context, n.cfg.ID, s.Index, r.least)
+			t.Fatalf("read %d on node %d: index %d, %d entries were committed when it came",
+				s.Context, n.cfg.ID, s.Index, r.least)
 		}
 	}
 }
@@ -273,8 +271,10 @@ func (m *clusterModel) inForce(t *rapid.T, c *Core) {
 	if got := c.members; !got.Equal(want) {
 		t.Fatalf("node %d goes by %v, its log says %v in entry %d", c.cfg.ID, got, want, at)
 	}
-	uncommitted := slices.IndexFunc(c.configs, func(cf config) bool { return cf.index > c.log.commit })
-	if c.role == Leader && uncommitted >= 0 && uncommitted < len(c.configs)-1 && c.configs[uncommitted].index >= c.ownFirst {
+	uncommitted := slices.IndexFunc(c.configs, func(cf config) bool {
+		return cf.index > c.log.commit && cf.index >= c.ownFirst
+	})
+	if c.role == Leader && uncommitted >= 0 && uncommitted < len(c.configs)-1 {
 		t.Fatalf("leader %d has changes of members from entry %d on under way, up to %d", c.cfg.ID,
 			c.configs[uncommitted].index, c.configs[len(c.configs)-1].index)
 	}

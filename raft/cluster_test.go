@@ -46,7 +46,7 @@ func newClusterModel(t *rapid.T, founders int) *clusterModel {
 }
 
 func (m *clusterModel) watch(n *testNode) *testNode {
-	n.delivered, n.written = m.decide, m.store
+	n.delivered = m.decide
 	return n
 }
 
@@ -296,7 +296,7 @@ func (m *clusterModel) proposeMembers(t *rapid.T, n *testNode, target Membership
 	}
 	if err == nil {
 		if own, _ := n.core.log.term(before.Commit); own != before.Term {
-			t.Fatalf("leader %d of term %d changes the members before it has committed anything", before.ID, before.Term)
+			t.Fatalf("leader %d of term %d changes the members, and has committed nothing", before.ID, before.Term)
 		}
 		if before.MembersIndex > before.Commit {
 			t.Fatalf("leader %d changes the members while entry %d is not committed", before.ID, before.MembersIndex)

@@ -31,7 +31,8 @@ func drawMembership(t *rapid.T) Membership {
 	}
 	m.Members[0].Role = Voter
 	for range rapid.IntRange(0, 3).Draw(t, "removed") {
-		m.Removed = append(m.Removed, Departed{ID: rapid.Uint64Min(1).Draw(t, "removed id"), Instance: rapid.Uint64().Draw(t, "its instance")})
+		d := Departed{ID: rapid.Uint64Min(1).Draw(t, "removed id"), Instance: rapid.Uint64().Draw(t, "its instance")}
+		m.Removed = append(m.Removed, d)
 	}
 	return m
 }
@@ -124,7 +125,8 @@ func goldenMessages() map[string]Message {
 		{ID: 5, Role: Joining},
 	}, Removed: []Departed{{ID: 4, Instance: 79}}}
 	return map[string]Message{
-		"vote": {Kind: MsgVote, Transfer: true, ClusterID: testCluster, From: 1, To: 2, Instance: 77, Term: 7, Index: 40, LogTerm: 6},
+		"vote": {Kind: MsgVote, Transfer: true, ClusterID: testCluster, From: 1, To: 2, Instance: 77, Term: 7,
+			Index: 40, LogTerm: 6},
 		"append": {Kind: MsgAppend, ClusterID: testCluster, From: 1, To: 2, Term: 7, Index: 40, LogTerm: 6, Commit: 39,
 			Entries: []Entry{
 				{Index: 41, Term: 6, Kind: EntryNormal, Data: []byte("command")},
@@ -250,7 +252,10 @@ func FuzzParseMembership(f *testing.F) {
 	f.Add([]byte{2, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := ParseMembership(b)
-		if err == nil && (m.Validate() != nil || (b[0] == membershipVersion && !bytes.Equal(AppendMembership(nil, m), b))) {
+		if err != nil {
+			return
+		}
+		if m.Validate() != nil || (b[0] == membershipVersion && !bytes.Equal(AppendMembership(nil, m), b)) {
 			t.Fatalf("%x parses as %+v", b, m)
 		}
 	})

@@ -158,7 +158,8 @@ func (s *scenario) given(n *testNode, args []string) error {
 			continue
 		}
 		i := uint64(len(n.disk.entries)) + 1
-		n.disk.entries = append(n.disk.entries, Entry{Index: i, Term: uint64(number([]string{a}, 0)), Kind: EntryNormal})
+		e := Entry{Index: i, Term: uint64(number([]string{a}, 0)), Kind: EntryNormal}
+		n.disk.entries = append(n.disk.entries, e)
 	}
 	return n.start()
 }

@@ -15,7 +15,7 @@ type Core struct {
 	leader     uint64
 
 	votes   map[uint64]bool // Candidate and PreCandidate only
-	elapsed int             // ticks since the leader was last heard, or since the campaign began; on a leader, since the heartbeat
+	elapsed int             // ticks since the leader was heard, the campaign or, on a leader, the round began
 	timeout int             // ticks after which a follower campaigns
 
 	// What follows up to reads is a leader's.
@@ -109,5 +109,7 @@ func (c *Core) Tick() error {
 
 // message begins a message of this term.
 func (c *Core) message(kind MessageKind, to uint64) Message {
-	return Message{Kind: kind, ClusterID: c.cfg.ClusterID, From: c.cfg.ID, To: to, Instance: c.cfg.Instance, Term: c.term}
+	return Message{
+		Kind: kind, ClusterID: c.cfg.ClusterID, From: c.cfg.ID, To: to, Instance: c.cfg.Instance, Term: c.term,
+	}
 }

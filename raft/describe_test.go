@@ -94,7 +94,8 @@ func describeMessage(m Message) string {
 		}
 		return s + fmt.Sprintf(", round %d", m.Context)
 	case MsgSnapshot:
-		return s + fmt.Sprintf(", up to %d/%d, %s", m.Snapshot.Index, m.Snapshot.Term, describeMembers(m.Snapshot.Members))
+		members := describeMembers(m.Snapshot.Members)
+		return s + fmt.Sprintf(", up to %d/%d, %s", m.Snapshot.Index, m.Snapshot.Term, members)
 	case MsgReadIndexReply:
 		if m.Reject {
 			return s + ", refused"

@@ -60,9 +60,10 @@ func (c *Core) beginRound() {
 func (c *Core) sendHeartbeat(p *peer, round uint64) {
 	m := c.message(MsgHeartbeat, p.id)
 	m.Context = round
-	p.told = max(p.told, min(p.match, c.log.commit))
-	if t, err := c.log.term(min(p.match, c.log.commit)); err == nil { // else that entry is gone, and the peer knows more
-		m.Commit, m.LogTerm = min(p.match, c.log.commit), t
+	known := min(p.match, c.log.commit)
+	p.told = max(p.told, known)
+	if t, err := c.log.term(known); err == nil { // else the entry is compacted; news of later ones will do
+		m.Commit, m.LogTerm = known, t
 	}
 	c.messages = append(c.messages, m)
 }

@@ -20,7 +20,7 @@ type raftLog struct {
 	reader LogReader
 	start  Position // what the newest snapshot covers; its term stays known after the entry is gone
 
-	floor uint64 // entries below are not read, though the reader may still show others there: a snapshot took their place
+	floor uint64 // what the reader still shows below is not read: a snapshot took its place
 
 	tail   []Entry // tail[head:] are live, the rest is zeroed
 	head   int

@@ -167,7 +167,8 @@ func (c *Core) Ready() (Ready, error) {
 		rd.HardState = &hs
 	}
 	if rd.HardState != nil || len(rd.Entries) > 0 {
-		c.writes = append(c.writes, write{number: rd.Number, hard: c.handedHard, last: c.log.written, installs: rd.Install != nil})
+		w := write{number: rd.Number, hard: c.handedHard, last: c.log.written, installs: rd.Install != nil}
+		c.writes = append(c.writes, w)
 	}
 	return rd, nil
 }

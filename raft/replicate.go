@@ -59,7 +59,8 @@ func (c *Core) wants(p *peer) (entries, news, offer bool) {
 	case PeerProbe:
 		entries = !p.paused && p.next <= c.log.last()
 	case PeerReplicate:
-		entries = p.next <= c.log.last() && len(p.flights) < c.cfg.MaxInflightAppends && p.bytes < c.cfg.MaxInflightBytes
+		entries = p.next <= c.log.last() &&
+			len(p.flights) < c.cfg.MaxInflightAppends && p.bytes < c.cfg.MaxInflightBytes
 	}
 	return entries, p.told < min(p.match, c.log.commit), offer
 }

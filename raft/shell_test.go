@@ -26,7 +26,6 @@ type testNode struct {
 	offer     *Offer // the last one, not taken up yet
 	lives     uint64
 	delivered func(n *testNode, e Entry) error
-	written   func(n *testNode, rd Ready) error // one Ready is to reach the disk
 }
 
 func newTestNode(cfg Config, members Membership) (*testNode, error) {
@@ -129,11 +128,6 @@ func (n *testNode) write(rd Ready) error {
 			n.disk.reset(at)
 		}
 		n.snap = *s
-	}
-	if n.written != nil {
-		if err := n.written(n, rd); err != nil {
-			return err
-		}
 	}
 	if err := n.disk.write(rd.HardState, rd.Entries); err != nil {
 		return fmt.Errorf("node %d: ready %d: %w", n.cfg.ID, rd.Number, err)
