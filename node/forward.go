@@ -131,7 +131,7 @@ func (f *forwards) tidy() {
 func (n *Node) expireForwards(now int64) {
 	known := n.core.SoftState()
 	for _, s := range n.forwards.sent {
-		if known.Leader != 0 && (s.to.Leader != known.Leader || s.to.Term != known.Term) {
+		if n.removed.Load() || known.Leader != 0 && (s.to.Leader != known.Leader || s.to.Term != known.Term) {
 			s.stale++
 		}
 		for i, p := range s.batch {
@@ -141,7 +141,7 @@ func (n *Node) expireForwards(now int64) {
 				continue
 			case p.expired(now):
 				why = "the write was not confirmed in time"
-			case s.stale > 2*n.opts.ElectionTicks:
+			case s.stale > n.opts.ElectionTicks:
 				why = "the leader that the write was sent to was replaced and has not answered"
 			default:
 				continue

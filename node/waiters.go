@@ -103,13 +103,18 @@ func (w *waiters) empty() bool {
 }
 
 // drop answers all of them.
-func (w *waiters) drop(err *Unavailable) {
+func (w *waiters) drop(err *Unavailable) { w.dropAfter(0, err) }
+
+// dropAfter answers those behind an index.
+func (w *waiters) dropAfter(index uint64, err *Unavailable) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, list := range [][]waiter{w.queue, w.displaced} {
-		for _, x := range list {
+	behind := func(x waiter) bool {
+		if x.at.Index > index {
 			x.p.resolve(outcome{err: err})
 		}
+		return x.at.Index > index
 	}
-	w.queue, w.displaced = nil, nil
+	w.queue = slices.DeleteFunc(w.queue, behind)
+	w.displaced = slices.DeleteFunc(w.displaced, behind)
 }

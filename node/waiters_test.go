@@ -77,3 +77,21 @@ func TestWaiters(t *testing.T) {
 		}
 	})
 }
+
+// TestWaitersDropAfter: who waits for what nobody will tell of is answered, who waits for what is committed waits on.
+func TestWaitersDropAfter(t *testing.T) {
+	var w waiters
+	batch := []*proposal{newProposal(nil), newProposal(nil), newProposal(nil)}
+	w.add(raft.Position{Index: 4, Term: 1}, batch)
+	late := newProposal(nil)
+	w.add(raft.Position{Index: 6, Term: 2}, []*proposal{late}) // displaces the third
+	w.dropAfter(5, &Unavailable{Reason: OutcomeUnknown})
+	for i, p := range append(batch, late) {
+		if answered := len(p.done) == 1; answered != (i >= 2) {
+			t.Errorf("proposal %d: answered %v", i, answered)
+		}
+	}
+	if p, _ := w.pop(raft.Position{Index: 4, Term: 1}); p != batch[0] {
+		t.Error("the first waits no more")
+	}
+}
