@@ -106,7 +106,9 @@ func TestMembership(t *testing.T) {
 			c.awaitRemoved(gone[1])
 		})
 		for _, p := range gone {
+			began := time.Now()
 			p.stop()
+			within(t, "stop of a node that was removed", time.Since(began), 3*time.Second)
 		}
 	})
 	f.end()
