@@ -89,8 +89,23 @@ func (c *cluster) caughtUp() {
 func TestClusterCatchesUp(t *testing.T) {
 	c, had := lags(t)
 	c.restart(3)
-	c.caughtUp()
 	n := c.node(3)
+	c.member(3).lazy["apply"] = true
+	c.until("the core wants it installed", func() bool {
+		n.snapshots.mu.Lock()
+		defer n.snapshots.mu.Unlock()
+		return n.snapshots.claimed
+	})
+	for n.snapshots.installed() == 0 {
+		if _, err := n.ApplyStep(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if at := n.snapshots.installed(); n.applier.applied.Load() < at {
+		t.Errorf("applied is %d after a snapshot at %d", n.applier.applied.Load(), at)
+	}
+	c.member(3).lazy["apply"] = false
+	c.caughtUp()
 	if got := testutil.ToFloat64(n.snapshots.metrics.installed); got != 1 {
 		t.Errorf("%v snapshots were installed", got)
 	}

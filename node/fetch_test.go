@@ -393,6 +393,27 @@ func TestFetchRefetchesWhatCameDamaged(t *testing.T) {
 	}
 }
 
+// TestFetchAsksAnotherForWhatCameDamaged, not the one that gave it, though nothing else is to choose by.
+func TestFetchAsksAnotherForWhatCameDamaged(t *testing.T) {
+	c := newCopyNet(t, 3)
+	taker, liar, leader := c.members[0], c.members[1], c.members[2]
+	c.segment(8_000, leader, liar)
+	c.meddle = func(p bulkPacket) []bulkPacket {
+		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && p.from == liar.id {
+			f.data = bytes.Clone(f.data)
+			f.data[0] ^= 4
+			p.payload = f.encode()
+		}
+		return []bulkPacket{p}
+	}
+	taker.aim(leader)
+	c.fetch(taker)
+	c.same(taker, leader)
+	if n := testutil.ToFloat64(taker.s.metrics.refetches); n > 1 {
+		t.Errorf("it came damaged %v times", n)
+	}
+}
+
 // TestFetchDropsHostileAnswers: of every answer a stranger's twin comes before it. None has any effect but to be counted.
 func TestFetchDropsHostileAnswers(t *testing.T) {
 	c := newCopyNet(t, 3)
