@@ -15,7 +15,7 @@ func bounds() []Mutation {
 			Tests: []string{"./raft"}, Unseen: memory},
 		{Bug: 26, Name: "unbounded-flights", What: "any number of appends may be under way to a peer",
 			Edits: []Edit{{File: "raft/replicate.go", In: "func (c *Core) wants(",
-				Old: " && len(p.flights) < c.cfg.MaxInflightAppends && p.bytes < c.cfg.MaxInflightBytes", New: ""}},
+				Old: "len(p.flights) < c.cfg.MaxInflightAppends && p.bytes < c.cfg.MaxInflightBytes", New: "len(p.flights) >= 0"}},
 			Tests: []string{"./raft"}, Unseen: memory},
 		{Bug: 26, Name: "unbounded-reads", What: "any number of reads may wait to be confirmed",
 			Edits: []Edit{{File: "raft/read.go", In: "func (c *Core) ReadIndex(",

@@ -30,7 +30,7 @@ func members() []Mutation {
 			Tests: []string{"./transport"}, Unseen: "it has a network of its own"},
 		{Bug: 27, Name: "wiped-is-heard", What: "a member that came back without its data votes and acknowledges",
 			Edits: []Edit{{File: "raft/step.go", In: "func (c *Core) admitSender(",
-				Old: "if !m.fromLeader() || m.Term < c.term {", New: "if m.Kind == 0 {"}},
+				Old: "if mb.Instance != 0 && mb.Instance != m.Instance {", New: "if mb.Instance != 0 && m.Instance == 0 {"}},
 			Tests: []string{"./raft", "./node"}},
 		{Bug: 27, Name: "wiped-campaigns", What: "a node without the data of the member that it was campaigns",
 			Edits: []Edit{{File: "raft/election.go", In: "func (c *Core) mayCampaign(",

@@ -94,7 +94,7 @@ func (r *runner) plant(m *mutations.Mutation) (overlay string, err error) {
 // simulate runs the simulator on seeds from 1 on, each in a process of its own, until one kills the mutant.
 func (r *runner) simulate(v *verdict, overlay string) error {
 	binary := filepath.Join(filepath.Dir(overlay), "sim")
-	if out, err := r.command(context.Background(), "go", "build", "-overlay", overlay, "-o", binary, "./sim/run").
+	if out, err := r.command(context.Background(), "go", "build", "-overlay", overlay, "-ldflags=-w", "-o", binary, "./sim/run").
 		CombinedOutput(); err != nil {
 		return fmt.Errorf("it does not build: %w\n%s", err, out)
 	}
@@ -150,7 +150,7 @@ func (r *runner) test(v *verdict, pkg, overlay string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.testFor+time.Minute)
 	defer cancel()
 	// The properties draw the same cases in every run, and write nothing into the tree when they fail.
-	out, err := r.command(ctx, "go", "test", "-overlay", overlay, "-json", "-vet=off", "-count=1", "-short", "-timeout",
+	out, err := r.command(ctx, "go", "test", "-overlay", overlay, "-ldflags=-w", "-json", "-vet=off", "-count=1", "-short", "-timeout",
 		r.testFor.String(), pkg, "-rapid.seed=1", "-rapid.nofailfile").CombinedOutput()
 	var failed *exec.ExitError
 	if err == nil {
