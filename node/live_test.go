@@ -115,6 +115,16 @@ func TestRollingRestart(t *testing.T) {
 	h.ready(t)
 	stop.Store(true)
 	wg.Wait()
+	for id := uint64(1); id <= 3; id++ { // on the leader and on those who pass it on
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		if _, err := h.to(id).Write(ctx, put("sealed", fmt.Sprint(id))); err != nil {
+			t.Errorf("write through node %d: %v", id, err)
+		}
+		if r, err := h.to(id).Seal(ctx); err != nil || len(r.Segments) == 0 {
+			t.Errorf("seal through node %d: %+v, %v", id, r, err)
+		}
+		cancel()
+	}
 	for id := uint64(1); id <= 3; id++ {
 		h.close(t, id)
 	}

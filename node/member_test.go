@@ -285,3 +285,27 @@ func TestRemovedNodeIsQuiet(t *testing.T) {
 	}
 	c.mustWrite(lead, "key", "value")
 }
+
+// TestFullLeaderHandsOver: a leader whose disk is full would refuse every write; one that has space takes over.
+func TestFullLeaderHandsOver(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	full := c.leader()
+	c.mustWrite(full, "before", "")
+	disk := c.member(full.opts.NodeID).fsys
+	disk.SetLimit(disk.Used() + 1<<10)
+	var all []told
+	for i := 0; c.leader() == full; i++ {
+		if i == 300 {
+			t.Fatalf("a leader without space keeps the lead\n%s", c)
+		}
+		key := fmt.Sprintf("key-%03d", i)
+		all = append(all, told{key, full.Begin(put(key, strings.Repeat("x", 2000)), c.now.Add(5*time.Second))})
+		c.tick(1)
+	}
+	c.mustWrite(c.leader(), "after", "")
+	disk.SetLimit(0)
+	for _, w := range all {
+		c.outcome(w.p)
+	}
+	c.judge(all)
+}

@@ -64,15 +64,16 @@ func (n *Node) spaceFor(bytes int64) error {
 // yieldTimeouts is how many election timeouts pass between two tries to hand leadership over for want of space.
 const yieldTimeouts = 10
 
-// yield hands leadership over when this node would refuse writes for want of space and others may have some.
+// yield hands leadership over when this node is about to refuse writes for want of space, and others may have some.
 func (n *Node) yield() {
 	st := n.status.Load()
-	if st.Role != raft.Leader || st.Members.SoleVoter(st.ID) || n.ticks < n.yieldAt || n.spaceFault() == "" {
+	if st.Role != raft.Leader || st.Members.SoleVoter(st.ID) || n.ticks < n.yieldAt ||
+		(!n.diskFull.Load() && n.spaceFault() == "") {
 		return
 	}
 	n.yieldAt = n.ticks + uint64(yieldTimeouts*n.opts.ElectionMaxTicks)
 	if err := n.core.Transfer(0); err == nil {
-		n.opts.Logger.Warn("the disk is full; leadership goes to another node", "cause", n.spaceFault())
+		n.opts.Logger.Warn("this node's disk is full; leadership goes to another one")
 	}
 }
 

@@ -17,6 +17,7 @@ func (n *Node) publishStatus() {
 	if st.Removed && !n.removed.Swap(true) {
 		n.opts.Logger.Warn("this node was removed from the cluster; it serves nothing more, and its data can go")
 		// Nobody tells it any more what becomes of what is not committed yet.
+		n.returnParked()
 		n.refuseParked(&Unavailable{Reason: NotReady, Detail: "this node was removed from the cluster; the write was not proposed"})
 		n.waiters.dropAfter(st.Commit, &Unavailable{Reason: OutcomeUnknown,
 			Detail: "this node was removed from the cluster before the write was confirmed"})
