@@ -276,8 +276,9 @@ func (h *history) settle(t testing.TB, entries []entry) map[string]int64 {
 }
 
 func (a *action) String() string {
-	return fmt.Sprintf("%c %s %s of client %d (idempotent %v, %d attempts from %v to %v)", a.kind, a.key, a.mark, a.client,
-		a.idem, a.sent, time.Duration(a.call), time.Duration(a.ret))
+	return fmt.Sprintf("%c %s %s of client %d at node %d (idempotent %v, unsure %v, %d attempts sent, from %v, last from %v to %v, "+
+		"If-Match %d)", a.kind, a.key, a.mark, a.client, a.node, a.idem, a.unsure, a.sent, time.Duration(a.call),
+		time.Duration(a.last), time.Duration(a.ret), a.match)
 }
 
 // never is the return of an operation whose client was never told.

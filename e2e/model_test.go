@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"path/filepath"
+	"sort"
 	"testing"
 	"time"
 
@@ -110,11 +111,51 @@ func (h *history) check(t *testing.T, at map[string]int64) {
 	if result == porcupine.Ok {
 		return
 	}
+	explain(t, ops)
 	name := filepath.Join(t.ArtifactDir(), "history.html")
 	if err := porcupine.VisualizePath(registers, info, name); err != nil {
 		t.Log(err)
 	}
 	t.Errorf("the history is not linearizable: %s; see %s (kept with -artifacts)", result, name)
+}
+
+// explain shows, for each key whose history is wrong, how far its operations can be put in order, and what was under way
+// where they cannot.
+func explain(t *testing.T, ops []porcupine.Operation) {
+	t.Helper()
+	one := registers
+	one.Partition = nil
+	for _, part := range registers.Partition(ops) {
+		result, info := porcupine.CheckOperationsVerbose(one, part, time.Minute)
+		if result == porcupine.Ok {
+			continue
+		}
+		var longest []porcupine.Operation
+		for _, order := range info.PartialLinearizationsOperations()[0] {
+			if len(order) > len(longest) {
+				longest = order
+			}
+		}
+		placed := make(map[*action]int)
+		for _, op := range longest {
+			placed[op.Input.(*action)]++
+		}
+		t.Logf("%s: %d of %d operations can be put in order; the last of them:", part[0].Input.(*action).key, len(longest), len(part))
+		for _, op := range longest[max(0, len(longest)-12):] {
+			t.Logf("    %v to %v: %s: %+v", time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
+		}
+		t.Logf("what stands behind them:")
+		sort.Slice(part, func(i, j int) bool { return part[i].Call < part[j].Call })
+		shown := 0
+		for _, op := range part {
+			if a := op.Input.(*action); placed[a] > 0 || shown == 12 {
+				placed[a]--
+				continue
+			}
+			shown++
+			t.Logf("    %v to %v: %s: %+v", time.Duration(op.Call), time.Duration(op.Return), op.Input, op.Output)
+		}
+	}
 }
 
 // TestModel: the model refuses what it should. Without this a check of a history shows nothing.
