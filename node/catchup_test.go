@@ -126,6 +126,54 @@ func TestClusterCatchesUp(t *testing.T) {
 	}
 }
 
+// TestWriteInASnapshotIsUnknown: a leader is cut off once its entry has reached the others, who commit it, go on and trim
+// their logs. It comes back to a snapshot that holds the write, which it can neither confirm nor propose again.
+func TestWriteInASnapshotIsUnknown(t *testing.T) {
+	c := newCluster(t, 3, trimEarly)
+	old := c.leader()
+	c.fillSegments(1)
+	id := old.opts.NodeID
+	c.lost = func(p packet) bool { return p.to == id }
+	write := old.Begin(put("w", "once"), c.now.Add(time.Hour))
+	c.settle()
+	c.lost = func(p packet) bool { return p.to == id || p.from == id }
+	var lead *Node
+	c.until("another leader", func() bool {
+		for _, m := range c.nodes {
+			if m.id != id && m.node.core.SoftState().Leader == m.id {
+				lead = m.node
+			}
+		}
+		return lead != nil
+	})
+	for i := 0; lead.log.FirstIndex() <= old.log.LastIndex()+1; i++ {
+		if i == 1000 {
+			t.Fatal("the log is not trimmed")
+		}
+		c.mustWrite(lead, fmt.Sprintf("k/%d", i%10), strings.Repeat(".", 500))
+	}
+	c.lost = nil
+	_, err := c.outcome(write)
+	if !isUnavailable(err, OutcomeUnknown) {
+		t.Fatalf("the outcome is %v", err)
+	}
+	c.caughtUp()
+	if n := testutil.ToFloat64(old.snapshots.metrics.installed); n != 1 {
+		t.Fatalf("%v snapshots were installed", n)
+	}
+	it, err := lead.ledger.History([]byte("w"), 1<<40, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	versions := 0
+	for it.Next() {
+		versions++
+	}
+	if err := it.Close(); err != nil || versions != 1 {
+		t.Fatalf("the write is there %d times, %v", versions, err)
+	}
+}
+
 // TestClusterCatchesUpThroughCrashes cuts the power of the node that catches up at changes of its disk all over the way:
 // while it fetches, installs, and begins its log anew. It opens every time, and catches up.
 func TestClusterCatchesUpThroughCrashes(t *testing.T) {
