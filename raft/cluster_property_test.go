@@ -50,6 +50,7 @@ func property(t *testing.T, weights mix) {
 			{"propose", 4, m.propose},
 			{"run", 10, func(t *rapid.T) { m.run(t, m.pick(t)) }},
 			{"round", 4, m.round},
+			{"reign", 3, m.reign},
 			{"ready", 4, func(t *rapid.T) { m.ready(t, m.pick(t)) }},
 			{"sync", 4, m.sync},
 			{"apply", 2, m.apply},

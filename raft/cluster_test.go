@@ -96,10 +96,12 @@ func (m *clusterModel) campaign(t *rapid.T) {
 }
 
 func (m *clusterModel) propose(t *rapid.T) {
-	n := m.pickLeader(t)
-	if n == nil {
-		return
+	if n := m.pickLeader(t); n != nil {
+		m.proposeTo(t, n)
 	}
+}
+
+func (m *clusterModel) proposeTo(t *rapid.T, n *testNode) {
 	_, err := n.core.Propose([][]byte{fmt.Appendf(nil, "%d", m.next)})
 	m.next++
 	if !errors.Is(err, ErrOverloaded) {
@@ -137,15 +139,41 @@ func (m *clusterModel) apply(t *rapid.T) {
 	check(t, n.apply(rapid.Uint64Range(n.applied, max(n.applied, n.handed())).Draw(t, "applied")))
 }
 
+// reign lets some of the nodes, cut off from the rest, lose patience with whoever led them and elect one that proposes:
+// so logs come to differ. What is sent to the rest arrives later or never.
+func (m *clusterModel) reign(t *rapid.T) {
+	among := rapid.UintRange(1, 1<<clusterSize-1).Draw(t, "among")
+	first := true
+	for range rapid.IntRange(2, 6).Draw(t, "rounds") {
+		for _, n := range m.nodes {
+			if among&(1<<(n.cfg.ID-1)) == 0 {
+				continue
+			}
+			if c := n.core; first && c.role != Leader {
+				c.elapsed = 2 * c.cfg.ElectionTicks
+				check(t, c.Tick())
+				first = false
+			} else if c.role != Leader && c.leader != 0 && among&(1<<(c.leader-1)) == 0 {
+				c.elapsed = c.cfg.ElectionTicks
+			} else if c.role == Leader {
+				m.proposeTo(t, n)
+			}
+			m.runAmong(t, n, among)
+		}
+	}
+}
+
 // run lets a node do all its work and the network bring it everything once, so that long runs get somewhere.
-func (m *clusterModel) run(t *rapid.T, n *testNode) {
+func (m *clusterModel) run(t *rapid.T, n *testNode) { m.runAmong(t, n, 1<<clusterSize-1) }
+
+func (m *clusterModel) runAmong(t *rapid.T, n *testNode, among uint) {
 	m.ready(t, n)
 	m.syncSome(t, n, len(n.queue))
 	check(t, n.apply(n.handed()))
 	arriving := m.net
 	m.net = nil
 	for _, msg := range arriving {
-		if msg.To == n.cfg.ID {
+		if msg.To == n.cfg.ID && among&(1<<(msg.From-1)) != 0 {
 			m.step(t, msg)
 		} else {
 			m.net = append(m.net, msg)

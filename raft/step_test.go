@@ -27,19 +27,22 @@ func TestStepRefuses(t *testing.T) {
 		m    Message
 		want error
 	}{
-		"other cluster":        {change(func(m *Message) { m.ClusterID[15] = 1 }), ErrRefused},
-		"other node":           {change(func(m *Message) { m.To = 2 }), ErrRefused},
-		"own id":               {change(func(m *Message) { m.From = 1 }), ErrRefused},
-		"no kind":              {change(func(m *Message) { m.Kind = 0 }), ErrRefused},
-		"unknown kind":         {change(func(m *Message) { m.Kind = lastKind + 1 }), ErrRefused},
-		"term 0":               {change(func(m *Message) { m.Term = 0 }), ErrRefused},
-		"last term":            {change(func(m *Message) { m.Term = ^uint64(0) }), ErrRefused},
-		"last index":           {change(func(m *Message) { m.Index = ^uint64(0) }), ErrRefused},
-		"last commit":          {change(func(m *Message) { m.Commit = ^uint64(0) }), ErrRefused},
-		"log term ahead":       {change(func(m *Message) { m.LogTerm = 6 }), ErrRefused},
-		"entry out of order":   {change(func(m *Message) { m.Entries = entries(2, 5) }), ErrRefused},
-		"entry of later term":  {change(func(m *Message) { m.Entries = entries(1, 6) }), ErrRefused},
-		"entry terms go back":  {change(func(m *Message) { m.Entries = entries(1, 5, 4) }), ErrRefused},
+		"other cluster":       {change(func(m *Message) { m.ClusterID[15] = 1 }), ErrRefused},
+		"other node":          {change(func(m *Message) { m.To = 2 }), ErrRefused},
+		"own id":              {change(func(m *Message) { m.From = 1 }), ErrRefused},
+		"no kind":             {change(func(m *Message) { m.Kind = 0 }), ErrRefused},
+		"unknown kind":        {change(func(m *Message) { m.Kind = lastKind + 1 }), ErrRefused},
+		"term 0":              {change(func(m *Message) { m.Term = 0 }), ErrRefused},
+		"last term":           {change(func(m *Message) { m.Term = ^uint64(0) }), ErrRefused},
+		"last index":          {change(func(m *Message) { m.Index = ^uint64(0) }), ErrRefused},
+		"last commit":         {change(func(m *Message) { m.Commit = ^uint64(0) }), ErrRefused},
+		"log term ahead":      {change(func(m *Message) { m.LogTerm = 6 }), ErrRefused},
+		"entry out of order":  {change(func(m *Message) { m.Entries = entries(2, 5) }), ErrRefused},
+		"entry of later term": {change(func(m *Message) { m.Entries = entries(1, 6) }), ErrRefused},
+		"entry terms go back": {change(func(m *Message) { m.Entries = entries(1, 5, 4) }), ErrRefused},
+		"beyond the last index": {change(func(m *Message) {
+			m.Index, m.LogTerm, m.Entries = MaxIndex, 5, entries(MaxIndex+1, 5)
+		}), ErrRefused},
 		"entry of no kind":     {change(func(m *Message) { m.Entries = []Entry{{Index: 1, Term: 5}} }), ErrRefused},
 		"entries in a vote":    {change(func(m *Message) { m.Kind, m.Entries = MsgVote, entries(1, 5) }), ErrRefused},
 		"snapshot in a vote":   {change(func(m *Message) { m.Kind, m.Snapshot = MsgVote, &Snapshot{} }), ErrRefused},
@@ -146,6 +149,47 @@ func TestCommitStopsAtWhatWasVerified(t *testing.T) {
 	noErr(t, n.core.Step(heartbeat))
 	if s := n.core.Status(); s.Commit != 1 {
 		t.Fatalf("commit is %d", s.Commit)
+	}
+}
+
+// TestReplyNamesWhatWasVerified: a leader must not count what it has not sent, and what may be replaced.
+func TestReplyNamesWhatWasVerified(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1)...)))
+	n.run(t)
+	noErr(t, n.core.Step(appendMsg(3, 2, 1, 1)))
+	msgs := n.run(t)
+	if len(msgs) != 1 || msgs[0].Reject || msgs[0].Index != 1 {
+		t.Fatalf("answers %+v", msgs)
+	}
+}
+
+// TestHeartbeatCommitsWhatIsHeld: a leader may speak of a log that is not this one, if the data here were replaced.
+func TestHeartbeatCommitsWhatIsHeld(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1)...)))
+	for _, c := range []struct{ commit, term, want uint64 }{{9, 2, 0}, {3, 2, 0}, {2, 1, 2}, {1, 1, 2}} {
+		noErr(t, n.core.Step(Message{Kind: MsgHeartbeat, ClusterID: testCluster, From: 3, To: 1, Term: 2,
+			Commit: c.commit, LogTerm: c.term}))
+		if got := n.core.Status().Commit; got != c.want {
+			t.Fatalf("commit is %d after a heartbeat with %d/%d", got, c.commit, c.term)
+		}
+	}
+}
+
+// TestHeartbeatTellsWhatThePeerHolds: not the leader's own commit index.
+func TestHeartbeatTellsWhatThePeerHolds(t *testing.T) {
+	n := leading(t)
+	_, err := n.core.Propose([][]byte{{1}, {2}})
+	noErr(t, err)
+	n.run(t)
+	noErr(t, n.core.Step(appendReply(2, 3)))
+	noErr(t, n.core.Step(appendReply(3, 1)))
+	noErr(t, n.core.Tick())
+	for _, m := range n.run(t) {
+		if want := map[uint64]uint64{2: 3, 3: 1}[m.To]; m.Kind == MsgHeartbeat && m.Commit != want {
+			t.Errorf("tells node %d of %d", m.To, m.Commit)
+		}
 	}
 }
 
