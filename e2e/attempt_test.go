@@ -34,6 +34,9 @@ func (p *peer) attempt(c *http.Client, patience time.Duration, method, path stri
 	if err != nil {
 		return &answer{t: p.c.t, what: method + " " + path}, nonsense, err
 	}
+	// Without a way to get the body again, net/http does not repeat a write with an idempotency key by itself, and an error
+	// of the dial means that nothing was sent.
+	req.GetBody = nil
 	for i := 0; i < len(headers); i += 2 {
 		req.Header[http.CanonicalHeaderKey(headers[i])] = []string{headers[i+1]}
 	}
