@@ -97,6 +97,9 @@ func (c *Core) Tick() error {
 	case c.role == Leader:
 		c.fault = c.tickLeader()
 	case !c.mayCampaign():
+		if c.leader != 0 && c.elapsed >= c.timeout { // as a voter would no longer count on it
+			c.becomeFollower(c.term, 0)
+		}
 	case c.members.SoleVoter(c.cfg.ID): // no one else to wait for
 		if c.role == Follower {
 			c.fault = c.campaign(false)

@@ -368,6 +368,18 @@ func TestOnlyVotersCampaign(t *testing.T) {
 	}
 }
 
+// TestLearnerForgetsASilentLeader: it cannot campaign, but whoever asks it must not be sent to a leader that is gone.
+func TestLearnerForgetsASilentLeader(t *testing.T) {
+	n := startNode(t, Member{ID: 1, Role: Learner}, Member{ID: 2, Role: Voter})
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0)))
+	for range 2 * n.core.cfg.ElectionTicks {
+		noErr(t, n.core.Tick())
+	}
+	if s := n.core.Status(); s.Leader != 0 || s.Role != Follower {
+		t.Fatalf("%+v", s)
+	}
+}
+
 // TestTimeoutsAreSeeded: the same seed draws the same timeouts, and another seed draws others within the bounds.
 func TestTimeoutsAreSeeded(t *testing.T) {
 	draw := func(seed uint64) (out [20]int) {
