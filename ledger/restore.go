@@ -39,6 +39,16 @@ func (l *Ledger) readManifest() (*manifest.State, error) {
 	return state, nil
 }
 
+// ManifestMembers returns the members that the manifest on disk lists, nil when it lists none or cannot be read. They are
+// what a ledger that is rebuilt knows of whom to ask: the state is not to be trusted, but this is checked by their answers.
+func (l *Ledger) ManifestMembers() []byte {
+	state, err := l.readManifest()
+	if err != nil {
+		return nil
+	}
+	return state.Members
+}
+
 // restore makes the state that the manifest on disk holds this ledger's.
 func (l *Ledger) restore() error {
 	state := &manifest.State{ClusterID: l.opts.ClusterID}

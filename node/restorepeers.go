@@ -30,7 +30,7 @@ func (n *Node) lastMembers() []raft.Member {
 		}
 	}
 	if n.ledger != nil {
-		if _, _, encoded := n.ledger.SealPoint(); len(encoded) > 0 {
+		if encoded := n.ledger.ManifestMembers(); len(encoded) > 0 {
 			if m, err := raft.ParseMembership(encoded); err == nil && len(m.Members) > 0 {
 				return m.Members
 			}
