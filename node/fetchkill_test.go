@@ -27,7 +27,7 @@ func TestFetchSurvivesKills(t *testing.T) {
 	const window = fetchWindow * testChunk
 	steps, _ := fetchWithKill(t, -1, "", vfs.KeepAll)
 	missing := func() int { _, _, leader, _ := killed(t); return segmentBytes(leader.l, 1) }()
-	const stride = 5
+	const stride = 9
 	for _, who := range []string{"taker", "giver"} {
 		for _, keep := range []vfs.Keep{vfs.KeepAll, vfs.KeepNone, vfs.KeepRandom} {
 			if who == "giver" && keep != vfs.KeepAll {
