@@ -48,6 +48,10 @@ sim: ## SEEDS (2000) simulated clusters under faults, 100 s each, and 10,000 che
 	$(BIN)/scribe-sim -seeds $(SEEDS)
 	$(GO) test ./raft -run TestProperty -rapid.checks=10000 -timeout 30m
 
+.PHONY: mutants
+mutants: ## plant the bugs of sim/mutations one at a time: the simulator or a test must notice each
+	$(GO) run ./sim/mutations/run
+
 .PHONY: check
 check: format vet staticcheck race ## what a change must pass: format, vet, staticcheck, floors, race tests
 

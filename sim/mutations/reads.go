@@ -22,7 +22,7 @@ func reads() []Mutation {
 			Tests: []string{"./raft"}},
 		{Bug: 8, Name: "leader-reads-alone", What: "whoever believes to lead reads its own state without asking",
 			Edits: []Edit{{File: "node/applier.go", In: "func (n *Node) updateLinear(",
-				Old: " && st.Members.SoleVoter(st.ID)", New: ""}},
+				Old: "len(st.Members.Members) == 1 && st.Members.SoleVoter(st.ID) &&", New: ""}},
 			Tests: []string{"./node"}},
 		{Bug: 8, Name: "follower-joins-question", What: "a follower's read joins a question to the leader that is answered already",
 			Edits: []Edit{{File: "raft/read.go", In: "func (c *Core) ask(",
