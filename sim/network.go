@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -60,8 +61,8 @@ type link struct {
 	until [2]time.Duration // when the last frame that was not disturbed arrives, of messages and of bulk
 }
 
-// port is the network as one node sees it (node.Network). It knows its peers by what the node told it, as a transport
-// does: to others nothing can be sent.
+// port is the network as one node sees it (node.Network). As a transport does, it knows its peers by what the node told
+// it, and can answer those that run and count this node among theirs; to others nothing can be sent.
 type port struct {
 	r     *replica
 	peers []uint64
@@ -76,12 +77,11 @@ func (p *port) SetPeers(peers []raft.Member) {
 }
 
 func (p *port) target(id uint64) *replica {
-	for _, peer := range p.peers {
-		if peer == id {
-			return p.r.w.replica(id)
-		}
+	to := p.r.w.replica(id)
+	if to == nil || !slices.Contains(p.peers, id) && (to.node == nil || !slices.Contains(to.port.peers, p.r.id)) {
+		return nil
 	}
-	return nil
+	return to
 }
 
 // Send implements node.Network.

@@ -300,6 +300,7 @@ func (r *replica) end() {
 		return
 	}
 	r.node = nil
+	r.port.peers = r.port.peers[:0]
 	clear(r.scheduled[:])
 	r.pausedUntil = 0
 	for _, a := range r.pending {
