@@ -50,11 +50,11 @@ var errHangs = errors.New("it hangs")
 func (r *runner) judge(m *mutations.Mutation) verdict {
 	v := verdict{mutation: m}
 	overlay, err := r.plant(m)
-	if err == nil && m.Unseen == "" {
+	if err == nil && m.Unseen == "" && r.seeds > 0 {
 		err = r.simulate(&v, overlay)
 	}
 	for _, pkg := range m.Tests {
-		if err == nil {
+		if err == nil && r.tests {
 			err = r.test(&v, pkg, overlay)
 		}
 	}

@@ -44,6 +44,7 @@ type options struct {
 	testFor time.Duration
 	workers int
 	control bool
+	tests   bool
 	verbose bool
 }
 
@@ -57,6 +58,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.DurationVar(&o.testFor, "test-timeout", 3*time.Minute, "tests of a package that take longer hang")
 	f.IntVar(&o.workers, "workers", runtime.GOMAXPROCS(0), "mutants at a time")
 	f.BoolVar(&o.control, "control", true, "run the commands without a bug first")
+	f.BoolVar(&o.tests, "tests", true, "run the tests too, not the simulator alone")
 	f.BoolVar(&o.verbose, "v", false, "print what each mutant says as it dies")
 	if err := f.Parse(args); err != nil {
 		return o, err
