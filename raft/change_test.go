@@ -172,3 +172,48 @@ func TestRemovedNodesAreRefused(t *testing.T) {
 	other.Instance = 33 // its id again, with other data
 	noErr(t, n.core.Step(other))
 }
+
+// membersEntry is an entry of term 1 with that configuration.
+func membersEntry(index uint64, m Membership) Entry {
+	return Entry{Index: index, Term: 1, Kind: EntryMembers, Data: AppendMembership(nil, m)}
+}
+
+// TestWhoeverMayBeNeededCampaigns: a node that the last configuration leaves without a vote has one until that is
+// decided. It may be the only one whose log can win.
+func TestWhoeverMayBeNeededCampaigns(t *testing.T) {
+	from := Membership{Members: voters(1, 2, 3)}
+	joint, err := from.towards(Membership{Members: voters(2, 3)})
+	noErr(t, err)
+	for commit := uint64(0); commit <= 2; commit++ {
+		n := startNode(t, voters(1, 2, 3)...)
+		m := appendMsg(2, 1, 0, 0, membersEntry(1, joint), membersEntry(2, joint.settled()))
+		m.Commit = commit
+		noErr(t, n.core.Step(m))
+		n.run(t)
+		if err := n.core.Campaign(); errors.Is(err, ErrNotVoter) != (commit == 2) {
+			t.Errorf("with %d of 2 entries committed: %v", commit, err)
+		}
+	}
+}
+
+// TestReadmittedNodeIsHeard: it was removed, that is committed; its vote may be needed to commit that it is back.
+func TestReadmittedNodeIsHeard(t *testing.T) {
+	gone := Membership{Members: voters(1, 2, 3), Removed: []Departed{{ID: 4, Instance: 4}}}
+	joint, err := gone.towards(Membership{Members: append(voters(1, 2, 3), Member{ID: 4, Instance: 4, Role: Voter})})
+	noErr(t, err)
+	for _, back := range []bool{false, true} {
+		n := startNode(t, voters(1, 2, 3)...)
+		m := appendMsg(2, 1, 0, 0, membersEntry(1, gone))
+		if back {
+			m.Entries = append(m.Entries, membersEntry(2, joint))
+		}
+		m.Commit = 1
+		noErr(t, n.core.Step(m))
+		n.run(t)
+		ask := vote(4, 1, 9, 1)
+		ask.Instance = 4
+		if err := n.core.Step(ask); errors.Is(err, ErrRefused) == back || n.core.departed(4, 4) == back {
+			t.Errorf("back: %v: %v", back, err)
+		}
+	}
+}

@@ -179,3 +179,28 @@ func TestCompactWithOtherMembersIsRefused(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+// TestSnapshotComesBeforeWhatFollowsIt: entries behind it that the log kept are durable and committed at once, and
+// still wait until the state machine has taken the snapshot.
+func TestSnapshotComesBeforeWhatFollowsIt(t *testing.T) {
+	n := startNode(t, voters(1, 2, 3)...)
+	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1, 1, 1)...)))
+	n.run(t)
+	noErr(t, n.core.Restore(snapshotOf(3, 1)))
+	more := appendMsg(2, 1, 5, 1)
+	more.Commit = 5
+	noErr(t, n.core.Step(more))
+	rd, err := n.ready()
+	noErr(t, err)
+	if rd.Install == nil || !rd.InstallKeepsLog || len(rd.Committed) > 0 {
+		t.Fatalf("%+v", rd)
+	}
+	noErr(t, n.core.Advance(Progress{Persisted: rd.Number}))
+	if rd, err := n.core.Ready(); err != nil || len(rd.Committed) > 0 {
+		t.Fatalf("%+v, %v", rd, err)
+	}
+	noErr(t, n.core.Advance(Progress{Applied: 3}))
+	if rd, err := n.core.Ready(); err != nil || len(rd.Committed) != 2 || rd.Committed[0].Index != 4 {
+		t.Fatalf("%+v, %v", rd, err)
+	}
+}

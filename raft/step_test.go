@@ -294,6 +294,11 @@ func TestOldRepliesMoveNothing(t *testing.T) {
 	if p := n.core.Status().Peers[1]; p.Next != 3 {
 		t.Fatalf("a rejection of another append moved next: %+v", p)
 	}
+	rejected.Index, rejected.Hint, rejected.HintTerm = 2, 9, 1 // a hint that leads nowhere
+	noErr(t, n.core.Step(rejected))
+	if p := n.core.Status().Peers[1]; p.Next != 2 {
+		t.Fatalf("a rejection did not move next back: %+v", p)
+	}
 	rejected.Index = 0
 	noErr(t, n.core.Step(rejected)) // next stays above 0
 	if p := n.core.Status().Peers[1]; p.Next == 0 || p.Match >= p.Next {
