@@ -25,7 +25,7 @@ func TestCatchUp(t *testing.T) {
 		*catchUp = min(*catchUp, 16)
 	}
 	missed := int64(*catchUp) << 20
-	rate := max(8<<20, missed/16)
+	rate := max(16<<20, missed/16)
 	c := formCluster(t, clusterOptions{env: []string{"SCRIBE_STORAGE_SEAL_BYTES=4MiB", "SCRIBE_STORAGE_WAL_FILE_BYTES=1MiB",
 		"SCRIBE_STORAGE_KEEP_LOG_BYTES=2MiB", fmt.Sprintf("SCRIBE_RAFT_SNAPSHOT_BYTES_PER_SECOND=%d", rate)}})
 	c.fill("before", 8<<20, c.nodes...)

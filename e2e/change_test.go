@@ -142,15 +142,15 @@ func (p *peer) awaitFault(text string) {
 	p.awaitLine(text)
 }
 
-// holdTerm does something that must not disturb these nodes: for that long and two seconds more, which are some election
-// timeouts, their term stays, and writes go on.
+// holdTerm does something that must not disturb these nodes: for that long and 1.5 seconds more, which is more than an
+// election timeout, their term stays, and writes go on.
 func (c *cluster) holdTerm(f *traffic, nodes []*peer, do func()) {
 	c.t.Helper()
 	c.leader(nodes...)
 	before := nodes[0].status()
 	began := time.Now()
 	do()
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
 		f.awaitAck(time.Now())
 	}
 	gap, _ := f.gap(began, time.Now())

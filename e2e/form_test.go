@@ -13,7 +13,7 @@ func TestClusterForms(t *testing.T) {
 	if raceEnabled {
 		rounds = 1
 	}
-	for range rounds {
+	for round := range rounds {
 		c := newCluster(t, clusterOptions{})
 		c.startAll()
 		started := time.Now()
@@ -21,8 +21,14 @@ func TestClusterForms(t *testing.T) {
 		took := f.awaitAck(started).done.Sub(started)
 		t.Logf("written %v after the last start", took.Round(time.Millisecond))
 		within(t, "from the last start to the first write", took, 2*time.Second)
-		c.awaitReady(c.nodes...)
 		f.end()
+		if round+1 < rounds {
+			for _, p := range c.nodes {
+				p.kill()
+			}
+			continue
+		}
+		c.awaitReady(c.nodes...)
 		c.awaitMembers(c.nodes, c.nodes...)
 		st := c.awaitAgreement(c.nodes...)
 		for _, p := range c.nodes {

@@ -71,6 +71,11 @@ func launch(t testing.TB, o options) *scribe {
 	}()
 	t.Cleanup(func() {
 		s.kill()
+		for _, bad := range []string{"DATA RACE", "panic: ", "fatal error: "} {
+			if line, grown := s.log.find(bad); grown == nil {
+				t.Errorf("the node in %s wrote: %s", s.dir, line)
+			}
+		}
 		if t.Failed() && !o.quiet {
 			t.Logf("the node in %s wrote:\n%s", s.dir, s.log.tail(8<<10))
 		}

@@ -18,9 +18,9 @@ func TestDamagedFollower(t *testing.T) {
 	// Without a cache of blocks every read reads the file.
 	c := formCluster(t, clusterOptions{env: append(small(), "SCRIBE_STORAGE_BLOCK_CACHE_BYTES=0")})
 	values := make(map[string]string)
-	for i := range 40 {
+	for i := range 20 {
 		key := fmt.Sprintf("k%02d", i)
-		values[key] = fmt.Sprintf("value %d %s", i, hex.EncodeToString(noise(16<<10, key)))
+		values[key] = fmt.Sprintf("value %d %s", i, hex.EncodeToString(noise(32<<10, key)))
 		c.nodes[0].put(key, values[key])
 	}
 	c.nodes[0].seal()
