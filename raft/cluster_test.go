@@ -359,11 +359,14 @@ func (m *clusterModel) heal(t *rapid.T) {
 }
 
 func (m *clusterModel) takeOffer(t *rapid.T, n *testNode) {
-	if n.offer != nil {
-		check(t, n.core.Restore(m.nodes[n.offer.From-1].snap))
-		n.offer = nil
+	if n.offer == nil {
+		return
+	}
+	if snap := m.nodes[n.offer.From-1].snap; snap.Index >= n.offer.Snapshot.Index { // else its data is gone meanwhile
+		check(t, n.core.Restore(snap))
 		m.see(t, n)
 	}
+	n.offer = nil
 }
 
 // dropWiped has a leader remove the member whose data is gone.
