@@ -135,6 +135,9 @@ func (c *client) try() {
 		return
 	}
 	o := &w.history.ops[c.op]
+	if !o.uncertain { // nothing of it can have happened yet
+		o.begin, o.floor = w.now, w.history.floor
+	}
 	if o.kind == opStale {
 		if r.node.Probe().Rebuilding {
 			c.sleep(w.about(backoff))
