@@ -114,6 +114,7 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r *call) (*answer
 	}
 	if r.key != "" {
 		req.Header.Set("Idempotency-Key", r.key)
+		sendOnce(req)
 	}
 	resp, err := c.opts.HTTPClient.Do(req)
 	if err != nil {
@@ -132,6 +133,15 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r *call) (*answer
 		return nil, problemOf(a)
 	}
 	return a, nil
+}
+
+// sendOnce keeps net/http from repeating a request by itself, which it does where there is an Idempotency-Key and the body
+// can be had again: the second attempt may fail to connect, and its error would say that nothing was sent.
+func sendOnce(req *http.Request) {
+	req.GetBody = nil
+	if req.Body == nil || req.Body == http.NoBody {
+		req.Body = io.NopCloser(bytes.NewReader(nil)) // empty, but net/http cannot know that it may be read again
+	}
 }
 
 // readBody reads at most limit bytes. A declared length is trusted only as far as that.
