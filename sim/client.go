@@ -107,7 +107,7 @@ func (h *history) draw(w *World, client int32) int32 {
 		live[k].ops = append(live[k].ops, op)
 	}
 	if o.kind == opPut || o.kind == opDelete {
-		o.idem = r.IntN(2) == 0
+		o.idem = r.IntN(4) == 0
 		switch last := live[first].last; {
 		case r.IntN(8) == 0 && o.kind == opPut:
 			o.condition = ifAbsent

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"testing"
 	"time"
@@ -23,6 +24,8 @@ func TestCluster(t *testing.T) {
 	if testing.Short() || raceDetector {
 		seeds = fixedSeeds / 20
 	}
+	// A run allocates much and holds little.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
 	t.Run("seed", func(t *testing.T) {
 		if *oneSeed != 0 {
 			runSeed(t, *oneSeed, duration)

@@ -65,9 +65,9 @@ type Plan struct {
 func drawPlan(r *rand.Rand) Plan {
 	p := Plan{
 		Nodes:     pick(r, 3, 3, 3, 3, 3, 3, 3, 5, 5, 5, 1),
-		Clients:   12 + r.IntN(20),
+		Clients:   13 + r.IntN(16),
 		Think:     pickMillis(r, 5, 20, 50),
-		Keys:      2 + r.IntN(8),
+		Keys:      3 + r.IntN(12),
 		LargeSize: pick(r, 1<<10, 3<<10, 6<<10),
 		LogBytes:  pick(r, int64(8<<10), 16<<10, 64<<10),
 		SealBytes: pick(r, int64(12<<10), 32<<10, 96<<10),
@@ -79,7 +79,7 @@ func drawPlan(r *rand.Rand) Plan {
 		Skew:      pick(r, 0, 0.001, 0.05),
 	}
 	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
-	total := 0.45 + 0.3*r.Float64()
+	total := 0.5 + 0.3*r.Float64()
 	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}
 	sum := share[0] + share[1] + share[2] + share[3]
 	for i, s := range share {

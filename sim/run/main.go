@@ -76,9 +76,9 @@ func run(args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// The live heap of a run is a few MB: with the usual setting the collector would run all the time.
+	// A run allocates much and holds little: with the usual setting the collector would run all the time.
 	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(int64(o.workers) * 256 << 20)
+	debug.SetMemoryLimit(int64(o.workers) * 768 << 20)
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
 		if err != nil {
