@@ -1,8 +1,12 @@
 package node
 
-import "time"
+import (
+	"time"
 
-// fetchPoll is how often the fetcher looks at its timeouts, and the server at its rate, while something waits for them.
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// fetchPoll is how often the fetcher looks at its timeouts while something waits for them.
 const fetchPoll = 20 * time.Millisecond
 
 // FetchStep goes on with fetching what a snapshot consists of, if this node lacks something.
@@ -29,17 +33,24 @@ func (n *Node) ServeStep() (worked bool, err error) {
 
 // runFetcher is the fetcher.
 func (n *Node) runFetcher() {
-	n.runSteps(n.FetchStep, n.snapshots.wakeFetch, n.snapshots.busy)
+	n.runSteps(n.FetchStep, n.snapshots.wakeFetch, func() time.Duration {
+		if n.snapshots.busy() {
+			return fetchPoll
+		}
+		return 0
+	})
 }
 
 // runServer is the server of snapshots.
 func (n *Node) runServer() {
-	n.runSteps(n.ServeStep, n.snapshots.wakeServe, n.snapshots.server.waiting)
+	n.runSteps(n.ServeStep, n.snapshots.wakeServe, n.snapshots.server.wait)
 }
 
-// runSteps calls a step while it has work, and then whenever it is woken, or after a while if time may bring some.
-func (n *Node) runSteps(step func() (bool, error), woken chan struct{}, waits func() bool) {
+// runSteps calls a step while it has work, and then whenever it is woken, or after the pause that it is told, if that is
+// not 0. Such steps hash and copy much and are in no hurry, so they leave the processor to those that are.
+func (n *Node) runSteps(step func() (bool, error), woken chan struct{}, pause func() time.Duration) {
 	defer n.goroutines.Done()
+	vfs.Background()
 	for {
 		for worked := true; worked; {
 			select {
@@ -53,8 +64,8 @@ func (n *Node) runSteps(step func() (bool, error), woken chan struct{}, waits fu
 			}
 		}
 		var later <-chan time.Time
-		if waits() {
-			later = time.After(fetchPoll)
+		if d := pause(); d > 0 {
+			later = time.After(d)
 		}
 		select {
 		case <-n.stop:

@@ -23,6 +23,9 @@ const (
 	// keepManifestFor for how long after the last request.
 	maxKeptManifests = 2
 	keepManifestFor  = time.Minute
+	// servePoll is the least pause between two attempts. Pauses are short, so that what is sent is spread: a burst is
+	// hashed and stored in one go at the other end, and in the way of everything else there.
+	servePoll = time.Millisecond
 )
 
 // server answers the members that copy a snapshot from this node: pieces of its manifest and of its segment files, at a
@@ -71,11 +74,15 @@ func (s *server) add(from uint64, f bulkFrame) bool {
 	return true
 }
 
-// waiting says whether there are requests.
-func (s *server) waiting() bool {
+// wait is how long it is until the rate may allow the oldest request, and a moment if the network is in the way; 0 when
+// there is none.
+func (s *server) wait() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.queue) > 0
+	if len(s.queue) == 0 {
+		return 0
+	}
+	return max(s.bucket.wait(), servePoll)
 }
 
 func (s *server) pop() {
@@ -188,7 +195,10 @@ func (s *server) keptManifest(sum uint64) *keptManifest {
 	return nil
 }
 
-// bucket bounds a rate: bytes per second, and as many at once as come together in a quarter of a second.
+// bucketBurst is the part of a second whose bytes may be sent at once.
+const bucketBurst = 32
+
+// bucket bounds a rate: bytes per second, and at once as many as come together in 1/bucketBurst of one.
 type bucket struct {
 	rate  int64 // 0 for no bound
 	left  int64 // below 0 after a piece that was larger than what was left
@@ -200,7 +210,7 @@ func (b *bucket) has(now time.Time) bool {
 	if b.rate <= 0 {
 		return true
 	}
-	burst := max(b.rate/4, 1)
+	burst := max(b.rate/bucketBurst, 1)
 	if b.since.IsZero() || now.Before(b.since) {
 		b.left, b.since = burst, now
 	}
@@ -210,6 +220,14 @@ func (b *bucket) has(now time.Time) bool {
 		b.left, b.since = min(burst, b.left+more), now
 	}
 	return b.left > 0
+}
+
+// wait is how long it takes, from when it was last asked, until something may be sent.
+func (b *bucket) wait() time.Duration {
+	if b.rate <= 0 || b.left > 0 {
+		return 0
+	}
+	return time.Duration(float64(1-b.left) / float64(b.rate) * float64(time.Second))
 }
 
 func (b *bucket) take(n int64) {

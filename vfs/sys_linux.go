@@ -1,6 +1,26 @@
 package vfs
 
-import "golang.org/x/sys/unix"
+import (
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// backgroundNice is what a background thread adds to its nice value, and backgroundIO its class and level for the disk:
+// the lowest of best effort (ioprio_set(2)), so that it is slow and not starved, since others may wait for a lock of its.
+const (
+	backgroundNice = 10
+	backgroundIO   = 2<<13 | 7
+)
+
+func background() {
+	// The thread is the goroutine's from now on, and ends with it.
+	runtime.LockOSThread()
+	tid := unix.Gettid()
+	_ = unix.Setpriority(unix.PRIO_PROCESS, tid, backgroundNice)
+	const whoProcess = 1
+	_, _, _ = unix.Syscall(unix.SYS_IOPRIO_SET, whoProcess, uintptr(tid), backgroundIO)
+}
 
 func fdatasync(fd int) error { return unix.Fdatasync(fd) }
 

@@ -11,6 +11,8 @@ func fdatasync(fd int) error { return unix.Fsync(fd) }
 // fallocate is unsupported, so Preallocate writes zeros.
 func fallocate(int, int64) error { return unix.EOPNOTSUPP }
 
+func background() {}
+
 func dropCache(int) error { return nil }
 
 func availableBytes(st *unix.Statfs_t) uint64 { return uint64(st.Bavail) * uint64(st.Bsize) }
