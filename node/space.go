@@ -53,12 +53,12 @@ func (n *Node) logHolds(size, count int) bool { return n.logNeeds(size, count) <
 // spaceFor says why a log file of so many bytes should not be made: it would leave too little for segments. A file
 // system that does not tell its free space is tried.
 func (n *Node) spaceFor(bytes int64) error {
-	free, err := n.opts.FS.Free(n.opts.Dir)
+	space, err := n.opts.FS.Space(n.opts.Dir)
 	reserve := n.reserve(bytes)
-	if err != nil || free >= uint64(bytes+reserve) {
+	if err != nil || space.Free >= uint64(bytes+reserve) {
 		return nil
 	}
-	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, reserve, free)
+	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, reserve, space.Free)
 }
 
 // yieldTimeouts is how many election timeouts pass between two tries to hand leadership over for want of space.

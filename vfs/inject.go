@@ -126,9 +126,9 @@ func (x *Inject) SyncDir(dir string) error {
 	return x.do(Op{Kind: OpSyncDir, Name: dir}, func() error { return x.inner.SyncDir(dir) })
 }
 
-// Free implements FS.
-func (x *Inject) Free(dir string) (uint64, error) {
-	return get(x, Op{Kind: OpFree, Name: dir}, func() (uint64, error) { return x.inner.Free(dir) })
+// Space implements FS.
+func (x *Inject) Space(dir string) (Space, error) {
+	return get(x, Op{Kind: OpSpace, Name: dir}, func() (Space, error) { return x.inner.Space(dir) })
 }
 
 // Lock implements FS.

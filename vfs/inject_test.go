@@ -43,7 +43,7 @@ func everyOp(fsys vfs.FS) map[vfs.OpKind]error {
 	errs[vfs.OpOpenRW] = err
 	_, errs[vfs.OpList] = fsys.List("/")
 	_, errs[vfs.OpStat] = fsys.Stat("f")
-	_, errs[vfs.OpFree] = fsys.Free("/")
+	_, errs[vfs.OpSpace] = fsys.Space("/")
 	errs[vfs.OpRename] = fsys.Rename("from", "to")
 	errs[vfs.OpRemove] = fsys.Remove("gone")
 	errs[vfs.OpSyncDir] = fsys.SyncDir("/")

@@ -169,8 +169,8 @@ func TestFullDisk(t *testing.T) {
 	m.SetLimit(limit)
 	f := create(t, m, "f", nil)
 	must(t, f.Preallocate(4*memPage))
-	if free, err := m.Free("/"); err != nil || free != 6*memPage {
-		t.Errorf("Free = %d, %v", free, err)
+	if s, err := m.Space("/"); err != nil || s.Free != 6*memPage || s.Total != limit {
+		t.Errorf("Space = %+v, %v", s, err)
 	}
 	err := f.Preallocate(limit + 1)
 	if !vfs.IsNoSpace(err) {
@@ -198,12 +198,12 @@ func TestFullDisk(t *testing.T) {
 	must(t, w.Close())
 
 	must(t, m.Remove("g")) // open still: its blocks stay
-	if free, _ := m.Free("/"); free != 0 {
-		t.Errorf("Free = %d while the removed file is open", free)
+	if s, _ := m.Space("/"); s.Free != 0 {
+		t.Errorf("Space = %+v while the removed file is open", s)
 	}
 	must(t, g.Close())
-	if free, _ := m.Free("/"); free != 6*memPage {
-		t.Errorf("Free = %d after the removed file was closed", free)
+	if s, _ := m.Space("/"); s.Free != 6*memPage {
+		t.Errorf("Space = %+v after the removed file was closed", s)
 	}
 	must(t, f.Truncate(1))
 	if used := m.Used(); used != memPage {

@@ -9,8 +9,8 @@ import (
 const (
 	// memMaxFileBytes bounds a file of Mem, so that a wild offset is an error and not an allocation of its size.
 	memMaxFileBytes = 4 << 30
-	// memFreeUnlimited is what Free reports while no limit is set.
-	memFreeUnlimited = 1 << 40
+	// memUnlimited is how large the disk says it is while no limit is set, and all of it is free.
+	memUnlimited = 1 << 40
 )
 
 // SetLimit makes the disk hold at most this many bytes, in blocks of 4 KiB; 0 takes the limit off. Below what is
@@ -28,17 +28,17 @@ func (m *Mem) Used() int64 {
 	return m.used
 }
 
-// Free implements FS.
-func (m *Mem) Free(dir string) (uint64, error) {
+// Space implements FS.
+func (m *Mem) Space(dir string) (Space, error) {
 	m.rlock()
 	defer m.mu.RUnlock()
 	if _, err := m.lookupDir(dir); err != nil {
-		return 0, pathError("statfs", dir, err)
+		return Space{}, pathError("statfs", dir, err)
 	}
 	if m.limit == 0 {
-		return memFreeUnlimited, nil
+		return Space{Free: memUnlimited, Total: memUnlimited}, nil
 	}
-	return uint64(max(0, m.limit-m.used)), nil
+	return Space{Free: uint64(max(0, m.limit-m.used)), Total: uint64(m.limit)}, nil
 }
 
 // allocate charges blocks for the first upTo bytes of n, all of them or none.

@@ -18,7 +18,7 @@ const (
 	OpSyncDir
 	OpLock
 	OpUnlock
-	OpFree
+	OpSpace
 	OpReadAt
 	OpWriteAt
 	OpClose
@@ -46,7 +46,7 @@ var opNames = [opKindEnd]string{
 	OpSyncDir:     "sync directory",
 	OpLock:        "lock",
 	OpUnlock:      "unlock",
-	OpFree:        "free",
+	OpSpace:       "space",
 	OpReadAt:      "read",
 	OpWriteAt:     "write",
 	OpClose:       "close",

@@ -139,13 +139,13 @@ func (OS) SyncDir(dir string) error {
 	return nil
 }
 
-// Free implements FS.
-func (OS) Free(dir string) (uint64, error) {
+// Space implements FS.
+func (OS) Space(dir string) (Space, error) {
 	var st unix.Statfs_t
 	if err := retryEINTR(func() error { return unix.Statfs(dir, &st) }); err != nil {
-		return 0, pathError("statfs", dir, err)
+		return Space{}, pathError("statfs", dir, err)
 	}
-	return availableBytes(&st), nil
+	return spaceOf(&st), nil
 }
 
 // pathError wraps err with its operation and name, and keeps nil nil.

@@ -99,12 +99,12 @@ func TestPreallocateFails(t *testing.T) {
 }
 
 func TestPreallocateBeyondTheDisk(t *testing.T) {
-	free, err := NewOS().Free(t.TempDir())
+	space, err := NewOS().Space(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := newSparse(t, 10, 0, []byte("0123456789"))
-	if err := f.Preallocate(int64(free) + 1<<40); !IsNoSpace(err) {
+	if err := f.Preallocate(int64(space.Free) + 1<<40); !IsNoSpace(err) {
 		t.Errorf("Preallocate of more than the disk: %v", err)
 	}
 	if err := f.Truncate(10); err != nil {

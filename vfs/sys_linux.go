@@ -30,11 +30,11 @@ func fallocate(fd int, size int64) error { return unix.Fallocate(fd, 0, 0, size)
 // dropCache drops clean, unmapped pages only: call it after Sync and before Map.
 func dropCache(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) }
 
-// availableBytes counts in fragments: f_bsize is only the preferred transfer size (statfs(2)).
-func availableBytes(st *unix.Statfs_t) uint64 {
+// spaceOf counts in fragments: f_bsize is only the preferred transfer size (statfs(2)).
+func spaceOf(st *unix.Statfs_t) Space {
 	unit := st.Frsize
 	if unit == 0 {
 		unit = st.Bsize
 	}
-	return st.Bavail * uint64(unit)
+	return Space{Free: st.Bavail * uint64(unit), Total: st.Blocks * uint64(unit)}
 }

@@ -15,4 +15,6 @@ func background() {}
 
 func dropCache(int) error { return nil }
 
-func availableBytes(st *unix.Statfs_t) uint64 { return uint64(st.Bavail) * uint64(st.Bsize) }
+func spaceOf(st *unix.Statfs_t) Space {
+	return Space{Free: uint64(st.Bavail) * uint64(st.Bsize), Total: uint64(st.Blocks) * uint64(st.Bsize)}
+}

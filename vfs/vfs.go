@@ -29,8 +29,14 @@ type FS interface {
 	SyncDir(dir string) error
 	// Lock takes an exclusive lock on the file name, making it if need be. ErrLocked when another holder has it.
 	Lock(name string) (io.Closer, error)
-	// Free returns the bytes available to this process on dir's file system.
-	Free(dir string) (uint64, error)
+	// Space returns how much of dir's file system is free, and how large it is.
+	Space(dir string) (Space, error)
+}
+
+// Space is the size of a file system in bytes.
+type Space struct {
+	Free  uint64 // available to this process
+	Total uint64
 }
 
 // Info describes a file.
