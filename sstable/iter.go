@@ -3,6 +3,8 @@ package sstable
 import (
 	"bytes"
 	"math"
+
+	"github.com/scribe-ledger/scribe/merkle"
 )
 
 // IterOptions bound an Iter. The zero value walks every version of every key, values included.
@@ -141,6 +143,9 @@ func (it *Iter) Entry() *Entry { return &it.entry }
 
 // Ordinal is the entry's place in segment order. The iterator must stand on an entry.
 func (it *Iter) Ordinal() uint64 { return it.at.ordinal() }
+
+// Leaf reads the leaf hash of the current entry, for walks that want it of some entries only.
+func (it *Iter) Leaf() (merkle.Hash, error) { return it.leaves.read(it.at.t, it.Ordinal(), it.at.fill) }
 
 // Value reads the value of the current entry, which a walk over keys only left out.
 func (it *Iter) Value() ([]byte, error) { return it.at.t.value(it.at.b, it.at.i) }

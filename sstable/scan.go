@@ -54,6 +54,9 @@ type ScanOptions struct {
 	KeysOnly bool   // leave values out
 	Leaves   bool   // fill Entry.Leaf
 	NoFill   bool   // leave the block cache as it is
+	// LeaveLarge leaves the values out that have blocks of their own, for Writer.AddFrom: Entry.Value is nil then,
+	// ValueSize and ValueHash are set.
+	LeaveLarge bool
 }
 
 // ScanIter walks entries, OpSegment ones included. Use: for it.Next() { it.Entry() }; it.Err(). It is for one

@@ -19,7 +19,20 @@ type WriterOptions struct {
 	BlockBytes      int // data bytes gathered before a block is closed; default 16 KiB, at most 64 KiB
 	LargeValueBytes int // values longer than this get blocks of their own; default 32 KiB, at most 128 KiB
 	BufferBytes     int // gathered before the output is written; default 256 KiB
+	// Scratch takes what the meta tail will say until Finish: about 38 bytes an entry, from offset 0 on. It is read and
+	// written at any place, never synced, and worth nothing afterwards. The caller makes it, empty, and removes it.
+	// Without one it is held in memory, and a segment may have [MaxEntriesInMemory].
+	Scratch Scratch
 }
+
+// Scratch is a temporary file for one Writer. A vfs.File is one.
+type Scratch interface {
+	io.ReaderAt
+	io.WriterAt
+}
+
+// MaxEntriesInMemory bounds a segment whose Writer has no Scratch.
+const MaxEntriesInMemory = 4 << 20
 
 const (
 	defaultBlockBytes      = 16 << 10
@@ -90,6 +103,10 @@ func (w *Writer) Add(e *Entry) error {
 	}
 	return w.err
 }
+
+// AddFrom is Add for the entry that it stands on. Use it in a merge: it.Entry's value need not be read (see
+// ScanOptions.LeaveLarge), and a large one is copied piece by piece.
+func (w *Writer) AddFrom(it *ScanIter) error { return w.Add(it.Entry()) }
 
 func (w *Writer) add(e *Entry) error {
 	if err := w.check(e); err != nil {
