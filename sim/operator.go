@@ -252,9 +252,13 @@ func (o *operator) wipe(r *replica) {
 	o.addMember(id, false)
 }
 
-// sound says whether every member runs, has all that was applied, and knows the instance of the one that is to go.
+// sound says whether every member runs, has all that was applied, and knows the instance of the one that is to go, and
+// whether no change of the members is under way: in its midst a disk may be half of the older voters.
 func (w *World) sound(gone *replica) bool {
 	members := w.members()
+	if members.Joint() {
+		return false
+	}
 	most := uint64(len(w.raft.applied))
 	for _, m := range members.Members {
 		r := w.replica(m.ID)
@@ -263,7 +267,7 @@ func (w *World) sound(gone *replica) bool {
 		}
 		p := r.node.Probe()
 		known, ok := p.Members.Get(gone.id)
-		if p.Applied < most || !ok || known.Instance != gone.node.Instance() || m.Role.Learns() {
+		if p.Applied < most || !p.Members.Equal(members) || !ok || known.Instance != gone.node.Instance() || m.Role.Learns() {
 			return false
 		}
 	}

@@ -79,7 +79,7 @@ func drawPlan(r *rand.Rand) Plan {
 		Skew:      pick(r, 0, 0.001, 0.05),
 	}
 	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
-	total := 0.5 + 0.3*r.Float64()
+	total := 0.55 + 0.3*r.Float64()
 	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}
 	sum := share[0] + share[1] + share[2] + share[3]
 	for i, s := range share {
