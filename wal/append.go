@@ -77,7 +77,9 @@ func (l *Log) appendTo(f *logFile, hs *raft.HardState, entries []raft.Entry) err
 		return l.poison(fmt.Errorf("write %s: %w", f.path, err))
 	}
 	began := time.Now()
-	if err := f.sync(l.opts.Method, f.end, int64(batch)); err != nil {
+	// From good on: a sync of a mapped range covers its pages alone, and the note in front of the batch, without which
+	// the batch is not found, may stand in the page before.
+	if err := f.sync(l.opts.Method, f.good, f.end-f.good+int64(batch)); err != nil {
 		return l.poison(fmt.Errorf("sync %s: %w", f.path, err))
 	}
 	l.metrics.sync.Observe(time.Since(began).Seconds())
