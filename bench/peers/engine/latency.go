@@ -1,0 +1,62 @@
+package engine
+
+import (
+	"math/bits"
+	"sync/atomic"
+	"time"
+)
+
+// latencies counts durations in buckets of which each is at most 1/64 of its value wide.
+type latencies struct {
+	counts [64 * 64]atomic.Int64
+	most   atomic.Int64
+}
+
+func newLatencies() *latencies { return new(latencies) }
+
+// bucket is the place of a duration of ns nanoseconds: its power of two, and the six bits behind the first.
+func bucket(ns uint64) int {
+	if ns < 64 {
+		return int(ns)
+	}
+	power := bits.Len64(ns) - 7
+	return power*64 + int(ns>>power)
+}
+
+// floor is the least duration in a bucket.
+func floor(b int) time.Duration {
+	if b < 128 {
+		return time.Duration(b)
+	}
+	power := b/64 - 1
+	return time.Duration(uint64(b-power*64) << power)
+}
+
+func (l *latencies) add(d time.Duration) {
+	l.counts[bucket(uint64(max(d, 0)))].Add(1)
+	for most := l.most.Load(); int64(d) > most && !l.most.CompareAndSwap(most, int64(d)); most = l.most.Load() {
+	}
+}
+
+// quantile returns a duration that the share q of all does not exceed by more than a bucket.
+func (l *latencies) quantile(q float64) time.Duration {
+	total := int64(0)
+	for i := range l.counts {
+		total += l.counts[i].Load()
+	}
+	left := int64(q * float64(total))
+	for i := range l.counts {
+		if left -= l.counts[i].Load(); left < 0 {
+			return floor(i)
+		}
+	}
+	return time.Duration(l.most.Load())
+}
+
+func (l *latencies) report(out *figures) {
+	ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
+	out.add("durable writes, p50, ms", ms(l.quantile(0.5)))
+	out.add("durable writes, p99, ms", ms(l.quantile(0.99)))
+	out.add("durable writes, p99.9, ms", ms(l.quantile(0.999)))
+	out.add("durable writes, slowest, ms", ms(time.Duration(l.most.Load())))
+}

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// plan is what a child is told.
+type plan struct {
+	Side, Phase string
+	Dir         string
+	Entries     int
+	CacheBytes  int64
+	Writers     int
+	Batch       int
+	LogBytes    int64         // of keys and values in the log that is recovered
+	Soak        time.Duration // how long durable writes go on; 0: a fifth of the entries
+	Zstd        bool
+}
+
+// figure is one thing that was measured. CPU is the processor time for it, in the same unit, 0 when it means nothing.
+type figure struct {
+	Name  string
+	Value float64
+	CPU   float64
+}
+
+// figures in the order in which they were measured.
+type figures []figure
+
+func (f *figures) add(name string, value float64) { *f = append(*f, figure{Name: name, Value: value}) }
+
+// rate adds operations a second, and as CPU what they would be if all time were that of one processor.
+func (f *figures) rate(name string, ops int, from, to usage) {
+	*f = append(*f, figure{name, float64(ops) / to.at.Sub(from.at).Seconds(), float64(ops) / (to.cpu - from.cpu).Seconds()})
+}
+
+func (p plan) settings(cache int64) settings {
+	return settings{Dir: p.Dir, CacheBytes: cache, MemtableBytes: 64 << 20, Zstd: p.Zstd}
+}
+
+// phases in the order in which they are run. bulk leaves what open and read find, crash what recover finds.
+var phases = []struct {
+	name string
+	run  func(plan) (figures, error)
+}{
+	{"durable", runDurable}, {"bulk", runBulk}, {"open", runOpen}, {"hot", runHot}, {"tenth", runTenth},
+	{"crash", runCrash}, {"recover", runRecover},
+}
+
+func runPhase(p plan) (figures, error) {
+	for _, f := range phases {
+		if f.name == p.Phase {
+			return f.run(p)
+		}
+	}
+	return nil, fmt.Errorf("no phase %q", p.Phase)
+}
+
+// runBulk loads all entries in large batches.
+func runBulk(p plan) (out figures, err error) {
+	const loaders = 4
+	memory := watchMemory()
+	s, err := open(p.Side, p.settings(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	began, err := used()
+	if err != nil {
+		return nil, err
+	}
+	err = together(loaders, (p.Entries+p.Batch-1)/p.Batch, func(i int) error {
+		first := i * p.Batch
+		return s.Load(first, min(p.Batch, p.Entries-first))
+	})
+	accepted, uerr := used()
+	err = errors.Join(err, uerr, s.Sync(), s.Settle())
+	settled, uerr := used()
+	if err = errors.Join(err, uerr, s.Close()); err != nil {
+		return nil, err
+	}
+	out.rate("bulk load, entries/s", p.Entries, began, accepted)
+	out.rate("bulk load until settled, entries/s", p.Entries, began, settled)
+	stored := float64(p.Entries) * entryBytes
+	out.add("written per byte stored, bulk load", float64(settled.written-began.written)/stored)
+	out.add("given to the device per byte stored, bulk load", float64(settled.toDevice-began.toDevice)/stored)
+	tables, logs, err := diskBytes(p.Dir)
+	out.add("on disk without log files, bytes/entry", float64(tables)/float64(p.Entries))
+	out.add("log files and spares, MiB", float64(logs)/(1<<20))
+	out.add("peak memory of the load, MiB", float64(settled.peakResident)/(1<<20))
+	out.add("peak memory of the load without mapped files, MiB", float64(memory())/(1<<20))
+	return out, err
+}
+
+// runDurable has many writers write one entry at a time.
+func runDurable(p plan) (out figures, err error) {
+	s, err := open(p.Side, p.settings(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	began, err := used()
+	if err != nil {
+		return nil, err
+	}
+	total, until := max(p.Entries/5, p.Writers), time.Time{}
+	if p.Soak > 0 {
+		total, until = 1<<62, time.Now().Add(p.Soak)
+	}
+	samples := newLatencies()
+	var done atomic.Int64
+	err = together(p.Writers, total, func(i int) error {
+		kv := appendValue(appendKey(make([]byte, 0, entryBytes), uint64(i)), uint64(i))
+		at := time.Now()
+		if p.Soak > 0 && at.After(until) {
+			return errEnough
+		}
+		err := s.Write(kv[:keyBytes], kv[keyBytes:])
+		samples.add(time.Since(at))
+		done.Add(1)
+		return err
+	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	ended, uerr := used()
+	err = errors.Join(err, uerr, s.Settle())
+	settled, uerr := used()
+	if err = errors.Join(err, uerr, s.Close()); err != nil {
+		return nil, err
+	}
+	n := int(done.Load())
+	out.rate(fmt.Sprintf("durable writes, %d writers, entries/s", p.Writers), n, began, ended)
+	samples.report(&out)
+	out.add("written per byte stored, durable writes", float64(settled.written-began.written)/(float64(n)*entryBytes))
+	out.add("peak memory of durable writes, MiB", float64(settled.peakResident)/(1<<20))
+	return out, os.RemoveAll(p.Dir)
+}
+
+var errEnough = errors.New("time is up")
+
+// together has workers do the tasks 0 to n-1. The first error ends it.
+func together(workers, n int, do func(i int) error) error {
+	var next atomic.Int64
+	var group sync.WaitGroup
+	errs := make([]error, workers)
+	for w := range workers {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
+				if errs[w] = do(int(i)); errs[w] != nil {
+					next.Store(int64(n))
+				}
+			}
+		})
+	}
+	group.Wait()
+	return errs[max(0, slices.IndexFunc(errs, func(err error) bool { return err != nil }))]
+}
+
+// runOpen opens what bulk has left, with nothing of it in the page cache.
+func runOpen(p plan) (out figures, err error) {
+	if err := dropCached(p.Dir); err != nil {
+		return nil, err
+	}
+	began, err := used()
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(p.Side, p.settings(64<<20))
+	if err != nil {
+		return nil, err
+	}
+	opened, err := used()
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, figure{"open, ms", opened.at.Sub(began.at).Seconds() * 1e3, (opened.cpu - began.cpu).Seconds() * 1e3})
+	out.add("read at open, MiB", float64(opened.fromDevice-began.fromDevice)/(1<<20))
+	return out, s.Close()
+}
+
+// runCrash leaves a log of which nothing is in tables.
+func runCrash(p plan) (figures, error) {
+	o := p.settings(64 << 20)
+	o.MemtableBytes = 8 * p.LogBytes
+	o.MemtableBytes = min(o.MemtableBytes, 4<<30-1) // Pebble takes no more
+	s, err := open(p.Side, o)
+	if err != nil {
+		return nil, err
+	}
+	const batch = 100
+	err = together(4, int(p.LogBytes/entryBytes/batch), func(i int) error { return s.Load(i*batch, batch) })
+	return nil, errors.Join(err, s.Sync()) // and the process ends without closing it
+}
+
+// runRecover opens what crash has left.
+func runRecover(p plan) (out figures, err error) {
+	o := p.settings(64 << 20)
+	o.MemtableBytes = min(8*p.LogBytes, 4<<30-1)
+	if err := dropCached(p.Dir); err != nil {
+		return nil, err
+	}
+	began, err := used()
+	if err != nil {
+		return nil, err
+	}
+	s, err := open(p.Side, o)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := used()
+	if err != nil {
+		return nil, err
+	}
+	const batch = 100
+	last := uint64(p.LogBytes/entryBytes/batch*batch - 1)
+	if ok, err := s.Get(appendKey(nil, last), appendValue(nil, last)); err != nil || !ok {
+		return nil, fmt.Errorf("entry %d is not recovered: %w", last, err)
+	}
+	mib := int(p.LogBytes / 1e6)
+	out.rate("recovery of an unflushed log, MB/s", mib, began, ended)
+	return out, errors.Join(s.Close(), os.RemoveAll(p.Dir))
+}

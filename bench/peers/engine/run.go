@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Options say what is measured. Zero means the default given.
+type Options struct {
+	Entries    int           // 1,000,000
+	Rounds     int           // 3
+	CacheBytes int64         // of the hot cache; twice the keys and values
+	Writers    int           // 256
+	Batch      int           // entries in one batch of the bulk load; 1000
+	LogBytes   int64         // of the log that is recovered; 256 MiB
+	Soak       time.Duration // how long each side takes durable writes; 0: a fifth of the entries
+	Zstd       bool          // in place of Snappy and S2
+	Phases     []string      // all
+	Sides      []string      // "pebble" and "scribe"
+	Dir        string        // for temporary data; the system's
+	Program    string        // that runs a phase when it is given -child and a plan
+	Log        io.Writer     // a line for each phase; none
+}
+
+func (o Options) withDefaults() Options {
+	if o.Entries == 0 {
+		o.Entries = 1_000_000
+	}
+	if o.Rounds == 0 {
+		o.Rounds = 3
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 2 * int64(o.Entries) * entryBytes
+	}
+	if o.Writers == 0 {
+		o.Writers = 256
+	}
+	if o.Batch == 0 {
+		o.Batch = 1000
+	}
+	if o.LogBytes == 0 {
+		o.LogBytes = 256 << 20
+	}
+	if len(o.Sides) == 0 {
+		o.Sides = []string{"pebble", "scribe"}
+	}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	return o
+}
+
+// results are the figures of all rounds, by side.
+type results map[string][]figures
+
+// Run measures both sides.
+func Run(ctx context.Context, o Options) (results, error) {
+	o = o.withDefaults()
+	out := results{}
+	for round := range o.Rounds {
+		dir, err := os.MkdirTemp(o.Dir, "engine")
+		if err != nil {
+			return nil, err
+		}
+		err = runRound(ctx, o, round, dir, out)
+		if rerr := os.RemoveAll(dir); err == nil {
+			err = rerr
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+func runRound(ctx context.Context, o Options, round int, dir string, out results) error {
+	sides := slices.Clone(o.Sides)
+	if round%2 == 1 {
+		slices.Reverse(sides)
+	}
+	for _, side := range o.Sides {
+		out[side] = append(out[side], nil)
+	}
+	for _, phase := range phases {
+		if len(o.Phases) > 0 && !slices.Contains(o.Phases, phase.name) {
+			continue
+		}
+		for _, side := range sides {
+			p := plan{Side: side, Phase: phase.name, Entries: o.Entries, CacheBytes: o.CacheBytes, Writers: o.Writers,
+				Batch: o.Batch, LogBytes: o.LogBytes, Soak: o.Soak, Zstd: o.Zstd}
+			switch p.Dir = filepath.Join(dir, side); phase.name {
+			case "durable", "crash", "recover":
+				p.Dir += "-" + map[bool]string{true: "durable", false: "crash"}[phase.name == "durable"]
+			}
+			if err := os.MkdirAll(p.Dir, 0o755); err != nil {
+				return err
+			}
+			began := time.Now()
+			got, err := child(ctx, o.Program, p)
+			if err != nil {
+				return fmt.Errorf("%s of %s: %w", phase.name, side, err)
+			}
+			fmt.Fprintf(o.Log, "round %d  %-8s %-7s %6.1fs", round+1, phase.name, side, time.Since(began).Seconds())
+			for _, f := range got {
+				fmt.Fprintf(o.Log, "  %s=%.4g", f.Name, f.Value)
+			}
+			fmt.Fprintln(o.Log)
+			last := len(out[side]) - 1
+			out[side][last] = append(out[side][last], got...)
+		}
+	}
+	return nil
+}
+
+// child runs one phase in a process of its own.
+func child(ctx context.Context, program string, p plan) (got figures, err error) {
+	told, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program, "-child", string(told))
+	cmd.Stderr = os.Stderr
+	answer, err := cmd.Output()
+	if err != nil {
+		return nil, err
+	}
+	return got, json.Unmarshal(answer, &got)
+}
+
+// runChild does what a plan says and answers on w.
+func runChild(told string, w io.Writer) error {
+	var p plan
+	if err := json.Unmarshal([]byte(told), &p); err != nil {
+		return err
+	}
+	got, err := runPhase(p)
+	if err != nil {
+		return err
+	}
+	return json.NewEncoder(w).Encode(got)
+}
