@@ -6,6 +6,7 @@ GO    ?= go
 DATA  ?= scribe-data
 FUZZTIME ?= 60s
 SEEDS ?= 2000
+OPS ?= 10000
 
 .PHONY: help
 help: ## this list
@@ -47,6 +48,10 @@ sim: ## SEEDS (2000) simulated clusters under faults, 100 s each, and 10,000 che
 	$(GO) build -o $(BIN)/scribe-sim ./sim/run
 	$(BIN)/scribe-sim -seeds $(SEEDS)
 	$(GO) test ./raft -run TestProperty -rapid.checks=10000 -timeout 30m
+
+.PHONY: metamorphic
+metamorphic: ## OPS (10000) random operations on ledgers set up in different ways, every answer compared
+	$(GO) test ./sim -run '^TestMetamorphic$$' -v -timeout 60m -args -metamorphic.ops $(OPS)
 
 .PHONY: mutants
 mutants: ## plant the bugs of sim/mutations one at a time: the simulator or a test must notice each

@@ -125,6 +125,12 @@ func (s *Stack) Write(cmd *ledger.Command) (raft.Position, error) {
 // Seal proposes to seal the active memtable, whatever its size.
 func (s *Stack) Seal() (raft.Position, error) { return s.propose(nil, ledger.SealNow()) }
 
+// Repeat proposes a command that another stack has proposed, with the time that it has.
+func (s *Stack) Repeat(data []byte) error {
+	_, err := s.core.Propose([][]byte{data})
+	return err
+}
+
 func (s *Stack) propose(cmd *ledger.Command, data []byte) (raft.Position, error) {
 	now := s.opts.Clock.Now()
 	ledger.StampTime(data, now)
