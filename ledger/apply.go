@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -36,6 +37,10 @@ func (l *Ledger) Apply(index, term uint64, data []byte) (Result, error) {
 		res.Receipt.FirstSeq = l.next
 	case kindRecord:
 		err = l.applyRecord(c.desc, now)
+	case kindMerge:
+		if l.applyMerge(c.merge) {
+			res.Receipt.Count = 1
+		}
 	case kindCheck:
 		err = l.applyCheck(c.check)
 	}
@@ -163,15 +168,15 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 		return
 	}
 	s := &sealed{
-		mem:             l.active,
-		last:            l.next - 1,
-		index:           index,
-		term:            term,
-		frontier:        l.tree.Load().Frontier(),
-		time:            l.lastTime,
-		recordedThrough: l.recordedThrough,
-		memory:          l.memory.snapshot(),
-		members:         l.members,
+		mem:       l.active,
+		last:      l.next - 1,
+		index:     index,
+		term:      term,
+		frontier:  l.tree.Load().Frontier(),
+		time:      l.lastTime,
+		partition: l.partition.Load(),
+		memory:    l.memory.snapshot(),
+		members:   l.members,
 	}
 	l.active = newMemtable(l.next, int(l.next-l.active.first))
 	l.sealedThrough = l.next
@@ -182,10 +187,12 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 	l.pokeFlusher()
 }
 
-// applyRecord makes a segment's existence part of the ledger. Each segment is recorded once, in seq order; a command
-// that records anything else is one the leader proposed twice.
+// applyRecord makes a segment's existence part of the ledger. Each segment is recorded once: those of memtables in seq
+// order, that of a merge when it was decided before. A command that records anything else is one that the leader
+// proposed twice.
 func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
-	if d.FirstSeq != l.recordedThrough || d.LastSeq >= l.sealedThrough {
+	next := l.partition.Load().withRecorded(manifest.Recorded{FirstSeq: d.FirstSeq, LastSeq: d.LastSeq, Root: d.Root})
+	if next == nil || d.LastSeq >= l.sealedThrough {
 		return nil
 	}
 	s, err := l.compareRecord(d)
@@ -198,8 +205,9 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 		ValueSize: uint64(len(value)), ValueHash: sha256.Sum256(value)}
 	e.Leaf = e.LeafHash()
 	l.append([]*Entry{e}, now)
-	l.recordedThrough = d.LastSeq + 1
+	l.partition.Store(next)
 	if s == nil {
+		l.partitionChanged()
 		return nil
 	}
 	// Only now may the segment be installed: whoever waits for that sees the record.
@@ -207,17 +215,22 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 }
 
 // compareRecord holds a recorded segment against this replica's own: installed (the log is being replayed), built, or
-// still to be built, in which case it is compared later. The first result is nil when it is installed.
+// still to be built, in which case it is compared later. The first result is the memtable it is to be built from; nil
+// when it is there already, or is a merge's.
 func (l *Ledger) compareRecord(d tlog.Descriptor) (*sealed, error) {
 	v, err := l.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer v.release()
-	for _, s := range v.state.Segments {
-		if s.FirstSeq == d.FirstSeq {
+	if s, ok := v.state.Segment(d.FirstSeq); ok {
+		switch {
+		case s.FirstSeq == d.FirstSeq && s.LastSeq == d.LastSeq:
 			return nil, sameDescriptor(d, tlog.Descriptor{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Entries: s.Entries, Root: s.Root})
+		case s.FirstSeq <= d.FirstSeq && s.LastSeq >= d.LastSeq:
+			return nil, nil // merged since, and compared then: the log is being replayed
 		}
+		return nil, l.compareMerged(d)
 	}
 	for _, s := range v.sealed {
 		if s.mem.first == d.FirstSeq {
@@ -225,6 +238,18 @@ func (l *Ledger) compareRecord(d tlog.Descriptor) (*sealed, error) {
 		}
 	}
 	return nil, &DivergedError{What: "segment " + d.ID(), Detail: "recorded, but this replica never sealed it"}
+}
+
+// applyMerge decides that neighbouring segments become one, unless they are not what the log has recorded, or a merge
+// of some of them is decided already: then the command is one that the leader proposed twice, or too late.
+func (l *Ledger) applyMerge(r manifest.Range) bool {
+	p := l.partition.Load()
+	if !p.admits(r) {
+		return false
+	}
+	l.partition.Store(p.withMerge(r))
+	l.partitionChanged()
+	return true
 }
 
 func sameDescriptor(recorded, own tlog.Descriptor) error {

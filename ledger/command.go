@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -21,6 +22,7 @@ import (
 //	body of a seal:    first seq u64 of the memtable to seal, or sealAny
 //	body of a record:  descriptor (tlog.Descriptor)
 //	body of a check:   ledger size u64 · root of its tree 32
+//	body of a merge:   first seq u64 · last seq u64 of the segments that become one
 //
 // The time stands at a fixed place so that the leader can stamp a command that was encoded elsewhere.
 type commandKind uint8
@@ -30,6 +32,7 @@ const (
 	kindSeal   commandKind = 2
 	kindRecord commandKind = 3
 	kindCheck  commandKind = 4
+	kindMerge  commandKind = 5
 )
 
 const (
@@ -155,6 +158,13 @@ func encodeCheck(c RootCheck) []byte {
 	return append(b, c.Root[:]...)
 }
 
+// encodeMerge returns the command that decides that the segments of these seqs become one.
+func encodeMerge(r manifest.Range) []byte {
+	b := make([]byte, commandHeaderBytes, commandHeaderBytes+2*8)
+	b[0] = byte(kindMerge)
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, r.FirstSeq), r.LastSeq)
+}
+
 // command is a decoded raft entry. Slices alias the entry's data.
 type command struct {
 	kind  commandKind
@@ -163,6 +173,7 @@ type command struct {
 	first uint64          // kindSeal
 	desc  tlog.Descriptor // kindRecord
 	check RootCheck       // kindCheck
+	merge manifest.Range  // kindMerge
 }
 
 // decodeCommand parses what the encoders above made. It checks every limit, so that a command that decodes applies. It
@@ -183,6 +194,8 @@ func decodeCommand(data []byte) (command, error) {
 		c.desc, d.b = desc, nil
 	case kindCheck:
 		c.check.Size, c.check.Root = d.u64(), d.hash()
+	case kindMerge:
+		c.merge = manifest.Range{FirstSeq: d.u64(), LastSeq: d.u64()}
 	default:
 		return command{}, fmt.Errorf("%w: kind %d", errCommand, c.kind)
 	}

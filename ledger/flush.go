@@ -153,13 +153,14 @@ func (l *Ledger) install(v *view, s *sealed) error {
 	t, info := s.built, s.info
 	l.flushMu.Unlock()
 	state, err := v.state.WithSegment(segmentOf(info), manifest.SealPoint{
-		AppliedIndex:    s.index,
-		AppliedTerm:     s.term,
-		LastTime:        s.time,
-		Frontier:        s.frontier.Marshal(),
-		RecordedThrough: s.recordedThrough,
-		Members:         s.members,
-		Idempotency:     encodeMemory(s.memory),
+		AppliedIndex: s.index,
+		AppliedTerm:  s.term,
+		LastTime:     s.time,
+		Frontier:     s.frontier.Marshal(),
+		Recorded:     s.partition.recorded,
+		Merges:       s.partition.merges,
+		Members:      s.members,
+		Idempotency:  encodeMemory(s.memory),
 	})
 	if err != nil {
 		return fmt.Errorf("install segment %s: %w", info.ID, err)

@@ -97,13 +97,15 @@ type Ledger struct {
 	tree    atomic.Pointer[tlog.Tree] // replaced by Install only
 
 	// State of the apply loop, touched by nobody else.
-	active          *memtable
-	next            uint64 // seq of the next entry
-	lastTime        int64  // of the last entry, microseconds
-	sealedThrough   uint64 // entries below are in sealed memtables or segments
-	recordedThrough uint64 // entries below are in segments that the log records
-	memory          *memory
-	members         []byte
+	active        *memtable
+	next          uint64 // seq of the next entry
+	lastTime      int64  // of the last entry, microseconds
+	sealedThrough uint64 // entries below are in sealed memtables or segments
+	memory        *memory
+	members       []byte
+
+	// partition is what the log says of segments. The apply loop replaces it.
+	partition atomic.Pointer[partition]
 
 	applied   atomic.Uint64 // raft index of the last applied command
 	published atomic.Uint64 // next, as readers see it

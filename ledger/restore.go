@@ -145,7 +145,8 @@ func (l *Ledger) adopt(a *assembled) error {
 	l.swapMu.Unlock()
 	l.active, l.memory = a.view.active, a.memory
 	l.next, l.sealedThrough = state.TreeSize, state.TreeSize
-	l.recordedThrough, l.lastTime, l.members = state.RecordedThrough, state.LastTime, state.Members
+	l.lastTime, l.members = state.LastTime, state.Members
+	l.partition.Store(partitionOf(&state.SealPoint))
 	l.checks.restart(state.TreeSize, l.opts.CheckEvery)
 	l.applied.Store(state.AppliedIndex)
 	if old != nil {

@@ -31,14 +31,14 @@ type table struct {
 // sealed is a memtable on its way into a segment, with the state at its seal point. All but the fields guarded by the
 // ledger's flushMu are set when it is made and never change.
 type sealed struct {
-	mem             *memtable
-	last            uint64 // seq of its last entry
-	index, term     uint64 // of the raft entry that sealed it
-	frontier        *tlog.Frontier
-	time            int64
-	recordedThrough uint64
-	memory          []*remembered
-	members         []byte
+	mem         *memtable
+	last        uint64 // seq of its last entry
+	index, term uint64 // of the raft entry that sealed it
+	frontier    *tlog.Frontier
+	time        int64
+	partition   *partition
+	memory      []*remembered
+	members     []byte
 
 	built    *table           // its segment, once durable. Guarded by flushMu.
 	info     sstable.Info     // of built. Guarded by flushMu.

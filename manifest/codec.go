@@ -14,7 +14,9 @@ import (
 //
 //	magic 8 · format version u32
 //	version u64 · cluster id · applied index u64 · applied term u64 · last time u64
-//	recorded through u64 · frontier · members · idempotency · tree size u64
+//	recorded u32, per segment: last seq u64 · root 32
+//	merges u32, per merge: first seq u64 · last seq u64
+//	frontier · members · idempotency · tree size u64
 //	segments u32, per segment: first seq u64 · last seq u64 · entries u64 · bytes u64 · root 32 · first time u64
 //	                         · last time u64 · tier u8 · min key · max key · object
 //	settings u32, per setting: name · value
@@ -23,6 +25,8 @@ const (
 	magic         = "SCRBMAN\n"
 	formatVersion = 1
 
+	recordedLen   = 8 + merkle.HashSize
+	rangeLen      = 2 * 8
 	minSegmentLen = 6*8 + merkle.HashSize + 1 + 3*4
 	minSettingLen = 2 * 4
 	sumLen        = 8
@@ -49,7 +53,14 @@ func (s *State) Append(dst []byte) []byte {
 	dst = le.AppendUint64(dst, s.AppliedIndex)
 	dst = le.AppendUint64(dst, s.AppliedTerm)
 	dst = le.AppendUint64(dst, uint64(s.LastTime))
-	dst = le.AppendUint64(dst, s.RecordedThrough)
+	dst = le.AppendUint32(dst, uint32(len(s.Recorded)))
+	for i := range s.Recorded { // each begins where the one before ends
+		dst = append(le.AppendUint64(dst, s.Recorded[i].LastSeq), s.Recorded[i].Root[:]...)
+	}
+	dst = le.AppendUint32(dst, uint32(len(s.Merges)))
+	for _, r := range s.Merges {
+		dst = le.AppendUint64(le.AppendUint64(dst, r.FirstSeq), r.LastSeq)
+	}
 	dst = appendBytes(dst, s.Frontier)
 	dst = appendBytes(dst, s.Members)
 	dst = appendBytes(dst, s.Idempotency)
@@ -127,7 +138,7 @@ type decoder struct {
 func (d *decoder) state() *State {
 	s := &State{Version: d.u64(), ClusterID: d.string()}
 	s.AppliedIndex, s.AppliedTerm, s.LastTime = d.u64(), d.u64(), int64(d.u64())
-	s.RecordedThrough = d.u64()
+	d.recorded(&s.SealPoint)
 	s.Frontier, s.Members, s.Idempotency = d.bytes(), d.bytes(), d.bytes()
 	s.TreeSize = d.u64()
 	if n := d.count(minSegmentLen); n > 0 {
@@ -143,6 +154,25 @@ func (d *decoder) state() *State {
 		}
 	}
 	return s
+}
+
+func (d *decoder) recorded(p *SealPoint) {
+	if n := d.count(recordedLen); n > 0 {
+		p.Recorded = make([]Recorded, n)
+		next := uint64(0)
+		for i := range p.Recorded {
+			r := &p.Recorded[i]
+			r.FirstSeq, r.LastSeq = next, d.u64()
+			copy(r.Root[:], d.take(merkle.HashSize))
+			next = r.LastSeq + 1
+		}
+	}
+	if n := d.count(rangeLen); n > 0 {
+		p.Merges = make([]Range, n)
+		for i := range p.Merges {
+			p.Merges[i] = Range{d.u64(), d.u64()}
+		}
+	}
 }
 
 func (d *decoder) segment() Segment {

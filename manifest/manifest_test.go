@@ -39,8 +39,13 @@ func golden(t testing.TB) *State {
 			only := segment(10, 10)
 			only.MinKey, only.MaxKey = nil, nil
 			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10,
-				Frontier: []byte("tier"), RecordedThrough: 10,
+				Frontier: []byte("tier"), Recorded: []Recorded{{0, 9, hash(0)}},
 				Members: []byte("members"), Idempotency: []byte("window")})
+		},
+		func() (*State, error) {
+			return s.WithSegment(segment(11, 15), SealPoint{AppliedIndex: 30, AppliedTerm: 3, LastTime: 20,
+				Frontier: []byte("iron"), Recorded: []Recorded{{0, 9, hash(0)}, {10, 10, hash(10)}},
+				Merges: []Range{{0, 10}}, Members: []byte("members"), Idempotency: []byte("window")})
 		},
 		func() (*State, error) { return s.WithTier(0, 9, Both, "segments/0-9") },
 		func() (*State, error) { return s.WithSetting("verifier_key", "k") },
@@ -80,13 +85,38 @@ func drawState(t *rapid.T) *State {
 		s.Segments = append(s.Segments, g)
 		s.TreeSize += n
 	}
-	s.RecordedThrough = rapid.Uint64Range(0, s.TreeSize).Draw(t, "recorded")
+	drawRecorded(t, s)
 	names := rapid.SliceOfNDistinct(rapid.StringN(1, 9, -1), 0, 5, rapid.ID[string]).Draw(t, "names")
 	slices.Sort(names)
 	for _, n := range names {
 		s.Settings = append(s.Settings, Setting{n, "v" + n})
 	}
 	return s
+}
+
+// drawRecorded draws what was recorded: a beginning of the segments, some of them merged, or cut finer; and merges.
+func drawRecorded(t *rapid.T, s *State) {
+	whole := false // the last one consists of whole segments
+	for _, g := range s.Segments[:rapid.IntRange(0, len(s.Segments)).Draw(t, "recorded")] {
+		how := rapid.IntRange(0, 3).Draw(t, "how")
+		if how == 0 && whole {
+			s.Recorded[len(s.Recorded)-1].LastSeq = g.LastSeq
+			continue
+		}
+		whole = how != 1 || g.Entries == 1
+		if !whole {
+			s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.FirstSeq, g.Root})
+			g.FirstSeq++
+		}
+		s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.LastSeq, g.Root})
+	}
+	for i := 0; i+1 < len(s.Recorded) && len(s.Merges) < MaxMerges; i++ {
+		to := min(i+rapid.IntRange(0, 3).Draw(t, "merge"), len(s.Recorded)-1)
+		if to > i {
+			s.Merges = append(s.Merges, Range{s.Recorded[i].FirstSeq, s.Recorded[to].LastSeq})
+		}
+		i = to
+	}
 }
 
 func TestRoundTrip(t *testing.T) {
@@ -153,7 +183,8 @@ func TestOtherVersionIsRefused(t *testing.T) {
 // TestDeclaredCounts declares more than there is, and puts bytes behind the end, under a checksum that holds.
 func TestDeclaredCounts(t *testing.T) {
 	b := (&State{}).Encode()
-	for _, fromEnd := range []int{4 + 4 + sumLen, 4 + sumLen} { // segments, settings
+	// Recorded segments, merges, segments, settings.
+	for _, fromEnd := range []int{4 + 4 + 3*4 + 8 + 8 + sumLen, 4 + 3*4 + 8 + 8 + sumLen, 4 + 4 + sumLen, 4 + sumLen} {
 		c := bytes.Clone(b)
 		binary.LittleEndian.PutUint32(c[len(c)-fromEnd:], 1<<20)
 		var before, after runtime.MemStats
@@ -171,7 +202,7 @@ func TestDeclaredCounts(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*State){
-		"gap":              func(s *State) { s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
+		"gap":              func(s *State) { s.Segments = s.Segments[:2]; s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
 		"overlap":          func(s *State) { s.Segments[1] = segment(9, 10) },
 		"not from 0":       func(s *State) { s.Segments = s.Segments[1:] },
 		"swapped":          func(s *State) { slices.Reverse(s.Segments) },
@@ -179,6 +210,16 @@ func TestValidate(t *testing.T) {
 		"backward":         func(s *State) { s.Segments[0].FirstSeq, s.Segments[0].LastSeq = 9, 0 },
 		"whole range":      func(s *State) { s.Segments = []Segment{{LastSeq: ^uint64(0)}}; s.TreeSize = 0 },
 		"tree size":        func(s *State) { s.TreeSize++ },
+		"recorded gap":     func(s *State) { s.Recorded = []Recorded{{0, 9, hash(0)}, {11, 15, hash(1)}} },
+		"recorded beyond":  func(s *State) { s.Recorded = []Recorded{{0, 16, hash(0)}}; s.Merges = nil },
+		"recorded across":  func(s *State) { s.Recorded = []Recorded{{0, 4, hash(0)}, {5, 12, hash(0)}}; s.Merges = nil },
+		"recorded back":    func(s *State) { s.Recorded = []Recorded{{0, 10, hash(0)}, {11, 10, hash(0)}}; s.Merges = nil },
+		"merge of one":     func(s *State) { s.Merges = []Range{{0, 9}} },
+		"merge of a part":  func(s *State) { s.Merges = []Range{{1, 10}} },
+		"merge beyond":     func(s *State) { s.Merges = []Range{{0, 15}} },
+		"merge back":       func(s *State) { s.Merges = []Range{{10, 0}} },
+		"merge twice":      func(s *State) { s.Merges = []Range{{0, 10}, {0, 10}} },
+		"merges":           func(s *State) { s.Merges = make([]Range, MaxMerges+1) },
 		"times":            func(s *State) { s.Segments[0].FirstTime = 99 },
 		"keys":             func(s *State) { s.Segments[0].MinKey = []byte("zz") },
 		"one key":          func(s *State) { s.Segments[0].MinKey = nil },
@@ -194,6 +235,7 @@ func TestValidate(t *testing.T) {
 	} {
 		s := *golden(t)
 		s.Segments, s.Settings = slices.Clone(s.Segments), slices.Clone(s.Settings)
+		s.Recorded, s.Merges = slices.Clone(s.Recorded), slices.Clone(s.Merges)
 		spoil(&s)
 		if err := s.Validate(); err == nil {
 			t.Errorf("%s: valid", name)
@@ -215,17 +257,17 @@ func TestEdits(t *testing.T) {
 			t.Errorf("%s is taken", name)
 		}
 	}
-	_, err := s.WithSegment(segment(12, 13), point)
+	_, err := s.WithSegment(segment(17, 18), point)
 	refused("a segment behind a gap", nil, err)
 	_, err = s.WithSegment(segment(10, 12), point)
 	refused("a segment that overlaps", nil, err)
 	back := point
 	back.AppliedIndex--
-	_, err = s.WithSegment(segment(11, 12), back)
+	_, err = s.WithSegment(segment(16, 17), back)
 	refused("an index that goes back", nil, err)
 	_, err = s.WithMerged(segment(0, 9))
 	refused("one segment merged", nil, err)
-	_, err = s.WithMerged(segment(0, 11))
+	_, err = s.WithMerged(segment(0, 12))
 	refused("more than there is merged", nil, err)
 	_, err = s.WithMerged(segment(1, 10))
 	refused("half a segment merged", nil, err)
@@ -234,21 +276,24 @@ func TestEdits(t *testing.T) {
 	_, err = s.WithTier(0, 9, Both, "")
 	refused("a tier without an object", nil, err)
 
-	next, err := s.WithSegment(segment(11, 20), point)
+	next, err := s.WithSegment(segment(16, 20), point)
 	if err == nil {
 		next.Segments = slices.Grow(next.Segments, 8)
 	}
-	if err != nil || next.TreeSize != 21 || next.Version != s.Version+1 || len(next.Segments) != 3 {
+	if err != nil || next.TreeSize != 21 || next.Version != s.Version+1 || len(next.Segments) != 4 {
 		t.Fatalf("WithSegment: %+v, %v", next, err)
 	}
 	one, err1 := next.WithSegment(segment(21, 21), point)
 	two, err2 := next.WithSegment(segment(21, 22), point)
-	if err1 != nil || err2 != nil || one.Segments[3].LastSeq != 21 || two.Segments[3].LastSeq != 22 {
+	if err1 != nil || err2 != nil || one.Segments[4].LastSeq != 21 || two.Segments[4].LastSeq != 22 {
 		t.Fatalf("two edits of one state share memory: %v, %v", err1, err2)
 	}
 	merged, err := next.WithMerged(segment(10, 20))
 	if err != nil || len(merged.Segments) != 2 || merged.TreeSize != 21 || merged.Segments[1].FirstSeq != 10 {
 		t.Fatalf("WithMerged: %+v, %v", merged, err)
+	}
+	if rest, err := merged.WithMerged(segment(0, 20)); err != nil || len(rest.Segments) != 1 || len(rest.Merges) != 1 {
+		t.Fatalf("WithMerged of all, before it is recorded: %+v, %v", rest, err)
 	}
 	if g, ok := merged.Segment(20); !ok || g.FirstSeq != 10 {
 		t.Fatalf("Segment(20): %+v, %v", g, ok)

@@ -19,11 +19,32 @@ type SealPoint struct {
 	AppliedTerm  uint64
 	LastTime     int64  // microseconds since the epoch; the next entry's time is not below it
 	Frontier     []byte // tlog frontier of TreeSize leaves, marshalled
-	// RecordedThrough counts the entries in segments that the log had recorded at the seal point: it lags TreeSize by
-	// the segments whose record is behind it.
-	RecordedThrough uint64
-	Members         []byte // raft membership, opaque
-	Idempotency     []byte // idempotency window, opaque
+	// Recorded are the segments that the log had recorded at the seal point, contiguous from seq 0. They lag those of
+	// the state by the ones whose record is behind the seal point. A state may have merged some that its seal point
+	// did not know to be merged yet, and may still have to merge others.
+	Recorded []Recorded
+	// Merges are the seqs whose segments were to be merged, as decided before the seal point and not recorded there:
+	// each those of two or more of Recorded; ascending.
+	Merges      []Range
+	Members     []byte // raft membership, opaque
+	Idempotency []byte // idempotency window, opaque
+}
+
+// Recorded is a segment as the log has recorded it.
+type Recorded struct {
+	FirstSeq, LastSeq uint64
+	Root              merkle.Hash
+}
+
+// Range is the seqs from FirstSeq to LastSeq.
+type Range struct{ FirstSeq, LastSeq uint64 }
+
+// RecordedThrough counts the entries in the segments that the log had recorded.
+func (p *SealPoint) RecordedThrough() uint64 {
+	if n := len(p.Recorded); n > 0 {
+		return p.Recorded[n-1].LastSeq + 1
+	}
+	return 0
 }
 
 // Segment names one sealed segment and where its bytes are to be had.

@@ -3,6 +3,7 @@ package manifest
 import (
 	"bytes"
 	"fmt"
+	"sort"
 )
 
 // Limits of a State. They keep a manifest below what a 32-bit length can say.
@@ -12,6 +13,7 @@ const (
 	MaxOpaqueBytes  = 256 << 20
 	MaxSegments     = 1 << 20
 	MaxSettings     = 1 << 12
+	MaxMerges       = 4 // that were decided and not recorded
 	maxTier         = Cold
 	maxSettingBytes = 1 << 20
 )
@@ -42,8 +44,8 @@ func (s *State) Validate() error {
 	if next != s.TreeSize {
 		return fmt.Errorf("manifest: tree size %d with segments up to seq %d", s.TreeSize, next)
 	}
-	if s.RecordedThrough > s.TreeSize {
-		return fmt.Errorf("manifest: recorded through seq %d with tree size %d", s.RecordedThrough, s.TreeSize)
+	if err := s.validateRecorded(); err != nil {
+		return err
 	}
 	for i, v := range s.Settings {
 		if v.Name == "" || len(v.Name) > MaxNameBytes || v.Value == "" || len(v.Value) > maxSettingBytes {
@@ -54,6 +56,54 @@ func (s *State) Validate() error {
 		}
 	}
 	return nil
+}
+
+// validateRecorded checks what was recorded, and that it fits the segments: since both come from the same ones by
+// merging neighbours, of two that share a seq one holds the other.
+func (s *State) validateRecorded() error {
+	if len(s.Recorded) > MaxSegments || len(s.Merges) > MaxMerges {
+		return fmt.Errorf("manifest: %d recorded segments and %d merges", len(s.Recorded), len(s.Merges))
+	}
+	var next uint64
+	segments := s.Segments
+	for _, r := range s.Recorded {
+		if r.FirstSeq != next || r.LastSeq < r.FirstSeq || r.LastSeq >= s.TreeSize {
+			return fmt.Errorf("manifest: recorded segment of the seqs %d to %d behind seq %d, with tree size %d",
+				r.FirstSeq, r.LastSeq, next, s.TreeSize)
+		}
+		next = r.LastSeq + 1
+		for segments[0].LastSeq < r.FirstSeq {
+			segments = segments[1:]
+		}
+		// The last segment that shares a seq with it must not end beyond it, unless it also begins before or with it.
+		g, last := segments[0], segments[0]
+		for i := 0; i < len(segments) && segments[i].FirstSeq <= r.LastSeq; i++ {
+			last = segments[i]
+		}
+		within := g.FirstSeq >= r.FirstSeq && last.LastSeq <= r.LastSeq
+		around := g.FirstSeq <= r.FirstSeq && g.LastSeq >= r.LastSeq
+		if !within && !around {
+			return fmt.Errorf("manifest: recorded segment of the seqs %d to %d beside a segment of %d to %d",
+				r.FirstSeq, r.LastSeq, g.FirstSeq, last.LastSeq)
+		}
+	}
+	next = 0
+	for _, m := range s.Merges {
+		from, ok1 := findRecorded(s.Recorded, m.FirstSeq)
+		to, ok2 := findRecorded(s.Recorded, m.LastSeq)
+		if !ok1 || !ok2 || m.FirstSeq < next || from >= to || s.Recorded[from].FirstSeq != m.FirstSeq ||
+			s.Recorded[to].LastSeq != m.LastSeq {
+			return fmt.Errorf("manifest: merge of the seqs %d to %d, which are not those of two or more recorded segments",
+				m.FirstSeq, m.LastSeq)
+		}
+		next = m.LastSeq + 1
+	}
+	return nil
+}
+
+func findRecorded(recorded []Recorded, seq uint64) (int, bool) {
+	i := sort.Search(len(recorded), func(i int) bool { return recorded[i].LastSeq >= seq })
+	return i, i < len(recorded)
 }
 
 func (g *Segment) validate() error {
