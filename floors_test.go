@@ -37,9 +37,10 @@ var floors = map[string]struct {
 	"httpapi": {5, []string{"ledger", "node", "tlog", "merkle", "vfs"}},
 	"client":  {5, []string{"merkle", "tlog"}},
 	"config":  {5, nil},
+	"fsck":    {5, []string{"ledger", "node", "manifest", "sstable", "wal", "tlog", "raft", "merkle", "vfs"}},
 
 	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "transport", "vfs", "wal"}},
-	"cmd/scribe":         {6, []string{"client", "tlog", "merkle", "vfs"}},
+	"cmd/scribe":         {6, []string{"client", "fsck", "ledger", "manifest", "merkle", "node", "raft", "segfile", "sstable", "tlog", "vfs", "wal"}},
 	"cmd/scribe-demo":    {6, []string{"client", "tlog", "merkle"}},
 	"cmd/scribe-cluster": {6, []string{"client"}},
 }

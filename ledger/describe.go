@@ -13,6 +13,7 @@ type CommandInfo struct {
 	Time     int64  // microseconds since the epoch; 0 before a leader stamped it
 	Ops      []WriteOp
 	Recorded *tlog.Descriptor // of a record
+	Check    *RootCheck       // of a check
 	Summary  string           // one line
 }
 
@@ -36,7 +37,7 @@ func DescribeCommand(data []byte) (CommandInfo, error) {
 		out.Kind, out.Recorded = "record", &c.desc
 		out.Summary = fmt.Sprintf("segment %s, root %s", c.desc.ID(), c.desc.Root)
 	case kindCheck:
-		out.Kind = "check"
+		out.Kind, out.Check = "check", &c.check
 		out.Summary = fmt.Sprintf("the first %d entries have root %s", c.check.Size, c.check.Root)
 	}
 	return out, nil

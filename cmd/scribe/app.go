@@ -20,6 +20,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
+	exitDamage  = 5 // fsck only
 )
 
 const endpointEnv = "SCRIBE_ENDPOINT"
@@ -31,7 +32,8 @@ type app struct {
 	stderr     io.Writer
 	getenv     func(string) string
 	isTerminal func(any) bool
-	fs         vfs.FS // of the state file
+	fs         vfs.FS                               // of the state file, and of what is read offline
+	lock       func(name string) (io.Closer, error) // a shared lock on an existing file
 
 	endpoint string
 	json     bool
@@ -60,6 +62,10 @@ func (a *app) run(ctx context.Context, args []string) int {
 		return exitUsage
 	}
 	fmt.Fprintf(a.stderr, "scribe: %s: %s%s\n", cmd.Name(), text, advice(err))
+	var status *statusError
+	if errors.As(err, &status) {
+		return status.code
+	}
 	return exitFailure
 }
 
@@ -72,7 +78,7 @@ func (a *app) root() *cobra.Command {
 		Long: `Scribe writes to, reads from and verifies a Scribe Ledger.
 
 A key is taken as the argument's bytes. Exit status: 0 when all went well, 1 when something failed, was not found or
-did not verify, 2 for a mistake on the command line.`,
+did not verify, 2 for a mistake on the command line, 5 when fsck found damage.`,
 		Example: `  scribe put greeting 'hello, world'
   scribe get greeting
   scribe history greeting
@@ -88,7 +94,7 @@ did not verify, 2 for a mistake on the command line.`,
 		"URLs of the ledger's nodes, separated by commas (default $"+endpointEnv+", else "+client.DefaultEndpoint+")")
 	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(),
-		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer())
+		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer(), a.fsck())
 	return root
 }
 

@@ -144,7 +144,7 @@ func newCommand(t *testing.T) (*ledger, *command) {
 
 func (c *command) run(args ...string) (code int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	a := &app{stdin: strings.NewReader(c.stdin), stdout: &out, stderr: &errs, fs: c.fs,
+	a := &app{stdin: strings.NewReader(c.stdin), stdout: &out, stderr: &errs, fs: c.fs, lock: vfs.NewOS().LockShared,
 		getenv: func(name string) string { return c.env[name] }, isTerminal: func(any) bool { return c.terminal }}
 	code = a.run(context.Background(), args)
 	if s := errs.String(); (code == exitOK) != (s == "") || strings.Count(s, "\n") > 1 {

@@ -1,8 +1,8 @@
 // Scribe is the command-line client of a Scribe Ledger: put, get, del, history, range, entries, verify, status,
-// members, join, leave, promote, transfer.
+// members, join, leave, promote, transfer; and, offline, on the files of a node, inspect and fsck.
 //
-// It exits with 0 when all went well, 1 when something failed, was not found or did not verify, and 2 for a mistake on
-// the command line. An error is one line on standard error: what, where, and what to do.
+// It exits with 0 when all went well, 1 when something failed, was not found or did not verify, 2 for a mistake on the
+// command line, and 5 when fsck found damage. An error is one line on standard error: what, where, and what to do.
 package main
 
 import (
@@ -25,6 +25,7 @@ func main() {
 		getenv:     os.Getenv,
 		isTerminal: func(f any) bool { file, ok := f.(*os.File); return ok && term.IsTerminal(int(file.Fd())) },
 		fs:         vfs.NewOS(),
+		lock:       vfs.NewOS().LockShared,
 	}
 	code := a.run(ctx, os.Args[1:])
 	stop()

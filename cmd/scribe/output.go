@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/base64"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -32,4 +34,59 @@ func keyJSON(key string) jsonKey {
 	}
 	encoded := base64.StdEncoding.EncodeToString([]byte(key))
 	return jsonKey{KeyB64: &encoded}
+}
+
+// printable is a line of text with what could move the cursor quoted.
+func printable(text string) string {
+	if strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+		return strconv.Quote(text)
+	}
+	return text
+}
+
+// printer writes lines until one fails, and keeps that error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format, args...)
+	}
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// indexes is a range of log entries.
+func indexes(first, last uint64) string {
+	if first > last {
+		return "no entries"
+	}
+	return fmt.Sprintf("entries %d to %d", first, last)
+}
+
+// sizeText is a number of bytes for people.
+func sizeText(n uint64) string {
+	const units = "KMGT"
+	if n < 1<<10 {
+		return fmt.Sprintf("%d B", n)
+	}
+	v, unit := float64(n)/(1<<10), 0
+	for v >= 1<<10 && unit < len(units)-1 {
+		v, unit = v/(1<<10), unit+1
+	}
+	return fmt.Sprintf("%.1f %ciB", v, units[unit])
 }

@@ -1,0 +1,152 @@
+package fsck
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// checkSegments reads every listed segment, in seq order, and then what they come to together.
+func (c *checker) checkSegments() error {
+	c.tree = newTreeCheck(c)
+	if c.state == nil {
+		c.notice(KindNotChecked, c.path(segmentDir), "", "without a manifest it is not known which segments there should be")
+		return nil
+	}
+	var before *manifest.Segment
+	for _, s := range c.segments() {
+		if err := c.ctx.Err(); err != nil {
+			return err
+		}
+		if before != nil && s.FirstTime < before.LastTime {
+			c.damage(KindManifest, c.path(manifestName), 0, "", restoreManifest,
+				"segment %s begins at an earlier time than the one before it ends", idOf(s))
+		}
+		before = s
+		if err := c.checkSegment(s); err != nil {
+			return err
+		}
+	}
+	c.tree.finish()
+	c.checkRecords()
+	return nil
+}
+
+// lostOf says what goes with the whole of a segment.
+func lostOf(s *manifest.Segment) string {
+	return fmt.Sprintf("the entries %d to %d", s.FirstSeq, s.LastSeq)
+}
+
+func (c *checker) checkSegment(s *manifest.Segment) error {
+	name := c.segmentFile(s)
+	src, err := openSource(c.opts.FS, name, c.advance)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.Tier != manifest.Local:
+		c.notice(KindNotChecked, name, "", "segment %s is in the object store only, as %s", idOf(s), s.Object)
+		c.tree.skip(s)
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		c.damage(KindSegmentMissing, name, 0, lostOf(s), restoreSegment, "the file is missing")
+		c.tree.skip(s)
+		return nil
+	case err != nil:
+		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
+		c.tree.skip(s)
+		return nil
+	}
+	defer src.close()
+	c.report.Checked.Segments++
+	if uint64(src.size) != s.Bytes {
+		c.damage(KindSegmentSize, name, min(src.size, int64(s.Bytes)), "", restoreSegment,
+			"the file has %d bytes, the manifest says %d", src.size, s.Bytes)
+	}
+	t, err := sstable.Open(src, sstable.Options{Cache: c.cache})
+	if err != nil {
+		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
+		c.tree.skip(s)
+		return nil
+	}
+	if why := differs(t.Info(), s); why != "" {
+		c.damage(KindSegmentWrong, name, 0, lostOf(s), restoreSegment, "%s", why)
+	}
+	if info := t.Info(); info.FirstSeq != s.FirstSeq || info.LastSeq != s.LastSeq {
+		c.tree.skip(s)
+		return nil
+	}
+	return c.verify(t, s, name)
+}
+
+// verify reads the whole segment. Op 3 entries and leaf hashes go on to what is checked across segments.
+func (c *checker) verify(t *sstable.Table, s *manifest.Segment, name string) error {
+	window := newWindow(s.FirstSeq, s.Entries, c.opts.WindowEntries)
+	err := t.Verify(c.ctx, func(e *sstable.Entry) merkle.Hash {
+		leaf := e.LeafHash()
+		window.put(e.Seq, leaf)
+		c.report.Checked.Entries++
+		if e.Op == tlog.OpSegment {
+			c.records.add(e)
+		}
+		return leaf
+	})
+	if ctxErr := c.ctx.Err(); ctxErr != nil {
+		return ctxErr
+	}
+	if err != nil {
+		c.records.incomplete = true
+		c.damagedSegment(t, s, name, err)
+	}
+	c.tree.segment(t, s, name, window, err == nil)
+	return nil
+}
+
+// differs compares a segment's own account with the manifest's.
+func differs(info sstable.Info, s *manifest.Segment) string {
+	switch {
+	case info.FirstSeq != s.FirstSeq || info.LastSeq != s.LastSeq:
+		return fmt.Sprintf("this is segment %s, not %s", info.ID, idOf(s))
+	case info.Root != s.Root:
+		return fmt.Sprintf("its root is %s, the manifest says %s", info.Root, s.Root)
+	case info.Entries != s.Entries:
+		return fmt.Sprintf("it has %d entries, the manifest says %d", info.Entries, s.Entries)
+	case !bytes.Equal(info.MinKey, s.MinKey) || !bytes.Equal(info.MaxKey, s.MaxKey):
+		return fmt.Sprintf("its keys go from %.64q to %.64q, the manifest says %.64q to %.64q", info.MinKey, info.MaxKey,
+			s.MinKey, s.MaxKey)
+	case info.FirstTime != s.FirstTime || info.LastTime != s.LastTime:
+		return fmt.Sprintf("its times go from %d to %d, the manifest says %d to %d", info.FirstTime, info.LastTime,
+			s.FirstTime, s.LastTime)
+	}
+	return ""
+}
+
+// damagedSegment says what a damage that was met costs, and looks for more of it: entry by entry, in segment order.
+func (c *checker) damagedSegment(t *sstable.Table, s *manifest.Segment, name string, damage error) {
+	var corrupt *vfs.CorruptError
+	if !errors.As(damage, &corrupt) {
+		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, damage)
+		return
+	}
+	holes := survey(t, s.Entries)
+	first := true
+	for _, h := range holes {
+		if h.offset == corrupt.Offset {
+			first = false
+		}
+	}
+	if first { // what it met is not about the bytes of entries
+		lost := ""
+		if len(holes) == 0 {
+			lost = "nothing that reads need; proofs or the lookup by seq may fail"
+		}
+		c.failed(KindSegmentDamaged, name, lost, restoreSegment, damage)
+	}
+	for _, h := range holes {
+		c.damage(KindSegmentDamaged, name, h.offset, h.lost(), restoreSegment, "%s", h.reason)
+	}
+}

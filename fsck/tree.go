@@ -1,0 +1,158 @@
+package fsck
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// window holds the leaf hashes of a run of seqs.
+type window struct {
+	first  uint64
+	leaves []merkle.Hash
+}
+
+func newWindow(first, entries, most uint64) *window {
+	return &window{first: first, leaves: make([]merkle.Hash, min(entries, most))}
+}
+
+func (w *window) put(seq uint64, leaf merkle.Hash) {
+	if at := seq - w.first; at < uint64(len(w.leaves)) {
+		w.leaves[at] = leaf
+	}
+}
+
+// load reads the leaf hashes of the segment's own tiles for [first, first+len). They are read in the tiles' order, each
+// tile once for a window.
+func (w *window) load(t *sstable.Table, first, n uint64) error {
+	w.first, w.leaves = first, w.leaves[:n]
+	order := make([]uint64, n) // ordinal, 32 bits, and place in the window
+	for i := range order {
+		ordinal, err := t.Ordinal(first + uint64(i))
+		if err != nil {
+			return err
+		}
+		order[i] = ordinal<<32 | uint64(i)
+	}
+	slices.Sort(order)
+	for _, o := range order {
+		leaf, err := t.Leaf(o >> 32)
+		if err != nil {
+			return err
+		}
+		w.leaves[o&(1<<32-1)] = leaf
+	}
+	return nil
+}
+
+// treeCheck builds the ledger tree again, from the leaves of all segments in seq order.
+type treeCheck struct {
+	c        *checker
+	frontier tlog.Frontier
+	tile     []merkle.Hash // leaves since the last complete tile of 256
+	tiles    []merkle.Hash // hashes of the tiles completed in the current segment
+	checks   []ledgerRoot  // agreed roots to be met, by ascending size
+	broken   string        // why the tree cannot be built further; empty while it can
+}
+
+// ledgerRoot is a root that the members agreed on, as the log has it.
+type ledgerRoot struct {
+	size, index uint64
+	root        merkle.Hash
+}
+
+func newTreeCheck(c *checker) *treeCheck {
+	t := &treeCheck{c: c, checks: c.commands.checks}
+	slices.SortFunc(t.checks, func(a, b ledgerRoot) int { return int(min(a.size, b.size)) - int(min(b.size, a.size)) })
+	return t
+}
+
+// skip says that a segment's leaves are not to be had.
+func (t *treeCheck) skip(s *manifest.Segment) {
+	if t.broken == "" {
+		t.broken = "segment " + idOf(s) + " could not be read"
+	}
+	t.c.records.incomplete = true
+}
+
+// segment takes a segment's leaves: those that were computed of its entries when it is whole, else those it stores.
+func (t *treeCheck) segment(table *sstable.Table, s *manifest.Segment, name string, w *window, whole bool) {
+	if t.broken != "" {
+		return
+	}
+	t.tiles = t.tiles[:0]
+	size := uint64(cap(w.leaves))
+	for first := s.FirstSeq; first <= s.LastSeq; first += size {
+		n := min(size, s.LastSeq-first+1)
+		if first > s.FirstSeq || !whole {
+			if err := w.load(table, first, n); err != nil {
+				t.skip(s) // the damage itself was told
+				return
+			}
+		}
+		for _, leaf := range w.leaves[:n] {
+			t.add(leaf)
+		}
+	}
+	nodes, err := table.LedgerNodes()
+	if err != nil {
+		return // Verify has told
+	}
+	var corrupt *vfs.CorruptError
+	switch {
+	case errors.As(err, &corrupt):
+	case len(nodes) != len(t.tiles):
+		t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
+			"it stores %d nodes of the ledger tree, its entries complete %d", len(nodes), len(t.tiles))
+	default:
+		for i := range nodes {
+			if nodes[i] != t.tiles[i] {
+				t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
+					"node %d of the ledger tree that it stores is %s, computed %s", i, nodes[i], t.tiles[i])
+				return
+			}
+		}
+	}
+}
+
+func (t *treeCheck) add(leaf merkle.Hash) {
+	t.frontier.Append(leaf)
+	if t.tile = append(t.tile, leaf); len(t.tile) == merkle.TileWidth {
+		t.tiles = append(t.tiles, merkle.RootOf(t.tile))
+		t.tile = t.tile[:0]
+	}
+	for len(t.checks) > 0 && t.checks[0].size <= t.frontier.Size() {
+		if at := t.checks[0]; at.size == t.frontier.Size() && t.frontier.Root() != at.root {
+			t.c.damage(KindLedgerTree, t.c.path(segmentDir), 0, "", restoreByTheirOwnName,
+				"the first %d entries have the root %s, and the members agreed on %s (log entry %d)", at.size,
+				t.frontier.Root(), at.root, at.index)
+		}
+		t.checks = t.checks[1:]
+	}
+}
+
+// finish compares the tree with what the manifest says of it.
+func (t *treeCheck) finish() {
+	c, state := t.c, t.c.state
+	if t.broken != "" {
+		c.notice(KindNotChecked, c.path(manifestName), "", "the root of the whole ledger, because %s", t.broken)
+		return
+	}
+	c.report.Root = t.frontier.Root().String()
+	want, err := tlog.UnmarshalFrontier(state.Frontier)
+	if state.TreeSize == 0 || err != nil || want.Size() != state.TreeSize {
+		return // nothing to compare with, or it was told
+	}
+	if got := t.frontier.Root(); got != want.Root() {
+		c.damage(KindLedgerTree, c.path(manifestName), 0, "", restoreByTheirOwnName,
+			"the ledger of the %d entries in segments has the root %s, the manifest says %s", state.TreeSize, got, want.Root())
+	} else if string(t.frontier.Marshal()) != string(state.Frontier) {
+		c.damage(KindLedgerTree, c.path(manifestName), 0, "", restoreByTheirOwnName,
+			"the manifest's frontier of the ledger tree has a right root and wrong nodes")
+	}
+}
