@@ -1,12 +1,15 @@
 package mutations
 
-// Bug is a mistake that implementations of raft, and of services on it, have made.
+// Bug is a mistake that implementations of raft, and of services and storage on it, have made.
 type Bug struct {
 	Number int
 	What   string
 	// Nowhere says why this code has no place to make it, when it has none.
 	Nowhere string
 }
+
+// FirstOfStorage is the number of the first bug that concerns the log's files, segments and proofs.
+const FirstOfStorage = 29
 
 // Bugs is the list that the catalogue covers.
 func Bugs() []Bug {
@@ -41,5 +44,30 @@ func Bugs() []Bug {
 		{Number: 26, What: "an unbounded queue of proposals, or window of messages in flight"},
 		{Number: 27, What: "a peer of another cluster, or one that came back without its data, accepted"},
 		{Number: 28, What: "arithmetic on terms or indexes that overflows on a hostile message"},
+		{Number: 29, What: "a sparse file on a full disk: SIGBUS"},
+		{Number: 30, What: "a torn tail confused with damage in the middle; recovery that goes on with the next file"},
+		{Number: 31, What: "stale bytes of a recycled file accepted"},
+		{Number: 32, What: "a truncation that leaves an old valid suffix, which comes back after a crash"},
+		{Number: 33, What: "zero length with zero checksum read as valid"},
+		{Number: 34, What: "a length trusted before bounds and checksum; an offset and a length that overflow"},
+		{Number: 35, What: "an asynchronous msync"},
+		{Number: 36, What: "an msync range not aligned to pages; a record across two files"},
+		{Number: 37, What: "a header or marker on the disk before its payload"},
+		{Number: 38, What: "a rename without the sync of its directory"},
+		{Number: 39, What: "unmapping while a reader holds a slice"},
+		{Number: 40, What: "a sync error swallowed while waiters are acknowledged"},
+		{Number: 41, What: "a preallocation that is unsupported or short, ignored"},
+		{Number: 42, What: "two processes on one data directory"},
+		{Number: 43, What: "a start that deletes the empty active file"},
+		{Number: 44, What: "an index rebuilt past the commit point"},
+		{Number: 45, What: "leaves and nodes not told apart; odd leaves duplicated"},
+		{Number: 46, What: "a root not bound to its segment, count and range"},
+		{Number: 47, What: "a proof checked against a root that the same server just sent"},
+		{Number: 48, What: "a block served unchecked after the cache was filled"},
+		{Number: 49, What: "a decompression bomb; allocation by a declared length"},
+		{Number: 50, What: "unsorted or repeated keys, overlapping blocks accepted"},
+		{Number: 51, What: "a log trimmed before segment, directory and manifest are all durable"},
+		{Number: 52, What: "a range merge that repeats or misses entries at a boundary between segments"},
+		{Number: 53, What: "a crash between seal and manifest that orphans or repeats a segment"},
 	}
 }

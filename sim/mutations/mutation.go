@@ -12,7 +12,7 @@ type Mutation struct {
 	Name  string // short, unique
 	What  string // what the program then does wrong
 	Edits []Edit
-	Tests []string // packages whose tests may notice
+	Tests []string // packages whose tests may notice, the likeliest first
 
 	// Unseen says why the simulator cannot notice; it then gets no seeds. Empty: it may.
 	Unseen string
@@ -74,5 +74,6 @@ func (m *Mutation) Files(read func(file string) (string, error)) (map[string]str
 
 // All is the catalogue, by bug.
 func All() []Mutation {
-	return slices.Concat(elections(), replication(), members(), snapshots(), reads(), clients(), bounds())
+	return slices.Concat(elections(), replication(), members(), snapshots(), reads(), clients(), bounds(), mappedLog(),
+		proofs(), segments())
 }

@@ -54,7 +54,7 @@ func (r *runner) judge(m *mutations.Mutation) verdict {
 		err = r.simulate(&v, overlay)
 	}
 	for _, pkg := range m.Tests {
-		if err == nil && r.tests {
+		if err == nil && r.tests && !(r.first && len(v.tests) > 0) {
 			err = r.test(&v, pkg, overlay)
 		}
 	}
@@ -145,13 +145,34 @@ func (r *runner) runSeed(binary string, seed int) (says string, err error) {
 	return "", fmt.Errorf("it failed without a reason:\n%s", out)
 }
 
+// Of the simulator's package, the tests of one stack of storage are run as tests; its clusters are run by seed.
+const (
+	storageTests   = "./sim"
+	storagePattern = "^Test(CrashPoints|Faults|FullDisk|FlippedBits|TornTail|Metamorphic)$"
+)
+
+// drawsProperties says whether the tests of a package take the flags of rapid.
+func (r *runner) drawsProperties(ctx context.Context, pkg string) (bool, error) {
+	out, err := r.command(ctx, "go", "list", "-f", "{{.TestImports}}{{.XTestImports}}", pkg).Output()
+	return bytes.Contains(out, []byte("pgregory.net/rapid")), err
+}
+
 // test runs the tests of a package and notes those that fail.
 func (r *runner) test(v *verdict, pkg, overlay string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.testFor+time.Minute)
 	defer cancel()
-	// The properties draw the same cases in every run, and write nothing into the tree when they fail.
-	out, err := r.command(ctx, "go", "test", "-overlay", overlay, "-ldflags=-w", "-json", "-vet=off", "-count=1", "-short", "-timeout",
-		r.testFor.String(), pkg, "-rapid.seed=1", "-rapid.nofailfile").CombinedOutput()
+	args := []string{"test", "-overlay", overlay, "-ldflags=-w", "-json", "-vet=off", "-count=1", "-short", "-timeout",
+		r.testFor.String()}
+	if pkg == storageTests {
+		args = append(args, "-run", storagePattern)
+	}
+	args = append(args, pkg)
+	if uses, err := r.drawsProperties(ctx, pkg); err != nil {
+		return err
+	} else if uses { // the same cases in every run, and nothing is written into the tree when they fail
+		args = append(args, "-rapid.seed=1", "-rapid.nofailfile")
+	}
+	out, err := r.command(ctx, "go", args...).CombinedOutput()
 	var failed *exec.ExitError
 	if err == nil {
 		return nil

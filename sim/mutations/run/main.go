@@ -3,6 +3,7 @@
 //
 //	go run ./sim/mutations/run                  all of them, and the table for docs/testing.md
 //	go run ./sim/mutations/run -only figure-8   one, with what it says as it dies
+//	go run ./sim/mutations/run -bugs 29-53      those of the log, segments and proofs
 //
 // It first runs the same commands without any bug, which must pass. It fails when a mutant survives.
 package main
@@ -39,6 +40,9 @@ func main() {
 // options are the command line.
 type options struct {
 	only    []string
+	from    int
+	to      int
+	first   bool
 	seeds   int
 	seedFor time.Duration
 	testFor time.Duration
@@ -53,6 +57,8 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f := flag.NewFlagSet("run", flag.ContinueOnError)
 	f.SetOutput(errs)
 	only := f.String("only", "", "names of the mutations to run, with commas between them; all when empty")
+	bugs := f.String("bugs", "", "numbers of the bugs whose mutations to run, as 29-53; all when empty")
+	f.BoolVar(&o.first, "first", false, "leave a mutant once the tests of one package have killed it")
 	f.IntVar(&o.seeds, "seeds", 150, "how many seeds of the simulator each mutant is given")
 	f.DurationVar(&o.seedFor, "seed-timeout", time.Minute, "a seed that takes longer hangs")
 	f.DurationVar(&o.testFor, "test-timeout", 3*time.Minute, "tests of a package that take longer hang")
@@ -67,6 +73,11 @@ func parse(args []string, errs io.Writer) (options, error) {
 		o.only = strings.Split(*only, ",")
 		o.verbose = o.verbose || len(o.only) == 1
 	}
+	if *bugs != "" {
+		if n, err := fmt.Sscanf(*bugs, "%d-%d", &o.from, &o.to); n != 2 || err != nil {
+			return o, fmt.Errorf("run: -bugs is two numbers with a dash between them, not %q", *bugs)
+		}
+	}
 	if o.workers < 1 || o.seeds < 0 || f.NArg() > 0 {
 		return o, errors.New("run: -workers is at least 1, -seeds at least 0, and there are no other arguments")
 	}
@@ -78,7 +89,7 @@ func run(args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(o.only)
+	chosen, err := choose(&o)
 	if err != nil {
 		return err
 	}
@@ -95,13 +106,16 @@ func run(args []string, out, errs io.Writer) error {
 	return r.run(chosen)
 }
 
-func choose(names []string) ([]mutations.Mutation, error) {
+func choose(o *options) ([]mutations.Mutation, error) {
 	all := mutations.All()
-	if len(names) == 0 {
+	if o.to > 0 {
+		all = slices.DeleteFunc(all, func(m mutations.Mutation) bool { return m.Bug < o.from || m.Bug > o.to })
+	}
+	if len(o.only) == 0 {
 		return all, nil
 	}
 	var out []mutations.Mutation
-	for _, name := range names {
+	for _, name := range o.only {
 		i := slices.IndexFunc(all, func(m mutations.Mutation) bool { return m.Name == name })
 		if i < 0 {
 			return nil, fmt.Errorf("run: there is no mutation %q", name)
@@ -156,8 +170,11 @@ func (r *runner) run(chosen []mutations.Mutation) error {
 
 // runControl runs on the code as it is what the mutants are run on: nothing of it may fail.
 func (r *runner) runControl(chosen []mutations.Mutation) error {
-	m := mutations.Mutation{Name: "control"}
+	m := mutations.Mutation{Name: "control", Unseen: chosen[0].Unseen}
 	for i := range chosen {
+		if chosen[i].Unseen == "" {
+			m.Unseen = ""
+		}
 		for _, pkg := range chosen[i].Tests {
 			if !slices.Contains(m.Tests, pkg) {
 				m.Tests = append(m.Tests, pkg)

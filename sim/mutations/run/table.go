@@ -12,11 +12,43 @@ import (
 	"github.com/scribe-ledger/scribe/sim/mutations"
 )
 
-// printTable prints what killed each mutant, in Markdown.
+// printTable prints what killed each mutant, in Markdown: a table for the bugs of raft and its service, and one for those
+// of the storage, of which the simulator is not asked.
 func printTable(out io.Writer, verdicts []verdict) {
+	ofStorage := func(v verdict) bool { return v.mutation.Bug >= mutations.FirstOfStorage }
+	storage := slices.IndexFunc(verdicts, ofStorage)
+	if storage < 0 {
+		storage = len(verdicts)
+	}
+	if storage > 0 {
+		printClusters(out, verdicts[:storage])
+	}
+	if storage < len(verdicts) {
+		printStorage(out, verdicts[storage:])
+	}
+}
+
+func printStorage(out io.Writer, verdicts []verdict) {
+	fmt.Fprintln(out, "\n| bug | mutation | what it does | killed by |\n|---|---|---|---|")
+	for _, b := range mutations.Bugs()[mutations.FirstOfStorage-1:] {
+		what := fmt.Sprintf("%d. %s", b.Number, b.What)
+		if b.Nowhere != "" {
+			fmt.Fprintf(out, "| %s | – | %s | |\n", what, b.Nowhere)
+		}
+		for i := range verdicts {
+			v := &verdicts[i]
+			if v.mutation.Bug == b.Number {
+				fmt.Fprintf(out, "| %s | `%s` | %s | %s |\n", what, v.mutation.Name, v.mutation.What, v.failed())
+				what = ""
+			}
+		}
+	}
+}
+
+func printClusters(out io.Writer, verdicts []verdict) {
 	fmt.Fprintln(out, "| bug | mutation | what it does | simulator | tests |")
 	fmt.Fprintln(out, "|---|---|---|---|---|")
-	for _, b := range mutations.Bugs() {
+	for _, b := range mutations.Bugs()[:mutations.FirstOfStorage-1] {
 		if b.Nowhere != "" {
 			fmt.Fprintf(out, "| %d. %s | – | %s | | |\n", b.Number, b.What, b.Nowhere)
 		}
