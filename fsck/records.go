@@ -75,6 +75,7 @@ func (c *checker) checkRecords() {
 		c.notice(KindNotChecked, file, "", "the records of all segments, because not all segments could be read")
 		return
 	}
+	c.compareRecorded(line)
 }
 
 // recorded returns what the records come to with one more; false when it does not fit.
@@ -102,4 +103,26 @@ func compareSeq(a, b uint64) int {
 		return 1
 	}
 	return 0
+}
+
+// compareRecorded holds what the op 3 entries below the seal point come to against the manifest's account of it.
+func (c *checker) compareRecorded(line []tlog.Descriptor) {
+	file := c.path(manifestName)
+	own := c.state.Recorded
+	for i := range max(len(line), len(own)) {
+		switch {
+		case i >= len(own):
+			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "segment %s is recorded in the ledger, and not in the manifest",
+				line[i].ID())
+		case i >= len(line):
+			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "segment %s is recorded in the manifest, and not in the ledger",
+				tlog.SegmentID(own[i].FirstSeq, own[i].LastSeq))
+		case line[i].FirstSeq != own[i].FirstSeq || line[i].LastSeq != own[i].LastSeq || line[i].Root != own[i].Root:
+			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "the ledger records segment %s with root %s, the manifest %s with root %s",
+				line[i].ID(), line[i].Root, tlog.SegmentID(own[i].FirstSeq, own[i].LastSeq), own[i].Root)
+		default:
+			continue
+		}
+		return // the rest follows from it
+	}
 }

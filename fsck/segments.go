@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -132,21 +133,17 @@ func (c *checker) damagedSegment(t *sstable.Table, s *manifest.Segment, name str
 		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, damage)
 		return
 	}
-	holes := survey(t, s.Entries)
-	first := true
-	for _, h := range holes {
-		if h.offset == corrupt.Offset {
-			first = false
-		}
-	}
-	if first { // what it met is not about the bytes of entries
+	holes := survey(t)
+	met := func(h sstable.Hole) bool { return h.Damage.Offset == corrupt.Offset }
+	if !slices.ContainsFunc(holes, met) { // what Verify met is not about the bytes of entries
 		lost := ""
 		if len(holes) == 0 {
 			lost = "nothing that reads need; proofs or the lookup by seq may fail"
 		}
 		c.failed(KindSegmentDamaged, name, lost, restoreSegment, damage)
 	}
-	for _, h := range holes {
-		c.damage(KindSegmentDamaged, name, h.offset, h.lost(), restoreSegment, "%s", h.reason)
+	for i := range holes {
+		h := &holes[i]
+		c.damage(KindSegmentDamaged, name, h.Damage.Offset, lostIn(h), restoreSegment, "%s", h.Damage.Reason)
 	}
 }
