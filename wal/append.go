@@ -153,7 +153,7 @@ func (l *Log) roll(need int64, anew *restart) (*logFile, error) {
 	if recycled {
 		file, err = l.openSpare(sp)
 	} else {
-		sp, file, err = l.makeSpare(size)
+		sp, file, err = l.makeSpare(size, false)
 	}
 	if err != nil {
 		return nil, l.poisonUnlessFull(err)

@@ -45,7 +45,8 @@ type Options struct {
 	FileBytes int64
 	// Method is the way of appending. Default ByPwrite, the faster one where it was measured (docs/format/wal.md).
 	Method AppendMethod
-	// SpareFiles is how many trimmed files are kept for use again. Default 2; negative keeps none.
+	// SpareFiles is how many trimmed files are kept for use again. Default 4, of which a sealed memtable of 64 MiB takes
+	// two or three, so that no new ones are filled with zeros once it runs; negative keeps none.
 	SpareFiles int
 	// Logger takes warnings. Default: none are written.
 	Logger *slog.Logger
@@ -56,7 +57,7 @@ type Options struct {
 const (
 	defaultFileBytes  = 32 << 20
 	maxFileBytes      = 8 << 30 // offsets are kept as uint32 units of 8 bytes
-	defaultSpareFiles = 2
+	defaultSpareFiles = 4
 	blockBytes        = 4096
 )
 

@@ -105,11 +105,16 @@ func (p *pool) bytes() int64 {
 	return n
 }
 
-const zeroChunk = 1 << 20
+const (
+	zeroChunk = 256 << 10
+	// pacedBytes is how much of a spare is written before it is synced, when nobody waits for it: that is what a sync of
+	// the log may find before it in the device's queue.
+	pacedBytes = 1 << 20
+)
 
 // makeSpare makes a new file of size bytes, with real blocks under it and zeros in them: a block that was written once
-// is overwritten without a change to the file's extents, which a sync would have to journal.
-func (l *Log) makeSpare(size int64) (spare, vfs.File, error) {
+// is overwritten without a change to the file's extents, which a sync would have to journal. A paced one is durable.
+func (l *Log) makeSpare(size int64, paced bool) (spare, vfs.File, error) {
 	sp := spare{path: path.Join(l.opts.Dir, l.spares.name()), size: size}
 	f, err := l.opts.FS.Create(sp.path)
 	if err != nil {
@@ -118,7 +123,10 @@ func (l *Log) makeSpare(size int64) (spare, vfs.File, error) {
 	err = f.Preallocate(size)
 	zeros := make([]byte, min(size, zeroChunk))
 	for off := int64(0); err == nil && off < size; off += int64(len(zeros)) {
-		_, err = f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off)
+		n, werr := f.WriteAt(zeros[:min(int64(len(zeros)), size-off)], off)
+		if err = werr; err == nil && paced && ((off+int64(n))%pacedBytes == 0 || off+int64(n) == size) {
+			err = f.Sync()
+		}
 	}
 	if err != nil {
 		l.discard(sp, f)
@@ -162,14 +170,11 @@ func (l *Log) Prepare() error {
 	if l.Prepared() {
 		return nil
 	}
-	sp, f, err := l.makeSpare(l.opts.FileBytes)
+	sp, f, err := l.makeSpare(l.opts.FileBytes, true)
 	if err != nil {
 		return err
 	}
-	if err = f.Sync(); err == nil {
-		err = l.opts.FS.SyncDir(l.opts.Dir)
-	}
-	if err != nil {
+	if err = l.opts.FS.SyncDir(l.opts.Dir); err != nil {
 		l.discard(sp, f)
 		return fmt.Errorf("wal: sync spare %s: %w", sp.path, err)
 	}
