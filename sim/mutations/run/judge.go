@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -151,6 +152,9 @@ const (
 	storagePattern = "^Test(CrashPoints|Faults|FullDisk|FlippedBits|TornTail|Metamorphic)$"
 )
 
+// maxReport bounds what is told of a run that cannot be judged.
+const maxReport = 4 << 10
+
 // drawsProperties says whether the tests of a package take the flags of rapid.
 func (r *runner) drawsProperties(ctx context.Context, pkg string) (bool, error) {
 	out, err := r.command(ctx, "go", "list", "-f", "{{.TestImports}}{{.XTestImports}}", pkg).Output()
@@ -163,6 +167,9 @@ func (r *runner) test(v *verdict, pkg, overlay string) error {
 	defer cancel()
 	args := []string{"test", "-overlay", overlay, "-ldflags=-w", "-json", "-vet=off", "-count=1", "-short", "-timeout",
 		r.testFor.String()}
+	if r.first {
+		args = append(args, "-failfast")
+	}
 	if pkg == storageTests {
 		args = append(args, "-run", storagePattern)
 	}
@@ -197,6 +204,8 @@ func (r *runner) test(v *verdict, pkg, overlay string) error {
 			return fmt.Errorf("%s: %w", pkg, errHangs)
 		case strings.HasPrefix(e.Output, "panic: ") && e.Test == "":
 			panicked = pkg + " panics"
+		case strings.HasPrefix(e.Output, "fatal error: ") || strings.HasPrefix(e.Output, "unexpected fault address"):
+			panicked = cmp.Or(test, pkg) + " (the process ends)"
 		case e.Action == "fail" && test != "" && !sub && !slices.Contains(v.tests, test):
 			v.tests = append(v.tests, test)
 		}
@@ -205,7 +214,7 @@ func (r *runner) test(v *verdict, pkg, overlay string) error {
 		v.tests = append(v.tests, panicked)
 	}
 	if len(v.tests) == before {
-		return fmt.Errorf("%s failed without a failing test:\n%s", pkg, out)
+		return fmt.Errorf("%s failed without a failing test:\n%s", pkg, out[max(0, len(out)-maxReport):])
 	}
 	return nil
 }
