@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
-	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
@@ -31,7 +30,7 @@ func (l *Ledger) Apply(index, term uint64, data []byte) (Result, error) {
 	var res Result
 	switch c.kind {
 	case kindWrite:
-		res, err = l.applyWrite(&c.write, now)
+		res, err = l.applyWrite(&c.write, now, len(data))
 	case kindSeal:
 		l.applySeal(c.first, index, term)
 		res.Receipt.FirstSeq = l.next
@@ -55,7 +54,7 @@ func (l *Ledger) Apply(index, term uint64, data []byte) (Result, error) {
 	return res, nil
 }
 
-func (l *Ledger) applyWrite(w *Command, now int64) (Result, error) {
+func (l *Ledger) applyWrite(w *Command, now int64, commandBytes int) (Result, error) {
 	if w.IdempotencyKey != "" {
 		if r := l.memory.find(w.IdempotencyKey); r != nil {
 			if r.request != w.RequestHash {
@@ -68,19 +67,10 @@ func (l *Ledger) applyWrite(w *Command, now int64) (Result, error) {
 	if outcome, err := l.judge(w); outcome != nil || err != nil {
 		return Result{Err: outcome}, err
 	}
-	entries := make([]*Entry, len(w.Ops))
-	batch := make([]Entry, len(w.Ops))
-	for i := range w.Ops {
-		op := &w.Ops[i]
-		e := &batch[i]
-		e.Record = tlog.Record{Op: op.Op, Seq: l.next + uint64(i), Time: now, Key: op.Key, ContentType: op.ContentType,
-			Principal: w.Principal, ValueSize: uint64(len(op.Value)), ValueHash: sha256.Sum256(op.Value)}
-		e.Value = op.Value
-		e.Leaf = e.LeafHash()
-		entries[i] = e
-	}
+	entries := l.draft(w, now)
+	hashEntries(entries)
 	rec := Receipt{FirstSeq: l.next, Count: uint64(len(entries)), Time: now, LeafHash: entries[0].Leaf}
-	l.append(entries, now)
+	l.append(entries, now, commandBytes)
 	if w.IdempotencyKey != "" {
 		l.memory.add(&remembered{key: w.IdempotencyKey, request: w.RequestHash, firstSeq: rec.FirstSeq,
 			count: rec.Count, time: now, leaf: rec.LeafHash})
@@ -88,17 +78,53 @@ func (l *Ledger) applyWrite(w *Command, now int64) (Result, error) {
 	return Result{Receipt: rec}, nil
 }
 
-// append makes entries, whose seqs begin at next, part of the ledger, all at once for readers.
-func (l *Ledger) append(entries []*Entry, now int64) {
-	leaves := make([]merkle.Hash, len(entries))
-	for i, e := range entries {
-		leaves[i] = e.Leaf
+// maxDraft bounds how many entries' room is kept for the next command.
+const maxDraft = 1024
+
+// draft makes the entries of a command, but for their hashes. They are valid until the next call.
+func (l *Ledger) draft(w *Command, now int64) []Entry {
+	entries := l.drafts[:0]
+	for i := range w.Ops {
+		op := &w.Ops[i]
+		entries = append(entries, Entry{Value: op.Value, Record: tlog.Record{Op: op.Op, Seq: l.next + uint64(i), Time: now,
+			Key: op.Key, ContentType: op.ContentType, Principal: w.Principal, ValueSize: uint64(len(op.Value))}})
 	}
-	l.tree.Load().Append(leaves...)
-	l.active.add(entries)
+	if cap(entries) <= maxDraft {
+		l.drafts = entries
+	}
+	return entries
+}
+
+// hashEntries computes what the trees commit to: the hash of each value, and the leaf hash over each record.
+func hashEntries(entries []Entry) {
+	for i := range entries {
+		e := &entries[i]
+		e.ValueHash = sha256.Sum256(e.Value)
+		e.Leaf = e.LeafHash()
+	}
+}
+
+// append makes entries, whose seqs begin at next, part of the ledger, all at once for readers. The entries alias a
+// command of commandBytes.
+func (l *Ledger) append(entries []Entry, now int64, commandBytes int) {
+	for i := range entries {
+		l.leaves = append(l.leaves, entries[i].Leaf)
+	}
+	l.tree.Load().Append(l.leaves...)
+	l.leaves = l.leaves[:0]
+	l.store(entries, now, commandBytes)
+}
+
+// store puts entries into the memtable and shows them to readers. A value that is the better part of its command stays
+// in it: the memtable keeps the command, which nobody changes any more, instead of a copy.
+func (l *Ledger) store(entries []Entry, now int64, commandBytes int) {
+	for i := range entries {
+		l.active.add(&entries[i], 2*len(entries[i].Value) >= commandBytes)
+	}
 	l.next += uint64(len(entries))
 	l.lastTime = now
 	l.published.Store(l.next)
+	clear(entries) // they must not hold commands that nobody else does
 }
 
 // judge checks a command against the state before it: conditions, and that what is deleted is live. The first result is
@@ -178,7 +204,7 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 		memory:    l.memory.snapshot(),
 		members:   l.members,
 	}
-	l.active = newMemtable(l.next, int(l.next-l.active.first))
+	l.active = newMemtable(l.next, l.active.keys())
 	l.sealedThrough = l.next
 	l.swap(func(v *view) {
 		v.active = l.active
@@ -204,7 +230,7 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 	e.Record = tlog.Record{Op: tlog.OpSegment, Seq: l.next, Time: now, Key: []byte(d.ID()),
 		ValueSize: uint64(len(value)), ValueHash: sha256.Sum256(value)}
 	e.Leaf = e.LeafHash()
-	l.append([]*Entry{e}, now)
+	l.append([]Entry{*e}, now, len(value))
 	l.partition.Store(next)
 	if s == nil {
 		l.partitionChanged()

@@ -2,9 +2,6 @@ package ledger
 
 import "github.com/scribe-ledger/scribe/sstable"
 
-// entriesChunk bounds how many entries are taken from a memtable at once.
-const entriesChunk = 256
-
 // Entries walks the ledger in seq order from a seq up to its end at the time of the call, the ledger's own records of
 // segments included.
 func (l *Ledger) Entries(from uint64, keysOnly bool) (Iterator, error) {
@@ -23,8 +20,7 @@ type entriesIterator struct {
 	end      uint64
 	keysOnly bool
 
-	chunk  []*Entry
-	buf    [entriesChunk]*Entry
+	own    Entry             // of a memtable
 	from   *sstable.ScanIter // of the segment being walked
 	inside *table
 	entry  *Entry
@@ -34,11 +30,6 @@ type entriesIterator struct {
 // Next moves one entry on.
 func (it *entriesIterator) Next() bool {
 	for it.err == nil && it.view != nil && it.next < it.end {
-		if len(it.chunk) > 0 {
-			it.entry, it.chunk = it.chunk[0], it.chunk[1:]
-			it.next++
-			return true
-		}
 		if it.from != nil && it.next <= it.inside.last {
 			if it.from.Next() {
 				it.entry = it.from.Entry()
@@ -56,11 +47,12 @@ func (it *entriesIterator) Next() bool {
 			continue
 		}
 		it.from = nil
-		n := it.view.memtableOf(it.next).run(it.next, it.buf[:])
-		it.chunk = it.buf[:n]
-		if n == 0 {
-			it.err = ErrVersionNotFound
+		if it.view.memtableOf(it.next).loadAt(it.next, &it.own) {
+			it.entry = &it.own
+			it.next++
+			return true
 		}
+		it.err = ErrVersionNotFound
 	}
 	it.ledger.noteDamage(it.err)
 	it.entry = nil

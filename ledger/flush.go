@@ -116,10 +116,8 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 	if err != nil {
 		return info, err
 	}
-	for _, e := range s.mem.sorted() {
-		if err := w.Add(e); err != nil {
-			return info, err
-		}
+	if err := s.mem.each(w.Add); err != nil {
+		return info, err
 	}
 	w.SetLedgerNodes(l.tree.Load().Level8(s.mem.first, s.last+1))
 	if info, err = w.Finish(); err != nil {

@@ -2,9 +2,6 @@ package ledger
 
 import "github.com/scribe-ledger/scribe/sstable"
 
-// historyChunk bounds how many versions are taken from a memtable at once.
-const historyChunk = 256
-
 // History walks the versions of key with seq < before, newest first, tombstones included. Without values the blocks of
 // large values are not read.
 func (l *Ledger) History(key []byte, before uint64, values bool) (Iterator, error) {
@@ -30,10 +27,11 @@ type historyIterator struct {
 	before uint64 // versions at or after it are done with
 	values bool
 
-	mems   []*memtable // not looked at yet, newest first
-	tables []*table    // not looked at yet, newest last
-	chunk  []*Entry
-	buf    [historyChunk]*Entry
+	mems   []*memtable // not done with, newest first
+	link   uint32      // the version in the first of mems that comes next; valid when found is set
+	found  bool
+	own    Entry                // of a memtable
+	tables []*table             // not looked at yet, newest last
 	from   *sstable.VersionIter // of the segment being walked
 	inside *table
 	entry  *Entry
@@ -44,15 +42,13 @@ type historyIterator struct {
 func (it *historyIterator) Next() bool {
 	for it.err == nil && it.view != nil {
 		switch {
-		case len(it.chunk) > 0:
-			it.entry, it.chunk = it.chunk[0], it.chunk[1:]
-			it.before = it.entry.Seq
-			return true
 		case it.before == 0:
 			it.entry = nil
 			return false
 		case len(it.mems) > 0:
-			it.fill()
+			if it.nextInMemory() {
+				return true
+			}
 		case it.from != nil:
 			if it.from.Next() {
 				it.entry = it.from.Entry()
@@ -82,17 +78,21 @@ func (it *historyIterator) Next() bool {
 	return false
 }
 
-// fill takes the next versions out of the newest memtable left, or drops it when it has none.
-func (it *historyIterator) fill() {
+// nextInMemory moves to the next version in the newest memtable left, or drops that one when it has none.
+func (it *historyIterator) nextInMemory() bool {
 	m := it.mems[0]
-	n := 0
-	if m.first < it.before {
-		n = m.versions(it.key, it.before-1, it.buf[:])
+	if !it.found {
+		it.found = true
+		it.link = m.find(it.key, it.before-1)
 	}
-	it.chunk = it.buf[:n]
-	if n < historyChunk {
-		it.mems = it.mems[1:]
+	if it.link == 0 {
+		it.mems, it.found = it.mems[1:], false
+		return false
 	}
+	m.load(it.link, &it.own)
+	it.link = m.version(it.link).older
+	it.entry, it.before = &it.own, it.own.Seq
+	return true
 }
 
 // Entry is the version the iterator stands on. Without values its Value may be nil.

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -14,11 +13,11 @@ import (
 
 // diverge flips a byte of an entry that a ledger holds in memory, as bad memory does.
 func diverge(l *Ledger, seq uint64) {
-	e := l.peek().memtableOf(seq).at(seq)
-	e.Value = bytes.Clone(e.Value)
-	e.Value[0] ^= 1
+	m := l.peek().memtableOf(seq)
+	e, v := m.at(seq), m.versions.at(uint32(seq-m.first))
+	e.Value[0] ^= 1 // the memtable's own copy, as it is a small one
 	e.ValueHash[0] ^= 1
-	e.Leaf = e.LeafHash()
+	v.valueHash, v.leaf = e.ValueHash, e.LeafHash()
 }
 
 // outcome of a crash, in terms of what a ledger holds.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -106,6 +107,8 @@ type Ledger struct {
 
 	// partition is what the log says of segments. The apply loop replaces it.
 	partition atomic.Pointer[partition]
+	drafts    []Entry       // room for the entries of a command
+	leaves    []merkle.Hash // room for their leaves
 
 	applied   atomic.Uint64 // raft index of the last applied command
 	published atomic.Uint64 // next, as readers see it

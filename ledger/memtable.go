@@ -1,309 +1,244 @@
 package ledger
 
 import (
-	"bytes"
-	"encoding/binary"
-	"slices"
+	"hash/maphash"
 	"sort"
-	"sync"
-
-	"github.com/tidwall/btree"
+	"sync/atomic"
 
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// entryOverheadBytes is what an entry costs in a memtable beside its key and value: the Entry, its place in the tree and
-// in bySeq, the allocator's rounding. Measured on a heap profile of 256-byte values.
-const entryOverheadBytes = 288
+const (
+	// versionBytes and keyBytes are what an entry and a new key cost in a memtable beside their bytes: the structs below,
+	// the key's share of the towers and of the hash table.
+	versionBytes = 128
+	keyBytes     = 96
+	// aliasBytes is the size from which a value is not copied into the memtable.
+	aliasBytes = 16 << 10
+)
 
-// memtable holds the entries of a contiguous seq range that are not in a segment yet. Entries are only ever added, by
-// the apply loop; readers come from any goroutine and see what was added before they took the lock. Entries themselves
-// never change.
+// memtable holds the entries of a contiguous seq range that are not in a segment yet. The apply loop alone adds to it,
+// and nothing is ever changed or taken away; readers come from any goroutine, at any time, and take no lock.
+//
+// What a reader finds may go beyond what it may see: an entry is linked before its size is published. So every reader
+// has a bound, a seq below a size that was published before it began, and passes over what is newer. All that is below
+// its bound it finds, as links are stored before sizes.
+//
+// Entries, keys and their links are numbers in slabs without pointers, and bytes lie in few large pieces, so the garbage
+// collector has next to nothing to walk. Entries are made from them as they are read; their bytes are not copied.
 type memtable struct {
-	first uint64 // seq of its first entry
+	first    uint64
+	seed     maphash.Seed // clients choose the keys, and must not choose their places
+	versions slab[version]
+	order    keyOrder
+	index    keyIndex
+	data     dataArena
+	names    names
 
-	mu     sync.RWMutex
-	byKey  *btree.BTreeG[place] // puts and deletes: key ascending, within a key seq descending. Guarded by mu.
-	newest map[string]*Entry    // the newest version of each key: what nearly all point reads want. Guarded by mu.
-	bySeq  []*Entry             // all entries; bySeq[i] has seq first+i. Guarded by mu.
-	bytes  int64                // keys, values and overhead. Guarded by mu.
-	client int                  // puts and deletes. Guarded by mu.
-	oldest int64                // time of the oldest put or delete, microseconds. Guarded by mu.
+	entries atomic.Uint32 // versions that readers may look at
+	bytes   atomic.Int64  // keys, values and overhead
+	client  atomic.Int64  // puts and deletes
+	oldest  atomic.Int64  // time of the oldest put or delete, microseconds
+	own     []uint32      // the ledger's own entries; the writer's, and the flusher's once no more come
 }
 
-// newMemtable makes room for as many entries as the memtable before it came to hold.
+// version is an entry. Its number is its seq less the memtable's first; a link to one is that plus one, and zero is none.
+type version struct {
+	time                   int64
+	key                    uint32 // number of its key
+	older                  uint32 // link to the version of the key before this one
+	jump                   uint32 // link to one further back, see jumpOf
+	depth                  uint32 // how many versions are before this one
+	value                  place
+	valueSize              uint32
+	contentType, principal uint32 // in names
+	op                     tlog.Op
+	valueHash, leaf        merkle.Hash
+}
+
+// newMemtable makes room for as many keys as the memtable before it came to hold.
 func newMemtable(first uint64, expected int) *memtable {
-	return &memtable{first: first, newest: make(map[string]*Entry, expected), bySeq: make([]*Entry, 0, expected),
-		byKey: btree.NewBTreeGOptions(before, btree.Options{NoLocks: true, Degree: 32})}
+	m := &memtable{first: first, seed: maphash.MakeSeed()}
+	m.order.init()
+	m.index.init(expected)
+	m.names.init()
+	return m
 }
 
-// place is an entry in key order. It carries the first 16 bytes of the key, so that most comparisons need not fetch the
-// entry: those fetches were most of what an insert cost.
-type place struct {
-	hi, lo uint64 // big-endian, zeros behind a shorter key
-	*Entry
-}
+// keys is how many keys the memtable holds. For the writer.
+func (m *memtable) keys() int { return m.index.keys }
 
-func placeOf(e *Entry) place {
-	var head [16]byte
-	copy(head[:], e.Key)
-	return place{binary.BigEndian.Uint64(head[:]), binary.BigEndian.Uint64(head[8:]), e}
-}
-
-// before is segment order among puts and deletes.
-func before(a, b place) bool {
-	if a.hi != b.hi {
-		return a.hi < b.hi
+// add appends an entry; its seq is the memtable's end. The memtable keeps e.Value where retain is set, which says that
+// this costs no more memory than its size; otherwise, and everything else, it copies.
+func (m *memtable) add(e *Entry, retain bool) {
+	number, v := m.versions.add()
+	v.op, v.time, v.valueSize, v.valueHash, v.leaf = e.Op, e.Time, uint32(len(e.Value)), e.ValueHash, e.Leaf
+	v.contentType, v.principal = m.names.number(e.ContentType), m.names.number(e.Principal)
+	if retain && len(e.Value) >= aliasBytes {
+		v.value = m.data.alias(e.Value)
+	} else {
+		v.value = m.data.put(e.Value)
 	}
-	if a.lo != b.lo {
-		return a.lo < b.lo
-	}
-	if c := bytes.Compare(a.Key, b.Key); c != 0 {
-		return c < 0
-	}
-	return a.Seq > b.Seq
-}
-
-// pivot stands just before the newest version of key with seq <= maxSeq.
-func pivot(key []byte, maxSeq uint64) place {
-	return placeOf(&Entry{Record: tlog.Record{Key: key, Seq: maxSeq}})
-}
-
-// add appends entries; the first one's seq is the memtable's end.
-func (m *memtable) add(entries []*Entry) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, e := range entries {
-		m.bySeq = append(m.bySeq, e)
-		m.bytes += int64(len(e.Key)) + int64(len(e.Value)) + entryOverheadBytes
-		if e.Op == tlog.OpSegment {
-			continue
+	size := int64(len(e.Value)) + versionBytes + m.names.takeCost()
+	if e.Op == tlog.OpSegment {
+		v.key, _ = m.order.newKey(e.Key, &m.data)
+		m.own = append(m.own, number)
+		size += int64(len(e.Key)) + keyBytes
+	} else {
+		hash := maphash.Bytes(m.seed, e.Key)
+		k, known := m.index.find(&m.order, &m.data, hash, e.Key)
+		if !known {
+			k, _ = m.order.newKey(e.Key, &m.data)
+			size += int64(len(e.Key)) + keyBytes
 		}
-		if m.client == 0 {
-			m.oldest = e.Time
+		v.key = k
+		m.linkVersion(number+1, v, k)
+		if !known {
+			m.order.link(k, hash, &m.data)
+			m.index.add(hash, k)
 		}
-		m.client++
-		m.byKey.Set(placeOf(e))
-		m.newest[string(e.Key)] = e
+		if m.client.Load() == 0 {
+			m.oldest.Store(e.Time)
+		}
+		m.client.Add(1)
 	}
+	m.bytes.Add(size)
+	m.entries.Store(number + 1)
+}
+
+// linkVersion makes a version the newest of its key.
+func (m *memtable) linkVersion(link uint32, v *version, key uint32) {
+	newest := &m.order.keys.at(key).newest
+	if v.older = newest.Load(); v.older != 0 {
+		v.depth = m.version(v.older).depth + 1
+		v.jump = m.jumpOf(v.older)
+	}
+	newest.Store(link)
+}
+
+// jumpOf returns the second link of the version after parent, such that from any version, any older one is reached over
+// a number of links that is logarithmic in their distance: two jumps of equal length become one of twice that length
+// (Myers, "An applicative random-access stack", 1983).
+func (m *memtable) jumpOf(parent uint32) uint32 {
+	p := m.version(parent)
+	if p.jump != 0 {
+		j := m.version(p.jump)
+		if j.jump != 0 && p.depth-j.depth == j.depth-m.version(j.jump).depth {
+			return j.jump
+		}
+	}
+	return parent
+}
+
+func (m *memtable) version(link uint32) *version { return m.versions.at(link - 1) }
+
+// asOf returns the link to the newest version with seq <= maxSeq, at or behind a link; zero when there is none.
+func (m *memtable) asOf(link uint32, maxSeq uint64) uint32 {
+	if maxSeq < m.first {
+		return 0
+	}
+	last := maxSeq - m.first // the number of the last version that may be seen
+	for link != 0 && uint64(link-1) > last {
+		v := m.version(link)
+		if v.jump != 0 && uint64(v.jump-1) > last {
+			link = v.jump
+		} else {
+			link = v.older
+		}
+	}
+	return link
+}
+
+// find returns the link to the newest version of key with seq <= maxSeq, tombstones included; zero when there is none.
+func (m *memtable) find(key []byte, maxSeq uint64) uint32 {
+	k, known := m.index.find(&m.order, &m.data, maphash.Bytes(m.seed, key), key)
+	if !known {
+		return 0
+	}
+	return m.asOf(m.order.keys.at(k).newest.Load(), maxSeq)
 }
 
 // size returns the entries, the bytes, the puts and deletes among the entries, and the time of the oldest of these.
 func (m *memtable) size() (entries int, bytes int64, client int, oldest int64) {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return len(m.bySeq), m.bytes, m.client, m.oldest
+	return int(m.entries.Load()), m.bytes.Load(), int(m.client.Load()), m.oldest.Load()
+}
+
+// load fills e with the version that link stands for.
+func (m *memtable) load(link uint32, e *Entry) {
+	v := m.version(link)
+	e.Op, e.Seq, e.Time = v.op, m.first+uint64(link-1), v.time
+	e.Key = m.order.keys.at(v.key).bytes(&m.data)
+	e.ContentType, e.Principal = m.names.name(v.contentType), m.names.name(v.principal)
+	e.ValueSize, e.ValueHash, e.Leaf = uint64(v.valueSize), v.valueHash, v.leaf
+	e.Value = m.data.get(v.value, v.valueSize)
 }
 
 // get returns the newest version of key with seq <= maxSeq, tombstones included; nil when there is none.
 func (m *memtable) get(key []byte, maxSeq uint64) *Entry {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	found := m.newest[string(key)]
-	if found == nil || found.Seq <= maxSeq {
-		return found
+	link := m.find(key, maxSeq)
+	if link == 0 {
+		return nil
 	}
-	found = nil
-	m.byKey.Ascend(pivot(key, maxSeq), func(p place) bool {
-		if bytes.Equal(p.Key, key) {
-			found = p.Entry
-		}
-		return false
-	})
-	return found
+	e := new(Entry)
+	m.load(link, e)
+	return e
 }
 
 // at returns the entry with a seq; nil when the memtable does not hold it.
 func (m *memtable) at(seq uint64) *Entry {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if seq < m.first || seq-m.first >= uint64(len(m.bySeq)) {
+	e := new(Entry)
+	if !m.loadAt(seq, e) {
 		return nil
 	}
-	return m.bySeq[seq-m.first]
+	return e
 }
 
-// run returns up to len(dst) entries from seq on.
-func (m *memtable) run(seq uint64, dst []*Entry) int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if seq < m.first || seq-m.first >= uint64(len(m.bySeq)) {
-		return 0
+// loadAt fills e with the entry with a seq, and says whether the memtable holds it.
+func (m *memtable) loadAt(seq uint64, e *Entry) bool {
+	if seq < m.first || seq-m.first >= uint64(m.entries.Load()) {
+		return false
 	}
-	return copy(dst, m.bySeq[seq-m.first:])
+	m.load(uint32(seq-m.first)+1, e)
+	return true
 }
 
 // leaves copies leaf hashes from seq on into dst and returns how many it had.
 func (m *memtable) leaves(seq uint64, dst []merkle.Hash) int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	if seq < m.first || seq-m.first >= uint64(len(m.bySeq)) {
+	end := uint64(m.entries.Load())
+	if seq < m.first || seq-m.first >= end {
 		return 0
 	}
-	n := min(len(dst), len(m.bySeq)-int(seq-m.first))
+	from := seq - m.first
+	n := int(min(uint64(len(dst)), end-from))
 	for i := range n {
-		dst[i] = m.bySeq[int(seq-m.first)+i].Leaf
+		dst[i] = m.versions.at(uint32(from) + uint32(i)).leaf
 	}
 	return n
 }
 
 // countUntil returns how many entries have a time at or before t, as times never decrease along seq.
 func (m *memtable) countUntil(t int64) uint64 {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return uint64(sort.Search(len(m.bySeq), func(i int) bool { return m.bySeq[i].Time > t }))
+	return uint64(sort.Search(int(m.entries.Load()), func(i int) bool { return m.versions.at(uint32(i)).time > t }))
 }
 
-// versions returns up to len(dst) versions of key with seq <= maxSeq, newest first.
-func (m *memtable) versions(key []byte, maxSeq uint64, dst []*Entry) int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	n := 0
-	m.byKey.Ascend(pivot(key, maxSeq), func(p place) bool {
-		if n == len(dst) || !bytes.Equal(p.Key, key) {
-			return false
-		}
-		dst[n] = p.Entry
-		n++
-		return true
-	})
-	return n
-}
-
-// sorted returns all entries in segment order: the ledger's own first, by seq, then the rest by key. Only for a memtable
-// that no longer grows.
-func (m *memtable) sorted() []*Entry {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	out := make([]*Entry, 0, len(m.bySeq))
-	for _, e := range m.bySeq {
-		if e.Op == tlog.OpSegment {
-			out = append(out, e)
+// each calls f with all entries in segment order: the ledger's own first, by seq, then the rest by key, within a key the
+// newest first. The entry is reused. Only for a memtable that no longer grows.
+func (m *memtable) each(f func(*Entry) error) error {
+	var e Entry
+	for _, number := range m.own {
+		m.load(number+1, &e)
+		if err := f(&e); err != nil {
+			return err
 		}
 	}
-	m.byKey.Scan(func(p place) bool {
-		out = append(out, p.Entry)
-		return true
-	})
-	return out
-}
-
-// scanChunk bounds how many entries a scan visits under one hold of a memtable's lock.
-const scanChunk = 512
-
-// memSource walks a memtable's keys, each by its newest version with seq <= asOf.
-type memSource struct {
-	m          *memtable
-	start, end []byte
-	asOf       uint64
-	reverse    bool
-
-	resume  *Entry // the last entry visited; nil before the first
-	done    bool   // nothing is left to visit beyond chunk
-	held    *Entry // reverse: newest version so far of the key being visited, not yet known to be the newest
-	chunk   []*Entry
-	current *Entry
-}
-
-func newMemSource(m *memtable, o ScanOptions) *memSource {
-	return &memSource{m: m, start: o.Start, end: o.End, asOf: o.AsOf, reverse: o.Reverse}
-}
-
-func (s *memSource) Next() bool {
-	for len(s.chunk) == 0 {
-		if s.done {
-			return false
-		}
-		if s.reverse {
-			s.fillReverse()
-		} else {
-			s.fillForward()
+	for k := m.order.next(0); k != 0; k = m.order.next(k) {
+		for link := m.order.keys.at(k).newest.Load(); link != 0; link = m.version(link).older {
+			m.load(link, &e)
+			if err := f(&e); err != nil {
+				return err
+			}
 		}
 	}
-	s.current, s.chunk = s.chunk[0], s.chunk[1:]
-	return true
-}
-
-func (s *memSource) Entry() *Entry { return s.current }
-func (s *memSource) Err() error    { return nil }
-func (s *memSource) Close() error  { return nil }
-
-// fillForward visits the next scanChunk entries. Within a key the newest comes first, so the first visible one is it.
-func (s *memSource) fillForward() {
-	s.m.mu.RLock()
-	defer s.m.mu.RUnlock()
-	from := pivot(s.start, ^uint64(0))
-	if s.resume != nil {
-		from = placeOf(s.resume)
-	}
-	visited := 0
-	s.done = true
-	last := s.held // the last entry put out, to skip its older versions
-	s.m.byKey.Ascend(from, func(p place) bool {
-		e := p.Entry
-		if e == s.resume {
-			return true
-		}
-		if s.end != nil && bytes.Compare(e.Key, s.end) >= 0 {
-			return false
-		}
-		if visited == scanChunk {
-			s.done = false
-			return false
-		}
-		visited++
-		s.resume = e
-		if e.Seq <= s.asOf && (last == nil || !bytes.Equal(last.Key, e.Key)) {
-			s.chunk = append(s.chunk, e)
-			last = e
-		}
-		return true
-	})
-	s.held = last
-}
-
-// fillReverse visits the previous scanChunk entries. Within a key the oldest comes first, so a key is known only when
-// the next one, or the end, is reached.
-func (s *memSource) fillReverse() {
-	s.m.mu.RLock()
-	defer s.m.mu.RUnlock()
-	visited := 0
-	s.done = true
-	visit := func(p place) bool {
-		e := p.Entry
-		if e == s.resume {
-			return true
-		}
-		if bytes.Compare(e.Key, s.start) < 0 {
-			return false
-		}
-		if visited == scanChunk {
-			s.done = false
-			return false
-		}
-		visited++
-		s.resume = e
-		if s.held != nil && !bytes.Equal(s.held.Key, e.Key) {
-			s.chunk = append(s.chunk, s.held)
-			s.held = nil
-		}
-		if e.Seq <= s.asOf {
-			s.held = e
-		}
-		return true
-	}
-	switch {
-	case s.resume != nil:
-		s.m.byKey.Descend(placeOf(s.resume), visit)
-	case s.end != nil:
-		s.m.byKey.Descend(pivot(s.end, ^uint64(0)), visit)
-	default:
-		s.m.byKey.Reverse(visit)
-	}
-	if s.done && s.held != nil {
-		s.chunk = append(s.chunk, s.held)
-		s.held = nil
-	}
-	s.chunk = slices.Clip(s.chunk)
+	return nil
 }
