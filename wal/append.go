@@ -12,9 +12,9 @@ import (
 
 const keepBuffer = 4 << 20 // a larger batch buffer is not kept for the next batch
 
-// Append writes a hard state, if hs is not nil and differs from the one held, and entries as one batch with one write
-// and one sync. All of it is durable when nil is returned. An entry at or below LastIndex voids the entries from its
-// index on.
+// Append writes a hard state, if hs is not nil and differs from the one held, and entries as one batch with one sync and
+// one write, or a few when there is large data, which is not copied. All of it is durable when nil is returned. An entry
+// at or below LastIndex voids the entries from its index on.
 //
 // ErrOrder refuses a batch and changes nothing. So does an error for which vfs.IsNoSpace holds and errors.Is
 // ErrPoisoned does not: no new file could be made. After any other error the log is poisoned and it is unknown whether
@@ -67,24 +67,24 @@ func (l *Log) appendTo(f *logFile, hs *raft.HardState, entries []raft.Entry) err
 		first = entries[0].Index
 	}
 	e.marker(f.good, first, next-1)
-	batch, good, goodSum := len(e.buf), e.at(), e.prev
+	batch, size, good, goodSum := len(e.buf), e.at()-f.end, e.at(), e.prev
 	e.note(good, next-1)
 	if l.buf = e.buf; cap(l.buf) > keepBuffer {
 		l.buf = nil
 	}
 
-	if err := f.write(l.opts.Method, e.buf[:batch], f.end); err != nil {
+	if err := f.writeBatch(l.opts.Method, e.buf[:batch], e.pieces, f.end); err != nil {
 		return l.poison(fmt.Errorf("write %s: %w", f.path, err))
 	}
 	began := time.Now()
 	// From good on: a sync of a mapped range covers its pages alone, and the note in front of the batch, without which
 	// the batch is not found, may stand in the page before.
-	if err := f.sync(l.opts.Method, f.good, f.end-f.good+int64(batch)); err != nil {
+	if err := f.sync(l.opts.Method, f.good, f.end-f.good+size); err != nil {
 		return l.poison(fmt.Errorf("sync %s: %w", f.path, err))
 	}
 	l.metrics.sync.Observe(time.Since(began).Seconds())
 	l.metrics.appends.Inc()
-	l.metrics.bytes.Add(float64(len(e.buf)))
+	l.metrics.bytes.Add(float64(int64(len(e.buf)) + e.apart))
 
 	// The note reaches the disk with the next batch. Its failure does not undo this one.
 	noteErr := f.write(l.opts.Method, e.buf[batch:], good)

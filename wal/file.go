@@ -121,6 +121,21 @@ func (f *logFile) write(m AppendMethod, b []byte, off int64) error {
 	return err
 }
 
+// writeBatch puts buf at off, with the pieces between its parts.
+func (f *logFile) writeBatch(m AppendMethod, buf []byte, pieces []apart, off int64) error {
+	from := 0
+	for _, p := range pieces {
+		for _, b := range [][]byte{buf[from:p.at], p.data} {
+			if err := f.write(m, b, off); err != nil {
+				return err
+			}
+			off += int64(len(b))
+		}
+		from = p.at
+	}
+	return f.write(m, buf[from:], off)
+}
+
 // sync makes [off, off+n) durable, in ByPwrite's case the whole file.
 func (f *logFile) sync(m AppendMethod, off, n int64) error {
 	if m == ByStores {

@@ -126,7 +126,7 @@ func FuzzRecords(f *testing.F) {
 				sum := selfSum(file.sum, file.id, off, recordType(typ), rec[recordHead:recordHead+selfAt])
 				binary.LittleEndian.PutUint64(rec[recordHead+selfAt:], sum)
 			}
-			prev = chainSum(file.id, off, prev, rec)
+			prev = chainSum(file.id, off, prev, rec[:recordHead], rec[recordHead:])
 			binary.LittleEndian.PutUint64(rec[8:], prev)
 			off = end
 		}

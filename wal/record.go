@@ -69,17 +69,19 @@ func BatchBytes(entries []raft.Entry) int64 {
 	return n
 }
 
-// chainSum is the checksum of rec, a whole record with its padding.
-func chainSum(id uint64, off int64, prev uint64, rec []byte) uint64 {
+// chainSum is the checksum of a record: its head, and all behind it with the padding, in as many parts as it stands in.
+func chainSum(id uint64, off int64, prev uint64, recHead []byte, parts ...[]byte) uint64 {
 	var head [32]byte
 	binary.LittleEndian.PutUint64(head[0:], id)
 	binary.LittleEndian.PutUint64(head[8:], uint64(off))
 	binary.LittleEndian.PutUint64(head[16:], prev)
-	copy(head[24:], rec[:8])
+	copy(head[24:], recHead[:8])
 	var d xxhash.Digest
 	d.Reset()
 	d.Write(head[:])
-	d.Write(rec[recordHead:])
+	for _, p := range parts {
+		d.Write(p)
+	}
 	return nonZero(d.Sum64())
 }
 
@@ -104,17 +106,29 @@ func nonZero(sum uint64) uint64 {
 	return sum
 }
 
-// encoder appends records to buf, which will stand at offset base of file id.
+// encoder appends records to buf, which will stand at offset base of file id. What is large is not copied there: it
+// stands between two parts of buf, as a piece.
 type encoder struct {
 	id     uint64
 	origin uint64 // checksum of the file's header
 	base   int64
 	prev   uint64 // checksum of the record before the next one
 	buf    []byte
+	pieces []apart
+	apart  int64 // bytes of all pieces
 }
 
+// apart is data that follows the first at bytes of an encoder's buf.
+type apart struct {
+	at   int
+	data []byte
+}
+
+// apartBytes is from which size on a write of its own costs less than a copy.
+const apartBytes = 64 << 10
+
 // at is the file offset of the next record.
-func (e *encoder) at() int64 { return e.base + int64(len(e.buf)) }
+func (e *encoder) at() int64 { return e.base + int64(len(e.buf)) + e.apart }
 
 func (e *encoder) open(t recordType, kind byte, length int) int {
 	start := len(e.buf)
@@ -127,20 +141,41 @@ func (e *encoder) open(t recordType, kind byte, length int) int {
 func (e *encoder) u64(v uint64) { e.buf = binary.LittleEndian.AppendUint64(e.buf, v) }
 
 func (e *encoder) seal(start int) {
-	for len(e.buf)%align != 0 {
+	off := e.base + e.apart + int64(start)
+	for (len(e.buf)-start)%align != 0 {
 		e.buf = append(e.buf, 0)
 	}
 	rec := e.buf[start:]
-	e.prev = chainSum(e.id, e.base+int64(start), e.prev, rec)
+	e.prev = chainSum(e.id, off, e.prev, rec[:recordHead], rec[recordHead:])
 	binary.LittleEndian.PutUint64(rec[8:], e.prev)
 }
 
 func (e *encoder) entry(ent *raft.Entry) {
+	if len(ent.Data) >= apartBytes {
+		e.largeEntry(ent)
+		return
+	}
 	start := e.open(typeEntry, byte(ent.Kind), entryHead+len(ent.Data))
 	e.u64(ent.Index)
 	e.u64(ent.Term)
 	e.buf = append(e.buf, ent.Data...)
 	e.seal(start)
+}
+
+// largeEntry leaves the data where it is, which nobody changes until it is written.
+func (e *encoder) largeEntry(ent *raft.Entry) {
+	off, start := e.at(), e.open(typeEntry, byte(ent.Kind), entryHead+len(ent.Data))
+	e.u64(ent.Index)
+	e.u64(ent.Term)
+	split := len(e.buf)
+	e.pieces = append(e.pieces, apart{at: split, data: ent.Data})
+	e.apart += int64(len(ent.Data))
+	for n := len(ent.Data); n%align != 0; n++ {
+		e.buf = append(e.buf, 0)
+	}
+	head := e.buf[start : start+recordHead]
+	e.prev = chainSum(e.id, off, e.prev, head, e.buf[start+recordHead:split], ent.Data, e.buf[split:])
+	binary.LittleEndian.PutUint64(head[8:], e.prev)
 }
 
 func (e *encoder) hard(hs raft.HardState) {
@@ -170,7 +205,7 @@ func (e *encoder) note(through int64, last uint64) {
 }
 
 func (e *encoder) self(t recordType, start int) {
-	e.u64(selfSum(e.origin, e.id, e.base+int64(start), t, e.buf[start+recordHead:]))
+	e.u64(selfSum(e.origin, e.id, e.base+e.apart+int64(start), t, e.buf[start+recordHead:]))
 	e.seal(start)
 }
 
@@ -204,7 +239,7 @@ func recordAt(buf []byte, id uint64, off int64, prev uint64) (rec record, why st
 	}
 	size := recordHead + pad(length)
 	sum := binary.LittleEndian.Uint64(b[8:])
-	if sum == 0 || sum != chainSum(id, off, prev, b[:size]) {
+	if sum == 0 || sum != chainSum(id, off, prev, b[:recordHead], b[recordHead:size]) {
 		return rec, "the record's checksum does not hold"
 	}
 	return record{
