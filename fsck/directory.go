@@ -3,7 +3,6 @@ package fsck
 import (
 	"errors"
 	"io/fs"
-	"path"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
@@ -189,8 +188,7 @@ func (c *checker) unlisted(name string) {
 	switch {
 	case !isSegment || err != nil:
 		c.stray(file)
-	case c.state == nil:
-		c.notice(KindNotChecked, file, "", "there is no manifest to say whether it is listed")
+	case c.state == nil: // checkUnlisted has looked at it
 	case first >= c.state.TreeSize:
 		c.notice(KindLeftOver, file, "nothing: the next start builds it anew from the log, if it belongs to the ledger",
 			"a segment of the entries %d to %d that the manifest does not list: built, and not installed", first, last)
@@ -226,5 +224,3 @@ func (c *checker) segments() []*manifest.Segment {
 }
 
 func idOf(s *manifest.Segment) string { return tlog.SegmentID(s.FirstSeq, s.LastSeq) }
-
-func baseOf(file string) string { return path.Base(file) }

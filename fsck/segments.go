@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -18,8 +19,7 @@ import (
 func (c *checker) checkSegments() error {
 	c.tree = newTreeCheck(c)
 	if c.state == nil {
-		c.notice(KindNotChecked, c.path(segmentDir), "", "without a manifest it is not known which segments there should be")
-		return nil
+		return c.checkUnlisted()
 	}
 	var before *manifest.Segment
 	for _, s := range c.segments() {
@@ -81,6 +81,49 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 		c.tree.skip(s)
 		return nil
 	}
+	return c.verify(t, s, name)
+}
+
+// checkUnlisted reads what is there of segments when no manifest says what there should be.
+func (c *checker) checkUnlisted() error {
+	c.notice(KindNotChecked, c.path(segmentDir), "", "without a manifest it is not known which segments there should be: "+
+		"each is checked by itself")
+	names, err := c.opts.FS.List(c.path(segmentDir))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		c.failed(KindUnreadable, c.path(segmentDir), "", "", err)
+	}
+	for _, name := range names {
+		id, isSegment := strings.CutSuffix(name, segmentSuffix)
+		first, last, err := tlog.ParseSegmentID(id)
+		if !isSegment || err != nil {
+			continue // checkFiles tells
+		}
+		s := &manifest.Segment{FirstSeq: first, LastSeq: last, Entries: last - first + 1}
+		if err := c.checkAlone(s, c.path(segmentDir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *checker) checkAlone(s *manifest.Segment, name string) error {
+	src, err := openSource(c.opts.FS, name, c.advance)
+	if err != nil {
+		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
+		return nil
+	}
+	defer src.close()
+	c.report.Checked.Segments++
+	t, err := sstable.Open(src, sstable.Options{Cache: c.cache})
+	if err != nil {
+		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
+		return nil
+	}
+	if info := t.Info(); info.FirstSeq != s.FirstSeq || info.LastSeq != s.LastSeq {
+		c.damage(KindSegmentWrong, name, 0, lostOf(s), restoreSegment, "this is segment %s, not %s", info.ID, idOf(s))
+		return nil
+	}
+	c.tree.broken = "there is no manifest"
 	return c.verify(t, s, name)
 }
 

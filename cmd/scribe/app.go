@@ -94,7 +94,8 @@ did not verify, 2 for a mistake on the command line, 5 when fsck found damage.`,
 		"URLs of the ledger's nodes, separated by commas (default $"+endpointEnv+", else "+client.DefaultEndpoint+")")
 	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(),
-		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer(), a.fsck())
+		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer(),
+		a.inspect(), a.fsck())
 	return root
 }
 

@@ -23,8 +23,8 @@ import (
 
 const moment = "2026-11-22T10:00:00.000001Z"
 
-// ledger is a server whose one key is "a". It holds size entries, all of them puts of "a"; entry n has the value vn.
-type ledger struct {
+// ledgerServer is a server whose one key is "a". It holds size entries, all of them puts of "a"; entry n has the value vn.
+type ledgerServer struct {
 	t    *testing.T
 	size uint64
 	salt string // goes into every value: another salt is another history
@@ -32,9 +32,9 @@ type ledger struct {
 	body []byte
 }
 
-func (l *ledger) value(seq uint64) string { return fmt.Sprintf("v%d%s", seq, l.salt) }
+func (l *ledgerServer) value(seq uint64) string { return fmt.Sprintf("v%d%s", seq, l.salt) }
 
-func (l *ledger) record(seq uint64) []byte {
+func (l *ledgerServer) record(seq uint64) []byte {
 	value := l.value(seq)
 	b, err := tlog.AppendRecord(nil, &tlog.Record{Op: tlog.OpPut, Seq: seq, Time: 1, Key: []byte("a"),
 		ValueSize: uint64(len(value)), ValueHash: sha256.Sum256([]byte(value))})
@@ -44,7 +44,7 @@ func (l *ledger) record(seq uint64) []byte {
 	return b
 }
 
-func (l *ledger) leaves(n uint64) []merkle.Hash {
+func (l *ledgerServer) leaves(n uint64) []merkle.Hash {
 	out := make([]merkle.Hash, n)
 	for i := range out {
 		out[i] = merkle.LeafHash(l.record(uint64(i)))
@@ -66,7 +66,7 @@ func hexes(hashes []merkle.Hash, err error) []string {
 	return out
 }
 
-func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *ledgerServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	l.last = r
 	l.body, _ = io.ReadAll(r.Body)
 	newest := l.size - 1
@@ -112,7 +112,7 @@ func (l *ledger) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (l *ledger) proof(seq uint64) map[string]any {
+func (l *ledgerServer) proof(seq uint64) map[string]any {
 	leaves := l.leaves(l.size)
 	root := merkle.RootOf(leaves)
 	note, err := (&tlog.Checkpoint{Origin: "ledger.test", Size: l.size, Root: root}).Text()
@@ -135,8 +135,8 @@ type command struct {
 	fs       vfs.FS
 }
 
-func newCommand(t *testing.T) (*ledger, *command) {
-	l := &ledger{t: t, size: 5}
+func newCommand(t *testing.T) (*ledgerServer, *command) {
+	l := &ledgerServer{t: t, size: 5}
 	server := httptest.NewServer(l)
 	t.Cleanup(server.Close)
 	return l, &command{t: t, env: map[string]string{endpointEnv: server.URL}, fs: vfs.NewOS()}

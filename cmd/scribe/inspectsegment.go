@@ -1,0 +1,183 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"time"
+
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// segmentJSON describes a segment, as it does itself, or as the manifest does.
+type segmentJSON struct {
+	Kind           string  `json:"kind,omitempty"` // segment; none within a manifest
+	File           string  `json:"file,omitempty"`
+	ID             string  `json:"id"`
+	FirstSeq       uint64  `json:"first_seq"`
+	LastSeq        uint64  `json:"last_seq"`
+	Entries        uint64  `json:"entries"`
+	SegmentEntries *uint64 `json:"segment_entries,omitempty"` // op 3
+	Keys           *uint64 `json:"keys,omitempty"`
+	Bytes          uint64  `json:"bytes"`
+	Root           string  `json:"merkle_root"`
+	MinKey         *string `json:"min_key,omitempty"`
+	MinKeyB64      *string `json:"min_key_b64,omitempty"`
+	MaxKey         *string `json:"max_key,omitempty"`
+	MaxKeyB64      *string `json:"max_key_b64,omitempty"`
+	FirstTime      string  `json:"first_time"`
+	LastTime       string  `json:"last_time"`
+	Tier           string  `json:"tier,omitempty"`
+	Object         string  `json:"object,omitempty"`
+}
+
+// setKeys takes a segment's smallest and largest key; nil when it holds records of the ledger only.
+func (s *segmentJSON) setKeys(smallest, largest []byte) {
+	if smallest == nil {
+		return
+	}
+	lo, hi := keyJSON(string(smallest)), keyJSON(string(largest))
+	s.MinKey, s.MinKeyB64, s.MaxKey, s.MaxKeyB64 = lo.Key, lo.KeyB64, hi.Key, hi.KeyB64
+}
+
+// entryJSON is one entry of a segment.
+type entryJSON struct {
+	Kind    string  `json:"kind"` // entry
+	Ordinal *uint64 `json:"ordinal,omitempty"`
+	Seq     uint64  `json:"seq"`
+	Time    string  `json:"time"`
+	Op      string  `json:"op"`
+	jsonKey
+	Size        uint64 `json:"size"`
+	ContentType string `json:"content_type,omitempty"`
+	Principal   string `json:"principal,omitempty"`
+	LeafHash    string `json:"leaf_hash,omitempty"`
+}
+
+func timeOf(micros int64) string { return time.UnixMicro(micros).UTC().Format(timeLayout) }
+
+func opName(op tlog.Op) string {
+	switch op {
+	case tlog.OpPut:
+		return "put"
+	case tlog.OpDelete:
+		return "delete"
+	case tlog.OpSegment:
+		return "segment"
+	}
+	return fmt.Sprintf("op %d", op)
+}
+
+// fileSource is a segment's file for reading, block by block.
+type fileSource struct {
+	vfs.File
+	size int64
+}
+
+func (s *fileSource) Size() int64 { return s.size }
+
+func openSegment(fsys vfs.FS, name string) (*sstable.Table, io.Closer, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	size, err := f.Size()
+	if err == nil {
+		var t *sstable.Table
+		if t, err = sstable.Open(&fileSource{f, size}, sstable.Options{Cache: sstable.NewBlockCache(8 << 20)}); err == nil {
+			return t, f, nil
+		}
+	}
+	return nil, nil, errors.Join(err, f.Close())
+}
+
+func (in *inspection) segment(name string) error {
+	t, file, err := openSegment(in.fs, name)
+	if err != nil {
+		if !in.json {
+			in.row("segment", "%s", display(name))
+		}
+		return in.corrupt(err)
+	}
+	defer file.Close()
+	info, records, keys := t.Info(), t.SegmentEntries(), t.Keys()
+	doc := &segmentJSON{Kind: "segment", File: name, ID: info.ID, FirstSeq: info.FirstSeq, LastSeq: info.LastSeq,
+		Entries: info.Entries, SegmentEntries: &records, Keys: &keys, Bytes: info.Bytes, Root: info.Root.String(),
+		FirstTime: timeOf(info.FirstTime), LastTime: timeOf(info.LastTime)}
+	doc.setKeys(info.MinKey, info.MaxKey)
+	if in.json {
+		err = in.print(doc)
+	} else {
+		in.printSegment(doc, info)
+		if id := path.Base(name); id != info.ID+".seg" {
+			in.row("name", "%s, which is not that of this segment", display(id))
+		}
+	}
+	if err != nil || !in.entries {
+		return err
+	}
+	if !in.json {
+		in.out.printf("\n%10s  %10s  %-27s  %-7s  %12s  %s\n", "ORDINAL", "SEQ", "TIME", "OP", "BYTES", "KEY")
+	}
+	if in.byKey {
+		return in.versions(t)
+	}
+	return t.Survey(sstable.ScanOptions{KeysOnly: true, Leaves: in.json}, in.entry, func(h sstable.Hole) error {
+		last := h.Ordinal + h.Entries - 1
+		return in.damage(h.Damage.File, h.Damage.Offset, fmt.Sprintf("the entries at ordinals %d to %d", h.Ordinal, last),
+			h.Damage.Reason)
+	})
+}
+
+func (in *inspection) printSegment(d *segmentJSON, info sstable.Info) {
+	in.row("segment", "%s", d.ID)
+	in.row("file", "%s, %s", display(d.File), sizeText(d.Bytes))
+	in.row("seqs", "%d to %d", d.FirstSeq, d.LastSeq)
+	in.row("entries", "%d, of which %d records of segments", d.Entries, *d.SegmentEntries)
+	if info.MinKey == nil {
+		in.row("keys", "none")
+	} else {
+		in.row("keys", "%d, %s to %s", *d.Keys, display(string(info.MinKey)), display(string(info.MaxKey)))
+	}
+	in.row("times", "%s to %s", d.FirstTime, d.LastTime)
+	in.row("root", "%s", d.Root)
+}
+
+// versions lists the versions of the key that was asked for.
+func (in *inspection) versions(t *sstable.Table) error {
+	it := t.Versions([]byte(in.key), math.MaxUint64, true)
+	for it.Next() {
+		ordinal, err := t.Ordinal(it.Entry().Seq)
+		if err == nil {
+			err = in.entry(ordinal, it.Entry())
+		}
+		if err != nil {
+			return in.corrupt(err)
+		}
+	}
+	if it.Err() != nil {
+		return in.corrupt(it.Err())
+	}
+	return nil
+}
+
+func (in *inspection) entry(ordinal uint64, e *sstable.Entry) error {
+	if err := in.list(); err != nil {
+		return err
+	}
+	if !in.json {
+		in.out.printf("%10d  %10d  %s  %-7s  %12d  %s\n", ordinal, e.Seq, timeOf(e.Time), opName(e.Op), e.ValueSize,
+			display(string(e.Key)))
+		return in.out.err
+	}
+	doc := entryJSON{Kind: "entry", Ordinal: &ordinal, Seq: e.Seq, Time: timeOf(e.Time), Op: opName(e.Op),
+		jsonKey: keyJSON(string(e.Key)), Size: e.ValueSize, ContentType: e.ContentType, Principal: e.Principal}
+	if !in.byKey {
+		doc.LeafHash = e.Leaf.String()
+	}
+	return in.print(doc)
+}
