@@ -70,8 +70,11 @@ func (in *inspector) records(f *logFile, sc *scan, damage error, successor *head
 		if g.before == 0 {
 			from = next
 		}
-		if g.after == 0 {
+		switch {
+		case g.after == 0:
 			to = max(g.fromMarkers, end)
+		case g.after <= g.before: // what is lost truncated the log before it went on
+			from = g.after - 1
 		}
 		if i > 0 {
 			damage = f.corrupt(g.from, "no record verifies from here to %d", g.to)
