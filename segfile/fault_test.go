@@ -52,7 +52,7 @@ func TestPageThatCannotBeRead(t *testing.T) {
 	for what, read := range map[string]func() error{
 		"open":    func() error { _, err := Open(NewMappedSource(name, m)); return err },
 		"block":   func() error { _, err := r.Block(block, nil); return err },
-		"run":     func() error { _, err := r.Run(run, 300<<10); return err },
+		"run":     func() error { _, err := r.OpenRun(run, 300<<10); return err },
 		"section": func() error { _, err := r.Section(1); return err },
 	} {
 		var corrupt *vfs.CorruptError

@@ -27,6 +27,8 @@ const (
 
 	// MaxBlockBytes bounds a block before compression. Longer data goes into a run of blocks.
 	MaxBlockBytes = 256 << 10
+	// MaxFileBytes bounds a file: twice what a segment is meant to reach.
+	MaxFileBytes = 32 << 30
 	// MaxSections bounds the section table.
 	MaxSections = 64
 	// BlockOverhead is what a stored block adds to its bytes.
@@ -139,6 +141,8 @@ func parseFooter(name string, b []byte, size int64) (footer, error) {
 	switch {
 	case f.version != version:
 		return footer{}, corrupt(name, at+12, "format version %d; this program reads version %d", f.version, version)
+	case f.fileLen > MaxFileBytes:
+		return footer{}, corrupt(name, at+40, "file of %d bytes; %d at most", f.fileLen, uint64(MaxFileBytes))
 	case f.fileLen != uint64(size):
 		return footer{}, corrupt(name, at+40, "footer says %d bytes, the file has %d", f.fileLen, size)
 	case f.tableLen%sectionEntryLen != 0 || f.tableLen > MaxSections*sectionEntryLen:

@@ -99,8 +99,53 @@ func FuzzBlock(f *testing.F) {
 			}
 		})
 		bounded(t, len(block), func() {
-			if _, err := r.Run(h, uint64(rawLen)); err != nil && !isCorrupt(err) {
+			run, err := r.OpenRun(h, uint64(rawLen))
+			if err == nil {
+				_, err = run.All()
+			}
+			if err != nil && !isCorrupt(err) {
 				t.Fatalf("Run: %v", err)
+			}
+		})
+	})
+}
+
+// FuzzRun opens anything as a run, its pieces' lengths from a directory whose checksum holds.
+func FuzzRun(f *testing.F) {
+	f.Add([]byte("aaa"), []byte{20, 0, 0, 0, 20, 0, 0, 0}, uint64(PieceBytes+3))
+	f.Add([]byte("aaa"), []byte{255, 255, 255, 255, 20, 0, 0, 0}, uint64(PieceBytes+3))
+	f.Fuzz(func(t *testing.T, data, directory []byte, size uint64) {
+		if len(data)+len(directory) > MaxBlockBytes {
+			return
+		}
+		var buf bytes.Buffer
+		w, err := NewWriter(&buf, WriterOptions{Compression: NoCompression})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err1 := w.AppendBlock(data)
+		_, err2 := w.AppendRaw(directory)
+		if err1 != nil || err2 != nil {
+			t.Fatal(err1, err2)
+		}
+		h := Handle{0, w.Offset()}
+		if _, err := w.Finish(); err != nil {
+			t.Fatal(err)
+		}
+		bounded(t, buf.Len(), func() {
+			r, err := Open(NewBytesSource("f", buf.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			run, err := r.OpenRun(h, size)
+			if err != nil {
+				if !isCorrupt(err) {
+					t.Fatal(err)
+				}
+				return
+			}
+			if b, err := run.All(); err != nil && !isCorrupt(err) || err == nil && uint64(len(b)) != size {
+				t.Fatalf("%d bytes of %d, %v", len(b), size, err)
 			}
 		})
 	})

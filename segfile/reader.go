@@ -121,46 +121,40 @@ func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if blockHeaderLen+uint64(head.storedLen) != h.Length {
-		return nil, corrupt(r.Name(), int64(h.Offset), "block is %d bytes long, its reference says %d",
-			blockHeaderLen+uint64(head.storedLen), h.Length)
+	if err := r.checkLength(head, h); err != nil {
+		return nil, err
 	}
 	return r.decode(head, h.Offset, stored, dst[:0])
 }
 
-// Run reads the adjacent blocks at h in one read, and returns their bytes joined, which must be size in all.
-func (r *Reader) Run(h Handle, size uint64) (_ []byte, err error) {
+// storedBlock reads the block at h as it stands in the file, and verifies it. The bytes are on the heap.
+func (r *Reader) storedBlock(h Handle) (head blockHeader, stored []byte, err error) {
 	if err := r.checkHandle(h); err != nil {
-		return nil, err
+		return head, nil, err
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer guard(r.Name(), h.Offset, &err)
-	stored, err := r.bytes(h.Offset, h.Length)
+	b, err := r.bytes(h.Offset, h.Length)
 	if err != nil {
-		return nil, err
+		return head, nil, err
 	}
-	// The declared size alone allocates no more than the stored bytes stand for; from there on memory follows what was
-	// really decompressed.
-	out := make([]byte, 0, min(size, h.Length))
-	for at := h.Offset; len(stored) > 0; {
-		head, err := r.verifyBlock(at, stored)
-		if err != nil {
-			return nil, err
-		}
-		if uint64(len(out))+uint64(head.rawLen) > size {
-			return nil, corrupt(r.Name(), int64(at), "run of blocks holds more than %d bytes", size)
-		}
-		n := blockHeaderLen + int(head.storedLen)
-		if out, err = r.decode(head, at, stored[:n], out); err != nil {
-			return nil, err
-		}
-		stored = stored[n:]
-		at += uint64(n)
+	if r.slicer != nil {
+		b = bytes.Clone(b)
 	}
-	if uint64(len(out)) != size {
-		return nil, corrupt(r.Name(), int64(h.Offset), "run of blocks holds %d bytes, not %d", len(out), size)
+	if head, err = r.verifyBlock(h.Offset, b); err != nil {
+		return head, nil, err
 	}
-	return out, nil
+	if err := r.checkLength(head, h); err != nil {
+		return head, nil, err
+	}
+	return head, b[blockHeaderLen:], nil
+}
+
+func (r *Reader) checkLength(head blockHeader, h Handle) error {
+	if n := blockHeaderLen + uint64(head.storedLen); n != h.Length {
+		return corrupt(r.Name(), int64(h.Offset), "block is %d bytes long, its reference says %d", n, h.Length)
+	}
+	return nil
 }
 
 func (r *Reader) checkHandle(h Handle) error {

@@ -102,17 +102,11 @@ func TestRoundTrip(t *testing.T) {
 				r.Salt(), r.Size(), r.MetaOffset(), opts.Salt, size, meta)
 		}
 		for _, b := range blocks {
-			got, err := r.Run(b.handle, uint64(len(b.data)))
-			if err != nil || !bytes.Equal(got, b.data) {
-				rt.Fatalf("run at %v: %d bytes of %d, %v", b.handle, len(got), len(b.data), err)
-			}
-			if _, err := r.Run(b.handle, uint64(len(b.data))+1); !isCorrupt(err) {
-				rt.Fatalf("run that is shorter than declared: %v", err)
-			}
 			if b.run {
+				checkRun(rt, r, b)
 				continue
 			}
-			got, err = r.Block(b.handle, make([]byte, 0, 64))
+			got, err := r.Block(b.handle, make([]byte, 0, 64))
 			if err != nil || !bytes.Equal(got, b.data) {
 				rt.Fatalf("block at %v: %d bytes of %d, %v", b.handle, len(got), len(b.data), err)
 			}
@@ -132,6 +126,61 @@ func TestRoundTrip(t *testing.T) {
 			}
 		}
 	})
+}
+
+// checkRun reads a run whole, by piece, under wrong sizes and handles, and copies it.
+func checkRun(t *rapid.T, r *Reader, b written) {
+	size := uint64(len(b.data))
+	run, err := r.OpenRun(b.handle, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := run.All(); err != nil || !bytes.Equal(got, b.data) {
+		t.Fatalf("run at %v: %d bytes of %d, %v", b.handle, len(got), size, err)
+	}
+	for i := range run.Pieces() {
+		want := b.data[i*PieceBytes : min((i+1)*PieceBytes, len(b.data))]
+		if got, err := run.Piece(i, nil); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("piece %d: %d bytes of %d, %v", i, len(got), len(want), err)
+		}
+	}
+	var buf bytes.Buffer
+	w, err := NewWriter(&buf, WriterOptions{Salt: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = w.AppendRaw([]byte("something before"))
+	h, err := w.CopyRun(run)
+	if err != nil || h.Length != b.handle.Length {
+		t.Fatalf("copy of %v: %v, %v", b.handle, h, err)
+	}
+	_, _ = w.Finish()
+	copied, err := Open(NewBytesSource("copy", buf.Bytes()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if run, err = copied.OpenRun(h, size); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := run.All(); err != nil || !bytes.Equal(got, b.data) {
+		t.Fatalf("copied run: %d bytes of %d, %v", len(got), size, err)
+	}
+	for _, wrong := range []struct {
+		h    Handle
+		size uint64
+	}{
+		{b.handle, size + 1}, {b.handle, size + PieceBytes}, {b.handle, MaxRunBytes + 1}, {b.handle, ^uint64(0)},
+		{Handle{b.handle.Offset, b.handle.Length - 1}, size}, {Handle{b.handle.Offset + 1, b.handle.Length - 1}, size},
+		{Handle{b.handle.Offset, b.handle.Length + 1}, size},
+	} {
+		run, err := r.OpenRun(wrong.h, wrong.size)
+		if err == nil {
+			_, err = run.All()
+		}
+		if !isCorrupt(err) {
+			t.Fatalf("run at %v of %d bytes, really at %v of %d: %v", wrong.h, wrong.size, b.handle, size, err)
+		}
+	}
 }
 
 func smallFile(t testing.TB, c Compression) []byte {
@@ -245,7 +294,11 @@ func TestErrorsOfTheSource(t *testing.T) {
 	src.err = broken
 	_, err1 := r.Section(1)
 	_, err2 := r.Block(Handle{0, 50}, nil)
-	_, err3 := r.Run(Handle{0, 50}, 1)
+	run, err := r.OpenRun(Handle{0, 50}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err3 := run.All()
 	_, err4 := Open(src)
 	for _, err := range []error{err1, err2, err3, err4} {
 		if !errors.Is(err, broken) || isCorrupt(err) {

@@ -60,22 +60,6 @@ func (w *Writer) AppendRaw(raw []byte) (Handle, error) {
 	return w.appendBlock(methodNone, len(raw), raw)
 }
 
-// AppendRun adds data of any length as adjacent blocks under one handle, for Reader.Run.
-func (w *Writer) AppendRun(data []byte) (Handle, error) {
-	h := Handle{Offset: w.offset}
-	for {
-		n := min(len(data), MaxBlockBytes)
-		b, err := w.AppendBlock(data[:n])
-		if err != nil {
-			return Handle{}, err
-		}
-		h.Length += b.Length
-		if data = data[n:]; len(data) == 0 {
-			return h, nil
-		}
-	}
-}
-
 func (w *Writer) appendBlock(m method, rawLen int, stored []byte) (Handle, error) {
 	if w.err != nil {
 		return Handle{}, w.err
@@ -93,6 +77,9 @@ func (w *Writer) appendBlock(m method, rawLen int, stored []byte) (Handle, error
 	head.checksum = blockSum(w.salt, w.offset, w.scratch)
 	head.put(w.scratch)
 	h := Handle{w.offset, uint64(len(w.scratch))}
+	if w.offset+h.Length > MaxFileBytes {
+		return Handle{}, w.fail(fmt.Errorf("segfile: file of over %d bytes", uint64(MaxFileBytes)))
+	}
 	return h, w.write(w.scratch)
 }
 

@@ -2,7 +2,6 @@ package sstable
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
@@ -22,6 +21,29 @@ func blockOf(entries ...Entry) []byte {
 	return b.finish(nil)
 }
 
+// kindAt sets the kind of the first of two entries of different kinds, with one-letter keys and values.
+func kindAt(block []byte, kind byte) []byte {
+	block[len(block)-4-2] = kind // two kinds of a byte each, two keys, two values
+	return block
+}
+
+// lengthened makes the only value longer than the block.
+func lengthened(e Entry) []byte {
+	b := blockOf(e)
+	b[3] = 0x7f // 1 + value length
+	return b
+}
+
+// endsSwapped has values of one and two bytes whose ends are in the wrong order.
+func endsSwapped() []byte {
+	a, b, c := version("a", 1), version("b", 1), version("c", 1)
+	a.Value = []byte("vv")
+	block := blockOf(a, b, c)
+	i := bytes.Index(block, []byte{2, 3, 4, 'a'})
+	block[i], block[i+1] = 3, 2
+	return block
+}
+
 func version(key string, seq uint64) Entry {
 	e := put(key, []byte("v"))
 	e.Seq = seq
@@ -35,10 +57,7 @@ func TestDecodeBlockRefuses(t *testing.T) {
 		return e
 	}
 	long := strings.Repeat("k", tlog.MaxKeyBytes-2)
-	var bomb, many []Entry // a few KiB that decode to many times that
-	for i := range 100 {
-		bomb = append(bomb, version(fmt.Sprintf("%s%02x", long, i), 1))
-	}
+	var many []Entry
 	for i := range uint64(maxBlockEntries + 1) {
 		many = append(many, version("k", 5000-i))
 	}
@@ -46,30 +65,38 @@ func TestDecodeBlockRefuses(t *testing.T) {
 	if _, err := decodeBlock(whole, 0, 9); err != nil {
 		t.Fatal(err)
 	}
+	typed := version("b", 1)
+	typed.ContentType = "text/html"
 	none := version("a", 1)
 	none.Op = 0
 	for name, data := range map[string][]byte{
-		"keys out of order":                 blockOf(version("b", 1), version("a", 2)),
-		"an entry twice":                    blockOf(version("a", 1), version("a", 1)),
-		"versions out of order":             blockOf(version("a", 1), version("a", 2)),
-		"segment entries out of order":      blockOf(segment(2), segment(1)),
-		"keys behind segment entries":       blockOf(segment(1), version("z", 2)),
-		"segment entries behind keys":       blockOf(version("a", 1), segment(2)),
-		"a seq that is not the segment's":   blockOf(version("a", 10)),
-		"no op":                             blockOf(none),
-		"no key":                            blockOf(version("", 1)),
-		"a key too long":                    blockOf(version(long+"abc", 1)),
-		"keys beyond what a block may hold": blockOf(bomb...),
-		"too many entries":                  blockOf(many...),
-		"no entries":                        blockOf(),
-		"a byte too many":                   append(bytes.Clone(whole), 0),
+		"keys out of order":               blockOf(version("b", 1), version("a", 2)),
+		"an entry twice":                  blockOf(version("a", 1), version("a", 1)),
+		"versions out of order":           blockOf(version("a", 1), version("a", 2)),
+		"segment entries out of order":    blockOf(segment(2), segment(1)),
+		"keys behind segment entries":     blockOf(segment(1), version("z", 2)),
+		"segment entries behind keys":     blockOf(version("a", 1), segment(2)),
+		"a seq that is not the segment's": blockOf(version("a", 10)),
+		"no op":                           blockOf(none),
+		"no key":                          blockOf(version("", 1)),
+		"a key too long":                  blockOf(version(long+"abc", 1)),
+		"too many entries":                blockOf(many...),
+		"no entries":                      blockOf(),
+		"a byte too many":                 append(bytes.Clone(whole), 0),
 		"a string that is not there": bytes.Replace(blockOf(version("a", 1)),
-			[]byte{0, 0, 1, 'v'}, []byte{1, 0, 1, 'v'}, 1),
-		"an endless value": append(append([]byte{1, 0, 0, 1, 0, 1, 'a', 1, 0, 0, 0},
-			binary.AppendUvarint(nil, MaxValueBytes+1)...), 'v'),
+			[]byte{1, 1, 0, 0, 1, 'a'}, []byte{1, 1, 1, 0, 1, 'a'}, 1),
+		"a kind that is not there": kindAt(blockOf(version("a", 1), typed), 2),
+		"an endless value":         lengthened(version("a", 1)),
+		"ends that go back":        endsSwapped(),
+		"a reference that is none": func() []byte {
+			var b blockBuilder
+			e := version("a", 1)
+			b.add(&e, &largeValue{size: MaxValueBytes + 1})
+			return b.finish(nil)
+		}(),
 	} {
 		if b, err := decodeBlock(data, 0, 9); err == nil {
-			t.Errorf("%s: decodes to %d entries", name, len(b.entries))
+			t.Errorf("%s: decodes to %d entries", name, b.count)
 		}
 	}
 	for n := range whole {

@@ -19,15 +19,19 @@ type BlockCache struct {
 
 type cacheKey struct{ table, offset uint64 }
 
-// cached is a decoded data block, or a tile.
+// cached is a decoded data block, a tile, or a partition of an index.
 type cached struct {
 	block *dataBlock
 	tile  []byte
+	part  *partition
 }
 
 func (c cached) memory() int {
 	if c.block != nil {
 		return c.block.memory()
+	}
+	if c.part != nil {
+		return c.part.memory
 	}
 	return cap(c.tile) + 64
 }

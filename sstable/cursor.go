@@ -1,65 +1,99 @@
 package sstable
 
-import (
-	"bytes"
-	"math"
-)
+import "math"
 
 // cursor stands on one put or delete of a table, or nowhere (b is nil). It knows no bounds; Iter does. An error puts
 // it nowhere for good.
 type cursor struct {
 	t    *Table
 	fill bool
-	n    int // block
-	i    int // entry in it
+	at   blockAt
+	i    int // entry in the block
 	b    *dataBlock
 	err  error
 }
 
 func (c *cursor) valid() bool { return c.b != nil }
 
-func (c *cursor) key() []byte { return c.b.key(c.i) }
+func (c *cursor) seq() uint64 { return c.b.seq(c.i) }
 
-func (c *cursor) seq() uint64 { return c.b.entries[c.i].seq }
+// compareKey orders the current key and key.
+func (c *cursor) compareKey(key []byte) int { return c.b.compareKey(c.i, key) }
+
+// key returns a copy of the current key.
+func (c *cursor) key() []byte { return c.b.appendKey(nil, c.i) }
 
 // ordinal is where the cursor stands in segment order.
-func (c *cursor) ordinal() uint64 { return c.t.index.firstOrdinal(c.n) + uint64(c.i) }
+func (c *cursor) ordinal() uint64 { return c.at.firstOrdinal() + uint64(c.i) }
 
-// load makes n the current block. Outside the blocks of keys the cursor stands nowhere.
-func (c *cursor) load(n int) bool {
-	if c.err != nil || n < c.t.index.keyed || n >= c.t.index.count {
+// load makes block i of a partition the current block; i may be one before the partition, or one behind it. Outside
+// the blocks of keys the cursor stands nowhere.
+func (c *cursor) load(p *partition, i int) bool {
+	number := p.number
+	switch {
+	case i < 0:
+		number--
+	case i == p.count:
+		number++
+	}
+	if c.err != nil || number < c.t.top.keyed || number == len(c.t.top.parts) {
 		c.b = nil
 		return false
 	}
-	if c.b != nil && c.n == n {
+	if number != p.number {
+		if p, c.err = c.t.partition(number, c.fill); c.err != nil {
+			c.b = nil
+			return false
+		}
+		if i < 0 {
+			i = p.count - 1
+		} else {
+			i = 0
+		}
+	}
+	if c.b != nil && c.at.p.number == p.number && c.at.i == i {
 		return true
 	}
-	c.n = n
-	if c.b, c.err = c.t.block(n, c.fill); c.err != nil {
+	c.at = blockAt{p, i}
+	if c.b, c.err = c.t.block(c.at, c.fill); c.err != nil {
 		c.b = nil
 	}
 	return c.err == nil
 }
 
+// partition returns a partition of keys; nil at an error, or when there is none.
+func (c *cursor) partition(n int) (p *partition) {
+	if c.err == nil && c.t.props.keys > 0 {
+		p, c.err = c.t.partition(n, c.fill)
+	}
+	if p == nil || c.err != nil {
+		c.b = nil
+		return nil
+	}
+	return p
+}
+
 func (c *cursor) first() bool {
 	c.i = 0
-	return c.load(c.t.index.keyed)
+	p := c.partition(c.t.top.keyed)
+	return p != nil && c.load(p, 0)
 }
 
 func (c *cursor) last() bool {
-	if !c.load(c.t.index.count - 1) {
+	p := c.partition(len(c.t.top.parts) - 1)
+	if p == nil || !c.load(p, p.count-1) {
 		return false
 	}
-	c.i = len(c.b.entries) - 1
+	c.i = c.b.count - 1
 	return true
 }
 
 func (c *cursor) next() bool {
-	if c.i++; c.i < len(c.b.entries) {
+	if c.i++; c.i < c.b.count {
 		return true
 	}
 	c.i = 0
-	return c.load(c.n + 1)
+	return c.load(c.at.p, c.at.i+1)
 }
 
 func (c *cursor) prev() bool {
@@ -67,21 +101,16 @@ func (c *cursor) prev() bool {
 		c.i--
 		return true
 	}
-	if !c.load(c.n - 1) {
+	if !c.load(c.at.p, c.at.i-1) {
 		return false
 	}
-	c.i = len(c.b.entries) - 1
+	c.i = c.b.count - 1
 	return true
 }
 
 // holds reports whether the answer to seek(key, seq) is in the current block, without a look at the index.
 func (c *cursor) holds(key []byte, seq uint64) bool {
-	if c.b == nil {
-		return false
-	}
-	last := len(c.b.entries) - 1
-	return compare(c.b.key(0), c.b.entries[0].seq, key, seq) <= 0 &&
-		compare(c.b.key(last), c.b.entries[last].seq, key, seq) >= 0
+	return c.b != nil && c.b.compare(0, key, seq) <= 0 && c.b.compare(c.b.count-1, key, seq) >= 0
 }
 
 // seek moves to the first entry at or after (key, seq), by key ascending and seq descending.
@@ -90,12 +119,15 @@ func (c *cursor) seek(key []byte, seq uint64) bool {
 		c.b = nil
 		return false
 	}
-	if !c.holds(key, seq) && !c.load(c.t.index.search(key, seq)) {
-		return false
+	if !c.holds(key, seq) {
+		p := c.partition(c.t.top.search(key, seq))
+		if p == nil || !c.load(p, p.search(key, seq)) {
+			return false
+		}
 	}
-	if c.i = c.b.search(key, seq); c.i == len(c.b.entries) {
+	if c.i = c.b.search(key, seq); c.i == c.b.count {
 		c.i = 0
-		return c.load(c.n + 1)
+		return c.load(c.at.p, c.at.i+1)
 	}
 	return true
 }
@@ -108,13 +140,33 @@ func (c *cursor) seekBefore(key []byte) bool {
 	return c.err == nil && c.last()
 }
 
-// seekPast moves to the first entry whose key is after the current one.
-func (c *cursor) seekPast() bool {
-	key := c.key()
+// seekPast moves to the first entry whose key is after key, the current one.
+func (c *cursor) seekPast(key []byte) bool {
 	for range 8 { // most keys have few versions, and they are at hand
-		if !c.next() || !bytes.Equal(c.key(), key) {
+		if !c.next() || c.compareKey(key) != 0 {
 			return c.valid()
 		}
 	}
 	return c.seek(append(key[:len(key):len(key)], 0), math.MaxUint64) // the next possible key
+}
+
+// prevKey moves to the last entry whose key is before key, the current one.
+func (c *cursor) prevKey(key []byte) bool {
+	for range 8 {
+		if !c.prev() || c.compareKey(key) != 0 {
+			return c.valid()
+		}
+	}
+	return c.seekBefore(key)
+}
+
+// newest moves from the oldest version of key, whose seq is at most asOf, to the newest such one.
+func (c *cursor) newest(key []byte, asOf uint64) bool {
+	for c.i > 0 { // within the block that is at hand
+		if c.b.compareKey(c.i-1, key) != 0 || c.b.seq(c.i-1) > asOf {
+			return true
+		}
+		c.i--
+	}
+	return c.seek(key, asOf)
 }

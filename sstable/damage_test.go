@@ -144,19 +144,24 @@ func TestMovedBytes(t *testing.T) {
 // TestVerifyFindsWrongContent writes well what is wrong: all checksums hold.
 func TestVerifyFindsWrongContent(t *testing.T) {
 	for name, spoil := range map[string]func(w *Writer){
-		"leaf":        func(w *Writer) { w.leaves[3*merkle.HashSize] ^= 1 },
-		"filter":      func(w *Writer) { w.hashes = w.hashes[:1] },
-		"seq index":   func(w *Writer) { swap(w.ordinals[4*2:4*3], w.ordinals[4*4:4*5]) },
+		"leaf":        func(w *Writer) { w.spill.tile[3*merkle.HashSize] ^= 1 },
+		"wrong key":   func(w *Writer) { clear(w.filter.hashes) },
+		"seq index":   func(w *Writer) { b := w.spill.buckets[0].buf; swap(b[8:12], b[14:18]) },
 		"first time":  func(w *Writer) { w.props.FirstTime++ },
 		"last time":   func(w *Writer) { w.props.LastTime++ },
 		"keys":        func(w *Writer) { w.props.keys-- },
+		"blocks":      func(w *Writer) { w.props.blocks++ },
+		"key bytes":   func(w *Writer) { w.props.keyBytes++ },
+		"value bytes": func(w *Writer) { w.props.valueBytes-- },
 		"max key":     func(w *Writer) { w.lastKey = []byte("k/twp") },
 		"min key":     func(w *Writer) { w.props.MinKey = []byte{} },
 		"segments":    func(w *Writer) { w.props.segments++ },
-		"out of seqs": func(w *Writer) { binary.LittleEndian.PutUint32(w.ordinals, 99) },
-		"ordinals":    func(w *Writer) { binary.LittleEndian.PutUint32(w.index.records[indexRecordLen+12:], 2) },
+		"out of seqs": func(w *Writer) { binary.LittleEndian.PutUint32(w.spill.buckets[0].buf[2:], 99) },
+		"ordinals":    func(w *Writer) { w.index.records[indexRecordLen+12]++ },
 		"separator":   func(w *Writer) { w.index.separators[len(w.index.separators)-1]++ },
 		"offset":      func(w *Writer) { w.index.records[indexRecordLen]++ },
+		"partition":   func(w *Writer) { w.top.records[8+3]++ },
+		"data's end":  func(w *Writer) { w.top.records[0]++ },
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := smallModel()
@@ -198,7 +203,8 @@ func TestVerifyChecksLeavesWithTheCallersHash(t *testing.T) {
 	table := open(t, file, Options{})
 	seen := 0
 	err := table.Verify(t.Context(), func(e *Entry) merkle.Hash {
-		if err := same(e, &m.entries[seen], false, false); err != nil || e.ValueHash != m.entries[seen].ValueHash {
+		large := e.ValueSize > uint64(smallOptions.LargeValueBytes)
+		if err := same(e, &m.entries[seen], large, false); err != nil || e.ValueHash != m.entries[seen].ValueHash {
 			t.Fatal(err, e.ValueHash)
 		}
 		seen++

@@ -4,104 +4,171 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 
-	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
 // decodeBlock reads a data block of the segment with the seqs [first, last] and checks it: bounds, order, limits. Its
-// errors are reasons for a *vfs.CorruptError. The block keeps data.
+// errors are reasons for a *vfs.CorruptError. The block keeps data. After it, nothing in the block can lead outside.
 func decodeBlock(data []byte, first, last uint64) (*dataBlock, error) {
 	r := &blockReader{b: data}
-	count, strings := r.uvarint(), r.uvarint()
-	if r.failed || count == 0 || count > maxBlockEntries || strings > 2*count {
-		return nil, fmt.Errorf("block of %d entries and %d strings", count, strings)
+	b := &dataBlock{data: data}
+	count, shift, keyLen, valueLen := r.uvarint(), r.byte(), r.uvarint(), r.uvarint()
+	baseSeq := r.uvarint()
+	b.baseTime = r.varint()
+	widths := r.take(5)
+	if r.failed || count == 0 || count > maxBlockEntries || shift > maxGroupShift || keyLen > tlog.MaxKeyBytes ||
+		valueLen > uint64(len(data))+1 || baseSeq > last-first {
+		return nil, fmt.Errorf("block of %d entries begins with nonsense", count)
 	}
-	b := &dataBlock{
-		data:    data,
-		keys:    make([]byte, 0, 16*count),
-		strings: make([]string, 1, 1+strings),
-		entries: make([]blockEntry, 0, count),
+	b.count, b.shift, b.keyLen, b.valueLen = int(count), shift, int(keyLen), int(valueLen)-1
+	b.baseSeq = first + baseSeq
+	if err := b.decodeKinds(r); err != nil {
+		return nil, err
 	}
-	for range strings {
-		b.strings = append(b.strings, string(r.take(uint64(r.byte()))))
+	if err := b.decodeGroups(r); err != nil {
+		return nil, err
 	}
-	base := r.varint()
-	for range count {
-		if err := b.decodeEntry(r, base, first, last); err != nil {
-			return nil, fmt.Errorf("entry %d of the block: %w", len(b.entries), err)
+	for c, col := range [...]*column{&b.seqs, &b.times, &b.kindOf, &b.keyEnds, &b.valueEnds} {
+		w := widths[c]
+		if w > 8 || c == 3 && keyLen > 0 && w > 0 || c == 4 && valueLen > 0 && w > 0 {
+			return nil, fmt.Errorf("column %d of width %d", c, w)
 		}
+		*col = column{at: uint32(r.at), width: uint32(w), mask: 1<<(8*w) - 1}
+		r.take(count * uint64(w))
 	}
-	if r.failed || r.at != len(data) {
-		return nil, fmt.Errorf("block has %d bytes, its entries end at %d", len(data), r.at)
+	if r.failed {
+		return nil, errors.New("block ends within its columns")
 	}
-	return b, nil
+	if err := b.split(r.at); err != nil {
+		return nil, err
+	}
+	return b, b.check(last)
 }
 
-func (b *dataBlock) decodeEntry(r *blockReader, base int64, first, last uint64) error {
-	e := blockEntry{flags: r.byte()}
-	shared, other := r.uvarint(), r.uvarint()
-	suffix := r.take(other)
-	seq := r.uvarint()
-	e.time = base + r.varint()
-	contentType, principal := r.uvarint(), r.uvarint()
-	size := r.uvarint()
-	if r.failed {
-		return errors.New("ends early")
+func (b *dataBlock) decodeKinds(r *blockReader) error {
+	n := r.uvarint()
+	if r.failed || n > 2*maxBlockKinds {
+		return fmt.Errorf("block of %d strings", n)
 	}
-	n := len(b.entries)
-	var lastKey []byte
-	if n > 0 {
-		lastKey = b.key(n - 1)
+	strings := make([]string, 1, 1+min(n, 8))
+	for range n {
+		strings = append(strings, string(r.take(uint64(r.byte()))))
 	}
-	switch {
-	case e.flags&^(opMask|flagLarge) != 0 || e.op() == 0:
-		return fmt.Errorf("flags %02x", e.flags)
-	case shared > uint64(len(lastKey)) || shared+other == 0 || shared+other > tlog.MaxKeyBytes:
-		return fmt.Errorf("key of %d and %d bytes", shared, other)
-	case seq > last-first:
-		return fmt.Errorf("seq %d beyond the segment's first", seq)
-	case contentType >= uint64(len(b.strings)) || principal >= uint64(len(b.strings)):
-		return fmt.Errorf("strings %d and %d of %d", contentType, principal, len(b.strings)-1)
-	case size > MaxValueBytes:
-		return fmt.Errorf("value of %d bytes", size)
+	kinds := r.uvarint()
+	if r.failed || kinds == 0 || kinds > maxBlockKinds {
+		return fmt.Errorf("block of %d kinds of entries", kinds)
 	}
-	e.seq = first + seq
-	e.strings = [2]uint16{uint16(contentType), uint16(principal)}
-	e.valueSize, e.valueAt, e.keyLen = uint32(size), uint32(r.at), uint16(shared+other)
-	if e.flags&flagLarge != 0 {
-		r.uvarint()
-		r.uvarint()
-		r.take(merkle.HashSize)
-	} else {
-		r.take(size)
-	}
-	if r.failed {
-		return errors.New("value ends early")
-	}
-	if other == 0 && shared == uint64(len(lastKey)) { // another version of the same key
-		e.keyAt = b.entries[n-1].keyAt
-	} else {
-		if len(b.keys)+int(e.keyLen) > maxBlockKeyBytes {
-			return errors.New("keys are longer than a block may hold")
+	b.kinds = make([]kind, kinds)
+	for i := range b.kinds {
+		flags, contentType, principal := r.byte(), r.uvarint(), r.uvarint()
+		if r.failed || flags&^(opMask|flagLarge) != 0 || flags&opMask == 0 || contentType > n || principal > n {
+			return fmt.Errorf("kind %d of entries: flags %02x, strings %d and %d of %d", i, flags, contentType, principal, n)
 		}
-		e.keyAt = uint32(len(b.keys))
-		b.keys = append(append(b.keys, lastKey[:shared]...), suffix...)
+		b.kinds[i] = kind{flags, strings[contentType], strings[principal]}
 	}
-	b.entries = append(b.entries, e)
-	if n > 0 && !b.ordered(n-1, n) {
-		return errors.New("out of order")
+	return nil
+}
+
+func (b *dataBlock) decodeGroups(r *blockReader) error {
+	b.groups = make([]keyGroup, (b.count-1)>>b.shift+1)
+	at := uint32(0)
+	for i := range b.groups {
+		g := &b.groups[i]
+		g.prefix = r.take(r.uvarint())
+		if r.failed || len(g.prefix) > tlog.MaxKeyBytes || b.keyLen > 0 && len(g.prefix) > b.keyLen {
+			return fmt.Errorf("prefix of group %d is too long", i)
+		}
+		if b.keyLen > 0 {
+			g.suffixes, g.suffixLen = at, uint32(b.keyLen-len(g.prefix))
+			at += g.suffixLen << b.shift
+		}
+	}
+	return nil
+}
+
+// split cuts what is behind the columns into keys and values.
+func (b *dataBlock) split(at int) error {
+	rest := b.data[at:]
+	keys, values := uint64(0), uint64(0)
+	if b.keyLen > 0 {
+		g := &b.groups[len(b.groups)-1]
+		keys = uint64(g.suffixes) + uint64(g.suffixLen)*uint64((b.count-1)&(1<<b.shift-1)+1)
+	} else {
+		keys = b.column(&b.keyEnds, b.count-1)
+	}
+	if b.valueLen >= 0 {
+		values = uint64(b.count) * uint64(b.valueLen)
+	} else {
+		values = b.column(&b.valueEnds, b.count-1)
+	}
+	if keys > uint64(len(rest)) || values != uint64(len(rest))-keys {
+		return fmt.Errorf("block has %d bytes of keys and values, for %d and %d", len(rest), keys, values)
+	}
+	b.keys, b.values = rest[:keys:keys], rest[keys:]
+	return nil
+}
+
+// check holds the entries to their bounds and their order. It runs whenever a block is read, so it does little.
+func (b *dataBlock) check(last uint64) error {
+	if err := b.checkEnds(); err != nil {
+		return err
+	}
+	maxSeq, kinds := last-b.baseSeq, uint64(len(b.kinds))
+	large := false
+	for i := range b.kinds {
+		large = large || b.kinds[i].flags&flagLarge != 0
+	}
+	for i := range b.count {
+		if b.column(&b.seqs, i) > maxSeq {
+			return fmt.Errorf("entry %d of the block has a seq beyond the segment's last", i)
+		}
+		if b.column(&b.kindOf, i) >= kinds {
+			return fmt.Errorf("entry %d of the block is of a kind that is not there", i)
+		}
+		if prefix, suffix := b.key(i); len(prefix)+len(suffix) == 0 || len(prefix)+len(suffix) > tlog.MaxKeyBytes {
+			return fmt.Errorf("entry %d of the block has a key of %d bytes", i, len(prefix)+len(suffix))
+		}
+		if large && b.isLarge(i) {
+			if _, ok := parseLarge(b.stored(i)); !ok {
+				return fmt.Errorf("entry %d of the block has a large value that is no reference", i)
+			}
+		}
+		if i > 0 && !b.ordered(i-1, i) {
+			return fmt.Errorf("entry %d of the block is out of order", i)
+		}
+	}
+	return nil
+}
+
+func (b *dataBlock) checkEnds() error {
+	for _, c := range [...]struct {
+		is   bool
+		ends *column
+	}{{b.keyLen == 0, &b.keyEnds}, {b.valueLen < 0, &b.valueEnds}} {
+		end := uint64(0)
+		for i := 0; c.is && i < b.count; i++ {
+			next := b.column(c.ends, i)
+			if next < end { // the last end is in bounds, so all are
+				return fmt.Errorf("entry %d of the block ends before it begins", i)
+			}
+			end = next
+		}
+		if end > math.MaxUint32 {
+			return errors.New("block is too long")
+		}
 	}
 	return nil
 }
 
 // ordered reports whether entry i stands before entry j in segment order.
 func (b *dataBlock) ordered(i, j int) bool {
-	a, z := &b.entries[i], &b.entries[j]
-	if a.op() == tlog.OpSegment || z.op() == tlog.OpSegment {
-		return a.op() == z.op() && a.seq < z.seq // segment entries have blocks of their own
+	if a, z := b.op(i), b.op(j); a == tlog.OpSegment || z == tlog.OpSegment {
+		return a == z && b.seq(i) < b.seq(j) // segment entries have blocks of their own
 	}
-	return compare(b.key(i), a.seq, b.key(j), z.seq) < 0
+	c := b.compareKeys(i, j)
+	return c < 0 || c == 0 && b.seq(i) > b.seq(j)
 }
 
 // blockReader reads a block front to back. After the first thing that does not fit, it gives zeros and failed is set.
@@ -146,5 +213,5 @@ func (r *blockReader) take(n uint64) []byte {
 		return nil
 	}
 	r.at += int(n)
-	return r.b[r.at-int(n) : r.at]
+	return r.b[r.at-int(n) : r.at : r.at]
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// The filter is a binary fuse filter with 8-bit fingerprints over the xxhash64 of every distinct key of puts and
-// deletes: about 9 bits a key, one false answer in 256. An empty section says that
-// there is none, and every key may be there.
+// A partition's filter is a binary fuse filter with 8-bit fingerprints over the xxhash64 of every key of its entries:
+// about 9.5 bits a key, one false answer in 256. A partition without one may hold every key.
 //
 //	seed u64 · segment length u32 · segment count u32 · fingerprints
 type keyFilter struct {
@@ -22,14 +21,26 @@ const filterHeaderLen = 16
 
 func hashKey(key []byte) uint64 { return xxhash.Sum64(key) }
 
-// buildFilter returns the section over the hashes, which it sorts.
-func buildFilter(hashes []uint64) []byte {
-	slices.Sort(hashes)
-	hashes = slices.Compact(hashes) // distinct keys may share a hash; the builder wants distinct ones
+// filterBuilder builds one filter after the other in the same memory.
+type filterBuilder struct {
+	hashes []uint64
+	fuse   xorfilter.BinaryFuseBuilder
+}
+
+func (b *filterBuilder) add(key []byte) { b.hashes = append(b.hashes, hashKey(key)) }
+
+func (b *filterBuilder) count() int { return len(b.hashes) }
+
+// finish returns the filter over the keys added, nil for none, and makes the builder empty.
+func (b *filterBuilder) finish() []byte {
+	defer func() { b.hashes = b.hashes[:0] }()
+	slices.Sort(b.hashes)
+	hashes := slices.Compact(b.hashes) // distinct keys may share a hash; the builder wants distinct ones
 	if len(hashes) == 0 {
 		return nil
 	}
-	fuse, err := xorfilter.NewBinaryFuse[uint8](hashes)
+	// The section depends on the keys alone: the library's seeds are fixed.
+	fuse, err := xorfilter.BuildBinaryFuse[uint8](&b.fuse, hashes)
 	if err != nil {
 		return nil // after 100 seeds in vain: not in this universe's lifetime, and no filter is a right answer too
 	}

@@ -3,6 +3,7 @@ package sstable
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"runtime"
 	"testing"
 
@@ -27,11 +28,11 @@ func FuzzDecodeBlock(f *testing.F) {
 		b := blockBuilder{firstSeq: m.first}
 		for i := range m.entries {
 			if m.entries[i].Op != 3 {
-				var h *segfile.Handle
+				var v *largeValue
 				if len(m.entries[i].Value) > 100 {
-					h = &segfile.Handle{Offset: 5, Length: 77}
+					v = &largeValue{at: segfile.Handle{Offset: 5, Length: 77}, size: 200}
 				}
-				b.add(&m.entries[i], h)
+				b.add(&m.entries[i], v)
 			}
 		}
 		f.Add(m.first, m.last(), b.finish(nil))
@@ -46,69 +47,121 @@ func FuzzDecodeBlock(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for i := range b.entries {
-			if seq := b.entries[i].seq; seq < first || seq > last || len(b.key(i)) == 0 {
-				t.Fatalf("entry %d: seq %d of [%d, %d], key %q", i, seq, first, last, b.key(i))
+		for i := range b.count {
+			key := b.appendKey(nil, i)
+			if seq := b.seq(i); seq < first || seq > last || len(key) == 0 {
+				t.Fatalf("entry %d: seq %d of [%d, %d], key %q", i, seq, first, last, key)
 			}
-			if b.entries[i].flags&flagLarge != 0 {
+			if b.isLarge(i) {
 				b.large(i)
-			} else if len(b.small(i)) != int(b.entries[i].valueSize) {
-				t.Fatalf("entry %d: value of %d bytes", i, len(b.small(i)))
+			} else if uint64(len(b.stored(i))) != b.valueSize(i) {
+				t.Fatalf("entry %d: value of %d bytes", i, len(b.stored(i)))
 			}
-			if b.entries[i].op() != 3 && b.search(b.key(i), b.entries[i].seq) != i {
-				t.Fatalf("entry %d is found at %d", i, b.search(b.key(i), b.entries[i].seq))
+			if b.op(i) != 3 && b.search(key, b.seq(i)) != i {
+				t.Fatalf("entry %d is found at %d", i, b.search(key, b.seq(i)))
+			}
+			if i > 0 && b.op(i) != 3 {
+				before := b.appendKey(nil, i-1)
+				if b.compareKeys(i-1, i) != bytes.Compare(before, key) || b.compareKey(i-1, key) != bytes.Compare(before, key) {
+					t.Fatalf("entries %d and %d, %q and %q, compare wrongly", i-1, i, before, key)
+				}
 			}
 		}
 	})
 }
 
-// FuzzParseIndex parses anything as an index; searches in what is taken stay within it.
+// FuzzParseIndex parses anything as a partition; searches in what is taken stay within it.
 func FuzzParseIndex(f *testing.F) {
 	b := indexBuilder{}
-	b.add(segfile.Handle{Offset: 0, Length: 10}, 0, separator{})
 	b.add(segfile.Handle{Offset: 10, Length: 10}, 3, separator{})
 	b.add(segfile.Handle{Offset: 25, Length: 10}, 5, separate([]byte("abc"), 9, []byte("abd")))
 	b.add(segfile.Handle{Offset: 35, Length: 10}, 7, separate([]byte("abd"), 9, []byte("abd")))
-	f.Add(b.finish(), uint64(9), uint64(3), uint64(45), []byte("abd"), uint64(9))
-	f.Fuzz(func(t *testing.T, data []byte, entries, segments, dataEnd uint64, key []byte, seq uint64) {
-		if entries == 0 || entries > MaxEntries || segments > entries {
+	f.Add(b.finish(), uint64(3), uint64(9), true, []byte("abd"), uint64(9))
+	b.add(segfile.Handle{Offset: 10, Length: 35}, 0, separator{})
+	f.Add(b.finish(), uint64(0), uint64(9), false, []byte("abd"), uint64(9))
+	f.Fuzz(func(t *testing.T, data []byte, first, end uint64, keyed bool, key []byte, seq uint64) {
+		if first >= end || end > MaxEntries || len(data) < 4 {
 			return
 		}
+		in := &indexBounds{first: first, end: end, blocks: uint64(binary.LittleEndian.Uint32(data)), dataAt: 5,
+			dataEnd: 45, keyed: keyed, separator: separator{[]byte("a"), math.MaxUint64},
+			nextSep: separator{[]byte("z"), math.MaxUint64}}
 		var ix *blockIndex
 		var err error
-		bounded(t, len(data), func() { ix, err = parseIndex(data, entries, segments, dataEnd) })
+		bounded(t, len(data), func() { ix, err = parseIndex(data, in) })
 		if err != nil {
 			return
 		}
-		var next uint64
+		next := first
 		for i := range ix.count {
-			first, end := ix.ordinals(i)
-			if first != next || end <= first {
-				t.Fatalf("block %d has the ordinals [%d, %d)", i, first, end)
+			at, end := ix.ordinals(i)
+			if at != next || end <= at {
+				t.Fatalf("block %d has the ordinals [%d, %d)", i, at, end)
 			}
 			next = end
-			if ix.byOrdinal(first) != i || ix.byOrdinal(end-1) != i {
+			if ix.byOrdinal(at) != i || ix.byOrdinal(end-1) != i {
 				t.Fatalf("block %d is not where its ordinals are", i)
 			}
 		}
-		if next != entries {
-			t.Fatalf("blocks hold %d of %d entries", next, entries)
+		if next != end {
+			t.Fatalf("blocks hold %d of %d entries", next, end)
 		}
-		if ix.keyed == ix.count {
+		if n := ix.search(key, seq); keyed && (n < 0 || n >= ix.count || n > 0 && ix.separator(n).after(key, seq) ||
+			n+1 < ix.count && !ix.separator(n+1).after(key, seq)) {
+			t.Fatalf("search(%q, %d) gives block %d of %d", key, seq, n, ix.count)
+		}
+	})
+}
+
+// FuzzParseTop parses anything as the top level.
+func FuzzParseTop(f *testing.F) {
+	b := topBuilder{}
+	b.add(10, 0, 1, 20, 0, separator{})
+	b.add(20, 3, 1, 20, 30, separator{})
+	b.add(30, 5, 2, 20, 30, separate([]byte("abc"), 9, []byte("abd")))
+	b.add(45, 7, 2, 20, 30, separate([]byte("abd"), 9, []byte("abd")))
+	f.Add(b.finish(), uint64(9), uint64(3), uint64(170), uint64(45), []byte("abd"), uint64(9))
+	f.Fuzz(func(t *testing.T, data []byte, entries, segments, end, dataEnd uint64, key []byte, seq uint64) {
+		if entries == 0 || entries > MaxEntries || segments > entries {
 			return
 		}
-		n := ix.search(key, seq)
-		if n < ix.keyed || n >= ix.count || n > ix.keyed && ix.separator(n).after(key, seq) ||
-			n+1 < ix.count && !ix.separator(n+1).after(key, seq) {
-			t.Fatalf("search(%q, %d) gives block %d of %d", key, seq, n, ix.count)
+		var top *topIndex
+		var err error
+		bounded(t, 8*len(data), func() { top, err = parseTop(data, entries, segments, 0, end, dataEnd) })
+		if err != nil {
+			return
+		}
+		var ordinal, at, data0 uint64
+		for i := range top.parts {
+			p := &top.parts[i]
+			if p.first != ordinal || p.end <= p.first || p.index.Offset != at || p.dataAt != data0 || p.dataEnd <= data0 {
+				t.Fatalf("partition %d: %+v", i, p)
+			}
+			ordinal, at, data0 = p.end, p.filter.Offset+p.filter.Length, p.dataEnd
+			if top.byOrdinal(p.first) != i || top.byOrdinal(p.end-1) != i {
+				t.Fatalf("partition %d is not where its ordinals are", i)
+			}
+		}
+		if ordinal != entries || at != end || data0 != dataEnd {
+			t.Fatalf("partitions end at entry %d, at %d, their data at %d", ordinal, at, data0)
+		}
+		if n := top.search(key, seq); top.keyed < len(top.parts) && (n < top.keyed || n >= len(top.parts) ||
+			n > top.keyed && top.parts[n].separator.after(key, seq) ||
+			n+1 < len(top.parts) && !top.parts[n+1].separator.after(key, seq)) {
+			t.Fatalf("search(%q, %d) gives partition %d of %d", key, seq, n, len(top.parts))
 		}
 	})
 }
 
 // FuzzParseFilter looks up a key in anything that is taken for a filter.
 func FuzzParseFilter(f *testing.F) {
-	f.Add(buildFilter([]uint64{1, 2, 3}), uint64(2))
-	f.Add(buildFilter([]uint64{7}), uint64(2))
+	b := filterBuilder{}
+	for _, key := range []string{"a", "b", "c"} {
+		b.add([]byte(key))
+	}
+	f.Add(b.finish(), uint64(2))
+	b.add([]byte("a"))
+	f.Add(b.finish(), uint64(2))
 	f.Add([]byte{}, uint64(0))
 	f.Fuzz(func(t *testing.T, data []byte, hash uint64) {
 		if filter, err := parseFilter(data); err == nil {
@@ -131,23 +184,32 @@ func FuzzOpen(f *testing.F) {
 func FuzzSections(f *testing.F) {
 	for _, m := range []*model{smallModel(), tiledModel()} {
 		p := takeApart(f, m)
-		var blocks []byte // length u16 and bytes each
-		for _, b := range p.blocks {
-			blocks = append(binary.LittleEndian.AppendUint16(blocks, uint16(len(b))), b...)
-		}
-		f.Add(blocks, p.tiles, p.sections[1], p.sections[2], p.sections[3], p.sections[5])
+		f.Add(joined(p.blocks), p.tiles, joined(p.parts), p.sections[1], p.sections[2], p.sections[4])
 	}
-	f.Fuzz(func(t *testing.T, blocks, tiles, index, filter, upper, props []byte) {
-		p := parts{tiles: tiles, sections: [6][]byte{1: index, 2: filter, 3: upper, 5: props}}
-		for len(blocks) >= 2 {
-			n := min(int(binary.LittleEndian.Uint16(blocks)), len(blocks)-2)
-			p.blocks = append(p.blocks, blocks[2:2+n])
-			blocks = blocks[2+n:]
-		}
+	f.Fuzz(func(t *testing.T, blocks, tiles, partitions, top, upper, props []byte) {
+		p := parts{blocks: cut(blocks), tiles: tiles, parts: cut(partitions),
+			sections: [5][]byte{1: top, 2: upper, 4: props}}
 		file := p.assemble(t)
 		bounded(t, len(file), func() { _, _ = Open(segfile.NewBytesSource("f", file), Options{}) })
 		useAll(t, file)
 	})
+}
+
+// joined puts pieces together, each with its length before it; cut takes them apart.
+func joined(pieces [][]byte) (b []byte) {
+	for _, p := range pieces {
+		b = append(binary.LittleEndian.AppendUint16(b, uint16(len(p))), p...)
+	}
+	return b
+}
+
+func cut(b []byte) (pieces [][]byte) {
+	for len(b) >= 2 {
+		n := min(int(binary.LittleEndian.Uint16(b)), len(b)-2)
+		pieces = append(pieces, b[2:2+n])
+		b = b[2+n:]
+	}
+	return pieces
 }
 
 // useAll opens a file and reads all of it. Nothing may panic; all errors are *vfs.CorruptError.

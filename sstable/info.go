@@ -14,16 +14,15 @@ import (
 // Limits of what a table can hold. They bound every allocation a reader makes. Those of a record are package tlog's.
 const (
 	MaxValueBytes = 64 << 20
-	MaxEntries    = 1 << 26 // in one segment; ordinals take 32 bits
+	MaxEntries    = 1<<32 - 1 // in one segment; ordinals take 32 bits
 )
 
 // Section kinds of a segment file.
 const (
-	sectionIndex       = 1
-	sectionFilter      = 2
-	sectionUpper       = 3 // level-8 nodes of the segment tree
-	sectionLedgerNodes = 4
-	sectionProperties  = 5
+	sectionIndex       = 1 // its top level
+	sectionUpper       = 2 // level-8 nodes of the segment tree
+	sectionLedgerNodes = 3
+	sectionProperties  = 4
 )
 
 // Info identifies and describes a segment. It is what the manifest keeps of it.
@@ -43,19 +42,24 @@ type Info struct {
 // properties is what a segment file says about itself.
 //
 //	first seq u64 · last seq u64 · entries u64 · segment entries u64 · distinct keys u64 · first time u64
-//	· last time u64 · root 32 · min key length u16, min key · max key length u16, max key
+//	· last time u64 · data blocks u64 · key bytes u64 · value bytes u64 · root 32 · min key length u16, min key · max key length u16, max key
 type properties struct {
 	Info
 	segments uint64 // OpSegment entries
 	keys     uint64 // distinct keys of puts and deletes
+	// What the segment holds, before compression, for people and planners. Verify checks them.
+	blocks, keyBytes, valueBytes uint64
 }
 
-const propertiesFixedLen = 7*8 + merkle.HashSize
+const (
+	propertiesRootAt   = 10 * 8
+	propertiesFixedLen = propertiesRootAt + merkle.HashSize
+)
 
 func (p *properties) append(dst []byte) []byte {
 	le := binary.LittleEndian
 	for _, v := range [...]uint64{p.FirstSeq, p.LastSeq, p.Entries, p.segments, p.keys,
-		uint64(p.FirstTime), uint64(p.LastTime)} {
+		uint64(p.FirstTime), uint64(p.LastTime), p.blocks, p.keyBytes, p.valueBytes} {
 		dst = le.AppendUint64(dst, v)
 	}
 	dst = append(dst, p.Root[:]...)
@@ -71,11 +75,12 @@ func parseProperties(b []byte) (properties, error) {
 	}
 	le := binary.LittleEndian
 	var firstTime, lastTime uint64
-	for i, v := range [...]*uint64{&p.FirstSeq, &p.LastSeq, &p.Entries, &p.segments, &p.keys, &firstTime, &lastTime} {
+	for i, v := range [...]*uint64{&p.FirstSeq, &p.LastSeq, &p.Entries, &p.segments, &p.keys, &firstTime, &lastTime,
+		&p.blocks, &p.keyBytes, &p.valueBytes} {
 		*v = le.Uint64(b[8*i:])
 	}
 	p.FirstTime, p.LastTime = int64(firstTime), int64(lastTime)
-	copy(p.Root[:], b[7*8:])
+	copy(p.Root[:], b[propertiesRootAt:])
 	rest := b[propertiesFixedLen:]
 	for _, key := range [...]*[]byte{&p.MinKey, &p.MaxKey} {
 		if len(rest) < 2 || len(rest)-2 < int(le.Uint16(rest)) {

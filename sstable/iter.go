@@ -27,7 +27,8 @@ type Iter struct {
 	opts   IterOptions
 	at     cursor
 	leaves leafReader
-	entry  Entry
+	keys   keyArena
+	entry  Entry // its key is that of the entry shown last, whether the cursor has moved or not
 }
 
 // Iter returns an iterator within the bounds of opts. It keeps the bounds' slices.
@@ -73,7 +74,7 @@ func (it *Iter) Next() bool {
 		return it.First()
 	}
 	if it.opts.Newest {
-		return it.forward(it.at.seekPast())
+		return it.forward(it.at.seekPast(it.entry.Key))
 	}
 	return it.forward(it.at.next())
 }
@@ -84,7 +85,7 @@ func (it *Iter) Prev() bool {
 		return it.Last()
 	}
 	if it.opts.Newest {
-		return it.backward(it.at.seekBefore(it.at.key()))
+		return it.backward(it.at.prevKey(it.entry.Key))
 	}
 	return it.backward(it.at.prev())
 }
@@ -105,30 +106,31 @@ func (it *Iter) forward(ok bool) bool {
 
 // backward settles on the first entry from the cursor back that opts let show.
 func (it *Iter) backward(ok bool) bool {
-	for ok && bytes.Compare(it.at.key(), it.opts.Lower) >= 0 {
+	for ok && it.above() {
 		if !it.opts.Newest {
 			return it.show()
 		}
 		// The cursor stands on the oldest version of its key.
-		key := it.at.key()
+		key := it.keys.key(it.at.b, it.at.i)
 		if it.at.seq() <= it.opts.AsOf {
-			ok = it.at.seek(key, it.opts.AsOf)
-			return ok && it.show()
+			return it.at.newest(key, it.opts.AsOf) && it.show()
 		}
-		ok = it.at.seekBefore(key)
+		ok = it.at.prevKey(key)
 	}
 	it.at.b = nil
 	return false
 }
 
 func (it *Iter) below() bool {
-	return it.opts.Upper == nil || bytes.Compare(it.at.key(), it.opts.Upper) < 0
+	return it.opts.Upper == nil || it.at.compareKey(it.opts.Upper) < 0
 }
+
+func (it *Iter) above() bool { return len(it.opts.Lower) == 0 || it.at.compareKey(it.opts.Lower) >= 0 }
 
 // show fills the entry from the cursor.
 func (it *Iter) show() bool {
 	c := &it.at
-	err := c.t.entry(&it.entry, c.b, c.i, it.opts.KeysOnly)
+	err := c.t.entry(&it.entry, c.b, c.i, it.opts.KeysOnly, &it.keys)
 	if err == nil && it.opts.Leaves {
 		it.entry.Leaf, err = it.leaves.read(c.t, c.ordinal(), c.fill)
 	}

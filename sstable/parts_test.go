@@ -11,8 +11,9 @@ import (
 // parts is what a segment file is made of, to be changed and put together again with checksums that hold.
 type parts struct {
 	blocks   [][]byte
-	tiles    []byte // leaf hashes, then ordinals
-	sections [6][]byte
+	tiles    []byte   // leaf hashes, then ordinals
+	parts    [][]byte // of the index: partition, filter, and so on
+	sections [5][]byte
 }
 
 func takeApart(t testing.TB, m *model) parts {
@@ -25,7 +26,7 @@ func takeApart(t testing.TB, m *model) parts {
 		t.Fatal(err)
 	}
 	var p parts
-	for k := uint32(1); k < 6; k++ {
+	for k := uint32(1); k < 5; k++ {
 		if p.sections[k], err = r.Section(k); err != nil {
 			t.Fatal(err)
 		}
@@ -43,11 +44,16 @@ func takeApart(t testing.TB, m *model) parts {
 			p.tiles = append(p.tiles, block(a.handle(i))...)
 		}
 	}
-	for at := uint64(0); at < r.MetaOffset(); {
-		n := uint64(binary.LittleEndian.Uint32(file[at+5:])) + segfile.BlockOverhead
-		p.blocks = append(p.blocks, block(segfile.Handle{Offset: at, Length: n}))
-		at += n
+	walk := func(at, end uint64) (out [][]byte) {
+		for at < end {
+			n := uint64(binary.LittleEndian.Uint32(file[at+5:])) + segfile.BlockOverhead
+			out = append(out, block(segfile.Handle{Offset: at, Length: n}))
+			at += n
+		}
+		return out
 	}
+	p.blocks = walk(0, r.MetaOffset())
+	p.parts = walk(seqs.end(), r.BlocksEnd())
 	return p
 }
 
@@ -65,10 +71,22 @@ func (p *parts) assemble(t testing.TB) []byte {
 		}
 	}
 	w.BeginMeta()
-	if n := props.Entries; propsErr == nil && n*36 <= uint64(len(p.tiles)) {
+	if n := props.Entries; propsErr == nil && n < 1<<30 && n*(32+ordinalBytes(n)) <= uint64(len(p.tiles)) {
 		leaves, seqs := tileArrays(0, n)
-		if leaves.write(w, p.tiles[:n*32]) != nil || seqs.write(w, p.tiles[n*32:n*36]) != nil {
-			t.Fatal("tiles")
+		tiles := p.tiles
+		for _, a := range []tileArray{leaves, seqs} {
+			for i := range a.tiles() {
+				k := a.handle(i).Length - segfile.BlockOverhead
+				if _, err := w.AppendRaw(tiles[:k]); err != nil {
+					t.Fatal(err)
+				}
+				tiles = tiles[k:]
+			}
+		}
+	}
+	for _, b := range p.parts {
+		if _, err := w.AppendRaw(b); err != nil {
+			t.Fatal(err)
 		}
 	}
 	for k, s := range p.sections[1:] {
@@ -94,24 +112,27 @@ func TestWrongParts(t *testing.T) {
 		change func(p *parts)
 		atOpen bool
 	}{
-		"leaf in a full tile": {func(p *parts) { p.tiles[32*100] ^= 1 }, false},
-		"leaf in the last":    {func(p *parts) { p.tiles[32*260] ^= 1 }, true},
-		"ordinals":            {func(p *parts) { swap(p.tiles[32*270:][:4], p.tiles[32*270+4:][:4]) }, false},
-		"root":                {func(p *parts) { p.sections[sectionProperties][56] ^= 1 }, true},
-		"level 8":             {func(p *parts) { p.sections[sectionUpper][0] ^= 1 }, true},
-		"no level 8":          {func(p *parts) { p.sections[sectionUpper] = nil }, true},
-		"filter's length": {func(p *parts) {
-			p.sections[sectionFilter] = p.sections[sectionFilter][:len(p.sections[sectionFilter])-1]
-		}, true},
-		"filter's segments":    {func(p *parts) { p.sections[sectionFilter][12]++ }, true},
-		"filter's fingerprint": {func(p *parts) { clear(p.sections[sectionFilter][16:]) }, false},
+		"leaf in a full tile":  {func(p *parts) { p.tiles[32*100] ^= 1 }, false},
+		"leaf in the last":     {func(p *parts) { p.tiles[32*260] ^= 1 }, true},
+		"ordinals":             {func(p *parts) { swap(p.tiles[32*270:][:2], p.tiles[32*270+2:][:2]) }, false},
+		"root":                 {func(p *parts) { p.sections[sectionProperties][propertiesRootAt] ^= 1 }, true},
+		"level 8":              {func(p *parts) { p.sections[sectionUpper][0] ^= 1 }, true},
+		"no level 8":           {func(p *parts) { p.sections[sectionUpper] = nil }, true},
+		"filter's length":      {func(p *parts) { p.parts[1] = p.parts[1][:len(p.parts[1])-1] }, true},
+		"filter's segments":    {func(p *parts) { p.parts[1][12]++ }, true},
+		"filter's fingerprint": {func(p *parts) { clear(p.parts[1][16:]) }, false},
 		"ledger nodes":         {func(p *parts) { p.sections[sectionLedgerNodes] = []byte{1} }, false},
-		"index's count":        {func(p *parts) { le.PutUint32(p.sections[sectionIndex], 1<<30) }, true},
-		"index's end":          {func(p *parts) { p.sections[sectionIndex] = append(p.sections[sectionIndex], 0) }, true},
+		"top index's count":    {func(p *parts) { le.PutUint32(p.sections[sectionIndex], 1<<30) }, true},
+		"top index's end":      {func(p *parts) { p.sections[sectionIndex] = append(p.sections[sectionIndex], 0) }, true},
+		"top index's blocks":   {func(p *parts) { p.sections[sectionIndex][4+12]++ }, true},
+		"top index's ordinal":  {func(p *parts) { p.sections[sectionIndex][4+8]++ }, true},
+		"index's count":        {func(p *parts) { le.PutUint32(p.parts[0], 1<<30) }, true},
+		"index's length":       {func(p *parts) { p.parts[0] = append(p.parts[0], 0) }, true},
+		"a partition too many": {func(p *parts) { p.parts = append(p.parts, p.parts[1]) }, true},
 		"separators out of order": {func(p *parts) {
-			clear(p.sections[sectionIndex][len(p.sections[sectionIndex])-9:])
+			clear(p.parts[0][len(p.parts[0])-9:])
 		}, true},
-		"a block no one knows": {func(p *parts) { p.blocks = append(p.blocks, []byte("?")) }, false},
+		"a block no one knows": {func(p *parts) { p.blocks = append(p.blocks, []byte("?")) }, true},
 		"a value": {func(p *parts) {
 			b := bytes.Clone(p.blocks[1])
 			b[len(b)-1] ^= 1 // the last entry's only byte
@@ -125,6 +146,9 @@ func TestWrongParts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := parts{blocks: append([][]byte(nil), whole.blocks...), tiles: bytes.Clone(whole.tiles)}
+			for _, b := range whole.parts {
+				p.parts = append(p.parts, bytes.Clone(b))
+			}
 			for k := range p.sections {
 				p.sections[k] = bytes.Clone(whole.sections[k])
 			}

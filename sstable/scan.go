@@ -1,9 +1,6 @@
 package sstable
 
-import (
-	"bytes"
-	"fmt"
-)
+import "fmt"
 
 // VersionIter walks the versions of one key, newest first. Use: for it.Next() { it.Entry() }; it.Err(). It is for one
 // goroutine.
@@ -13,6 +10,7 @@ type VersionIter struct {
 	maxSeq   uint64
 	keysOnly bool
 	begun    bool
+	keys     keyArena
 	entry    Entry
 }
 
@@ -27,15 +25,16 @@ func (it *VersionIter) Next() bool {
 	switch {
 	case !it.begun:
 		it.begun = true
-		ok = it.at.t.MayContain(it.key) && it.at.seek(it.key, it.maxSeq)
+		_, ok, it.at.err = it.at.t.mayContain(it.key, it.maxSeq, true)
+		ok = ok && it.at.seek(it.key, it.maxSeq)
 	case it.at.valid():
 		ok = it.at.next()
 	}
-	if !ok || !bytes.Equal(it.at.key(), it.key) {
+	if !ok || it.at.compareKey(it.key) != 0 {
 		it.at.b = nil
 		return false
 	}
-	if err := it.at.t.entry(&it.entry, it.at.b, it.at.i, it.keysOnly); err != nil {
+	if err := it.at.t.entry(&it.entry, it.at.b, it.at.i, it.keysOnly, &it.keys); err != nil {
 		it.at.err, it.at.b = err, nil
 		return false
 	}
@@ -66,9 +65,13 @@ type ScanIter struct {
 	opts  ScanOptions
 	bySeq bool
 	next  uint64 // offset from FirstSeq, or ordinal
-	n     int    // block held in b
+	at    blockAt
+	first uint64 // ordinals of the block held in b: [first, end)
+	end   uint64
 	b     *dataBlock
+	i     int // entry in b
 	tile  leafReader
+	keys  keyArena
 	entry Entry
 	err   error
 }
@@ -102,19 +105,18 @@ func (it *ScanIter) load() error {
 			return err
 		}
 	}
-	if n := it.t.index.byOrdinal(ordinal); it.b == nil || n != it.n {
-		b, err := it.t.block(n, fill)
-		if err != nil {
+	if it.b == nil || ordinal < it.first || ordinal >= it.end {
+		if err := it.move(ordinal, fill); err != nil {
 			return err
 		}
-		it.n, it.b = n, b
 	}
-	i := int(ordinal - it.t.index.firstOrdinal(it.n))
-	if want := it.t.props.FirstSeq + it.next; it.bySeq && it.b.entries[i].seq != want {
-		return it.t.corrupt(it.t.index.handle(it.n).Offset,
-			fmt.Errorf("seq index puts entry %d where entry %d is", want, it.b.entries[i].seq))
+	it.i = int(ordinal - it.first)
+	if want := it.t.props.FirstSeq + it.next; it.bySeq && it.b.seq(it.i) != want {
+		return it.t.corrupt(it.at.handle().Offset,
+			fmt.Errorf("seq index puts entry %d where entry %d is", want, it.b.seq(it.i)))
 	}
-	if err := it.t.entry(&it.entry, it.b, i, it.opts.KeysOnly); err != nil {
+	keysOnly := it.opts.KeysOnly || it.opts.LeaveLarge && it.b.isLarge(it.i)
+	if err := it.t.entry(&it.entry, it.b, it.i, keysOnly, &it.keys); err != nil {
 		return err
 	}
 	if it.opts.Leaves {
@@ -124,6 +126,27 @@ func (it *ScanIter) load() error {
 	}
 	return nil
 }
+
+// move makes the block that holds an ordinal the current one.
+func (it *ScanIter) move(ordinal uint64, fill bool) error {
+	at := blockAt{it.at.p, it.at.i + 1} // a walk by ordinal mostly goes on in the next one
+	if it.b == nil || ordinal != it.end || at.i == at.p.count {
+		var err error
+		if at, err = it.t.blockOfOrdinal(ordinal, fill); err != nil {
+			return err
+		}
+	}
+	b, err := it.t.block(at, fill)
+	if err != nil {
+		return err
+	}
+	it.at, it.b = at, b
+	it.first, it.end = at.p.ordinals(at.i)
+	return nil
+}
+
+// OpenValue returns a handle on the value of the entry it stands on, which LeaveLarge may have left out.
+func (it *ScanIter) OpenValue() (*Value, error) { return it.t.openValue(it.b, it.i) }
 
 // Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
 func (it *ScanIter) Entry() *Entry { return &it.entry }

@@ -12,9 +12,15 @@ import (
 
 // Options of Open. The zero value is the documented default.
 type Options struct {
-	Cache  *BlockCache // shared between tables; default none: every read decodes its block
-	Expect *Info       // what the manifest says of the segment (Bytes 0 is not compared); nil skips the cross-check
+	// ResidentBytes bounds the index and the filters that a table keeps in memory from Open on; default 64 MiB, about
+	// 40 million entries of some hundred bytes. A larger segment's partitions are read when they are needed, through
+	// the cache: a point read then asks the cache twice. Negative keeps none.
+	ResidentBytes int64
+	Cache         *BlockCache // shared between tables; default none: every read decodes its block
+	Expect        *Info       // what the manifest says of the segment (Bytes 0 is not compared); nil skips the cross-check
 }
+
+const defaultResidentBytes = 64 << 20
 
 // Table reads one sealed segment. It is immutable and safe for concurrent use by any number of goroutines. It holds
 // no file: the caller closes the source once no call is under way.
@@ -26,8 +32,8 @@ type Table struct {
 	src    segfile.Source
 	file   *segfile.Reader
 	props  properties
-	index  *blockIndex
-	filter keyFilter
+	top    *topIndex
+	parts  []*partition // all of them; nil when they are too large to keep
 	upper  *merkle.Upper
 	leaves tileArray
 	seqs   tileArray
@@ -48,8 +54,7 @@ func Open(src segfile.Source, opts Options) (*Table, error) {
 		parse func([]byte) error
 	}{
 		{sectionProperties, t.parseProperties},
-		{sectionIndex, t.parseIndex},
-		{sectionFilter, t.parseFilter},
+		{sectionIndex, t.parseTop},
 		{sectionUpper, t.parseUpper},
 	} {
 		b, err := file.Section(s.kind)
@@ -63,6 +68,15 @@ func Open(src segfile.Source, opts Options) (*Table, error) {
 	}
 	if err := t.expect(opts.Expect); err != nil {
 		return nil, t.corrupt(0, err)
+	}
+	resident := opts.ResidentBytes
+	if resident == 0 {
+		resident = defaultResidentBytes
+	}
+	if resident > 0 && t.top.bytes <= uint64(resident) {
+		if err := t.keepPartitions(); err != nil {
+			return nil, err
+		}
 	}
 	// The root ties the upper part, and the last tile's leaves, to the properties.
 	root, err := merkle.RootAt(t.props.Entries, t.nodes())
@@ -84,19 +98,14 @@ func (t *Table) parseProperties(b []byte) (err error) {
 		return fmt.Errorf("file's salt is not that of segment %s", t.props.ID)
 	}
 	t.leaves, t.seqs = tileArrays(t.file.MetaOffset(), t.props.Entries)
-	if t.seqs.end() != t.file.BlocksEnd() {
-		return fmt.Errorf("tiles of %d entries end at %d, not at %d", t.props.Entries, t.seqs.end(), t.file.BlocksEnd())
+	if t.seqs.end() > t.file.BlocksEnd() {
+		return fmt.Errorf("tiles of %d entries end at %d, behind %d", t.props.Entries, t.seqs.end(), t.file.BlocksEnd())
 	}
 	return nil
 }
 
-func (t *Table) parseIndex(b []byte) (err error) {
-	t.index, err = parseIndex(b, t.props.Entries, t.props.segments, t.file.MetaOffset())
-	return err
-}
-
-func (t *Table) parseFilter(b []byte) (err error) {
-	t.filter, err = parseFilter(b)
+func (t *Table) parseTop(b []byte) (err error) {
+	t.top, err = parseTop(b, t.props.Entries, t.props.segments, t.seqs.end(), t.file.BlocksEnd(), t.file.MetaOffset())
 	return err
 }
 

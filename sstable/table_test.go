@@ -18,6 +18,7 @@ import (
 func drawWriterOptions(t *rapid.T) WriterOptions {
 	methods := []segfile.Compression{segfile.NoCompression, segfile.S2, segfile.Zstd}
 	return WriterOptions{
+		PartitionBlocks: rapid.SampledFrom([]int{0, 1, 2, 5}).Draw(t, "partition"),
 		Compression:     rapid.SampledFrom(methods).Draw(t, "method"),
 		BlockBytes:      rapid.SampledFrom([]int{1, 100, 1000, 0}).Draw(t, "block"),
 		LargeValueBytes: rapid.SampledFrom([]int{1, 30, 1000, 0}).Draw(t, "large"),
@@ -27,7 +28,7 @@ func drawWriterOptions(t *rapid.T) WriterOptions {
 func drawTable(t *rapid.T, tb testing.TB) (*model, *Table) {
 	m := drawModel(t)
 	file, info := m.build(tb, drawWriterOptions(t))
-	opts := Options{Expect: &info}
+	opts := Options{Expect: &info, ResidentBytes: rapid.SampledFrom([]int64{0, -1, 100}).Draw(t, "resident")}
 	if rapid.Bool().Draw(t, "cached") {
 		opts.Cache = NewBlockCache(rapid.SampledFrom([]int64{1000, 1 << 20}).Draw(t, "cache"))
 	}

@@ -3,6 +3,7 @@ package sstable
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
@@ -12,8 +13,14 @@ import (
 // tile's place is computed, and a read touches and verifies one tile only.
 //
 //	leaf tiles: the leaf hashes in segment order, 256 to a tile
-//	seq tiles:  per seq, from the first on, its ordinal u32, 4,096 to a tile
-const seqTileWidth = 4096
+//	seq tiles:  per seq, from the first on, its ordinal in as few bytes as the largest takes, 4,096 to a tile
+const (
+	seqTileWidth  = 4096
+	leafTileBytes = merkle.TileWidth * merkle.HashSize
+)
+
+// ordinalBytes is what an ordinal takes in a seq tile.
+func ordinalBytes(entries uint64) uint64 { return max(1, uint64(bits.Len64(entries-1)+7)/8) }
 
 // tileArray says where an array of count items lies.
 type tileArray struct {
@@ -26,7 +33,7 @@ type tileArray struct {
 // tileArrays lays out the leaf and the seq tiles of a segment behind base.
 func tileArrays(base, entries uint64) (leaves, seqs tileArray) {
 	leaves = tileArray{base, merkle.HashSize, merkle.TileWidth, entries}
-	return leaves, tileArray{leaves.end(), 4, seqTileWidth, entries}
+	return leaves, tileArray{leaves.end(), ordinalBytes(entries), seqTileWidth, entries}
 }
 
 // tiles is the number of tiles.
@@ -46,16 +53,11 @@ func (a tileArray) handle(i uint64) segfile.Handle {
 	}
 }
 
-// write appends the tiles of items, which is the whole array.
-func (a tileArray) write(w *segfile.Writer, items []byte) error {
-	for range a.tiles() {
-		n := min(uint64(len(items)), a.width*a.itemBytes)
-		if _, err := w.AppendRaw(items[:n]); err != nil {
-			return err
-		}
-		items = items[n:]
-	}
-	return nil
+// item is item i of a tile of ordinals.
+func (a tileArray) item(tile []byte, i uint64) uint64 {
+	var word [8]byte
+	copy(word[:], tile[i*a.itemBytes:(i+1)*a.itemBytes])
+	return binary.LittleEndian.Uint64(word[:])
 }
 
 // leafTile returns the hashes of leaf tile i, as bytes.
@@ -75,7 +77,7 @@ func (t *Table) ordinal(seq uint64, fill bool) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ordinal := uint64(binary.LittleEndian.Uint32(tile[at%seqTileWidth*4:]))
+	ordinal := t.seqs.item(tile, at%seqTileWidth)
 	if ordinal >= t.props.Entries {
 		return 0, t.corrupt(t.seqs.handle(at/seqTileWidth).Offset, fmt.Errorf("seq %d has ordinal %d of %d",
 			seq, ordinal, t.props.Entries))

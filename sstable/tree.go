@@ -6,20 +6,6 @@ import (
 	"github.com/scribe-ledger/scribe/merkle"
 )
 
-// treeOf builds the segment tree over leaves, which are hashes joined: its level-8 nodes, and its root.
-func treeOf(leaves []byte) (*merkle.Upper, merkle.Hash, error) {
-	const tileBytes = merkle.TileWidth * merkle.HashSize
-	upper := &merkle.Upper{}
-	for i := 0; i+tileBytes <= len(leaves); i += tileBytes {
-		upper.Append(merkle.RootOf(hashes(leaves[i : i+tileBytes])))
-	}
-	root, err := merkle.RootAt(uint64(len(leaves)/merkle.HashSize), upper.Nodes(func(tile uint64) ([]merkle.Hash, error) {
-		i := int(tile) * tileBytes
-		return hashes(leaves[i:min(i+tileBytes, len(leaves))]), nil
-	}))
-	return upper, root, err
-}
-
 // hashes cuts b, which is hashes joined.
 func hashes(b []byte) []merkle.Hash {
 	out := make([]merkle.Hash, len(b)/merkle.HashSize)

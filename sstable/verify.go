@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -13,12 +13,12 @@ import (
 
 // Verify reads the whole segment from its source again: every byte is checked against its checksum, order and
 // coverage of seqs and keys against index, filter and seq index, every leaf is computed again by leaf, and the root
-// from them. The first difference is a *vfs.CorruptError. leaf gets entries with value and ValueHash; nil stands for
-// the canonical record's leaf hash.
+// from them. The first difference is a *vfs.CorruptError. leaf gets entries with ValueHash, and with their values but for
+// large ones; nil stands for the canonical record's leaf hash.
 func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error {
 	// A table opened afresh and without a cache trusts nothing that was read before.
 	info := t.props.Info
-	fresh, err := Open(t.src, Options{Expect: &info})
+	fresh, err := Open(t.src, Options{Expect: &info, ResidentBytes: -1})
 	if err != nil {
 		return err
 	}
@@ -28,138 +28,205 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 	if leaf == nil {
 		leaf = func(e *Entry) merkle.Hash { return e.LeafHash() }
 	}
-	v := &verifier{t: fresh, leaf: leaf}
-	if err := v.readOrdinals(); err != nil {
-		return err
-	}
-	for n := range fresh.index.count {
-		if err := ctx.Err(); err != nil {
+	v := &verifier{t: fresh, leaf: leaf, seed: maphash.MakeSeed()}
+	for n := range fresh.top.parts {
+		p, err := fresh.loadPartition(n)
+		if err != nil {
 			return err
 		}
-		if err := v.block(n); err != nil {
-			return err
+		for i := range p.count {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := v.block(blockAt{p, i}); err != nil {
+				return err
+			}
 		}
 	}
 	if v.offset != fresh.file.MetaOffset() {
 		return fresh.corrupt(v.offset, fmt.Errorf("%d bytes that belong to no block", fresh.file.MetaOffset()-v.offset))
 	}
-	return v.tail()
+	return v.tail(ctx)
 }
 
-// verifier walks a table in segment order. It holds 36 bytes an entry.
+// verifier walks a table in segment order. Its memory does not grow with the segment, but for the tree's upper part.
 type verifier struct {
-	t        *Table
-	leaf     func(*Entry) merkle.Hash
-	ordinals []byte // the seq index
-	leaves   []byte // as computed
-	offset   uint64 // behind the last block seen
-	ordinal  uint64
-	keys     uint64
-	lastKey  []byte
+	t       *Table
+	leaf    func(*Entry) merkle.Hash
+	leaves  []byte // as computed, of the tile being gathered
+	upper   merkle.Upper
+	offset  uint64 // behind the last block seen
+	ordinal uint64
+	keys    uint64
+	lastKey []byte
+
+	blocks, keyBytes, valueBytes uint64
+
+	// The seq index is in another order than the entries. Both are maps from seqs to ordinals, so they are compared as
+	// sets: each has the sum of a hash over its pairs, under a seed of this run. Two sets that differ have the same sum
+	// with probability 2^-64.
+	seed            maphash.Seed
+	seqSum, tileSum uint64
 }
 
-func (v *verifier) readOrdinals() error {
-	for i := range v.t.seqs.tiles() {
-		b, err := v.t.tile(v.t.seqs, i, false)
-		if err != nil {
-			return err
-		}
-		v.ordinals = append(v.ordinals, b...)
-	}
-	return nil
+func (v *verifier) pair(seq, ordinal uint64) uint64 {
+	return maphash.Comparable(v.seed, [2]uint64{seq, ordinal})
 }
 
-// block checks data block n, and the values that belong to it, which stand before it.
-func (v *verifier) block(n int) error {
-	t, at := v.t, v.t.index.handle(n)
-	b, err := t.block(n, false)
+// block checks a data block, and the values that belong to it, which stand before it.
+func (v *verifier) block(at blockAt) error {
+	t, h := v.t, at.handle()
+	b, err := t.block(at, false)
 	if err != nil {
 		return err
 	}
-	for i := range b.entries {
-		if b.entries[i].flags&flagLarge != 0 {
-			h, _ := b.large(i)
-			if h.Offset != v.offset || h.Length > at.Offset-v.offset {
-				return t.corrupt(at.Offset, fmt.Errorf("value of entry %d is at %d, not at %d",
-					b.entries[i].seq, h.Offset, v.offset))
+	v.blocks++
+	var keys keyArena
+	for i := range b.count {
+		if b.isLarge(i) {
+			large := b.large(i).at
+			if large.Offset != v.offset || large.Length > h.Offset-v.offset {
+				return t.corrupt(h.Offset, fmt.Errorf("value of entry %d is at %d, not at %d", b.seq(i), large.Offset, v.offset))
 			}
-			v.offset += h.Length
+			v.offset += large.Length
 		}
 		var e Entry
-		if err := t.entry(&e, b, i, false); err != nil {
+		if err := t.entry(&e, b, i, true, &keys); err != nil {
 			return err
 		}
-		if err := v.entry(&e); err != nil {
-			return t.corrupt(at.Offset, err)
+		if !b.isLarge(i) {
+			e.Value = b.stored(i)
+		}
+		if e.ValueHash, err = v.value(b, i); err != nil {
+			return err
+		}
+		if err := v.entry(&e, at.p); err != nil {
+			return t.corrupt(h.Offset, err)
 		}
 	}
-	if v.offset != at.Offset {
-		return t.corrupt(v.offset, fmt.Errorf("%d bytes that belong to no block", at.Offset-v.offset))
+	if v.offset != h.Offset {
+		return t.corrupt(v.offset, fmt.Errorf("%d bytes that belong to no block", h.Offset-v.offset))
 	}
-	v.offset += at.Length
+	v.offset += h.Length
 	return nil
+}
+
+// value reads a value, a large one by pieces, and returns its hash.
+func (v *verifier) value(b *dataBlock, i int) (sum merkle.Hash, err error) {
+	if !b.isLarge(i) {
+		return sha256.Sum256(b.stored(i)), nil
+	}
+	large := b.large(i)
+	run, err := v.t.file.OpenRun(large.at, large.size)
+	if err != nil {
+		return sum, err
+	}
+	digest, piece := sha256.New(), []byte(nil)
+	for i := range run.Pieces() {
+		if piece, err = run.Piece(i, piece[:0]); err != nil {
+			return sum, err
+		}
+		digest.Write(piece)
+	}
+	if digest.Sum(sum[:0]); sum != large.hash {
+		return sum, v.t.corrupt(large.at.Offset, fmt.Errorf("value of entry %d hashes to %s, not to %s", b.seq(i), sum,
+			large.hash))
+	}
+	return sum, nil
 }
 
 // entry checks one entry; its errors are reasons. That entries are in order is known of each block, and of the blocks
 // by their separators.
-func (v *verifier) entry(e *Entry) error {
+func (v *verifier) entry(e *Entry, p *partition) error {
 	t := v.t
-	sum := merkle.Hash(sha256.Sum256(e.Value))
-	if e.ValueHash != (merkle.Hash{}) && e.ValueHash != sum {
-		return fmt.Errorf("value of entry %d hashes to %s, not to %s", e.Seq, sum, e.ValueHash)
-	}
-	e.ValueHash = sum
 	leaf := v.leaf(e)
 	v.leaves = append(v.leaves, leaf[:]...)
-	at := uint64(binary.LittleEndian.Uint32(v.ordinals[4*(e.Seq-t.props.FirstSeq):]))
-	if at != v.ordinal {
-		return fmt.Errorf("entry %d is at ordinal %d, the seq index says %d", e.Seq, v.ordinal, at)
+	if len(v.leaves) == leafTileBytes {
+		if err := v.leafTile(); err != nil {
+			return err
+		}
 	}
+	v.seqSum += v.pair(e.Seq, v.ordinal)
 	if e.Seq == t.props.FirstSeq && e.Time != t.props.FirstTime || e.Seq == t.props.LastSeq && e.Time != t.props.LastTime {
 		return fmt.Errorf("time %d of entry %d is not the segment's", e.Time, e.Seq)
 	}
-	if e.Op != tlog.OpSegment && (v.keys == 0 || !bytes.Equal(e.Key, v.lastKey)) {
-		if !t.MayContain(e.Key) {
+	if e.Op != tlog.OpSegment {
+		if !p.filter.mayContain(hashKey(e.Key)) {
 			return fmt.Errorf("filter denies the key of entry %d", e.Seq)
 		}
-		v.keys++
-		v.lastKey = e.Key
+		if v.keys == 0 || !bytes.Equal(e.Key, v.lastKey) {
+			v.keys++
+			v.lastKey = e.Key
+		}
 	}
+	v.keyBytes += uint64(len(e.Key))
+	v.valueBytes += e.ValueSize
 	v.ordinal++
 	return nil
 }
 
-// tail compares what was computed with the meta tail. Seqs are all there by now: each entry stands where the seq index,
-// which has one place for each seq, says, and no two stand at one ordinal.
-func (v *verifier) tail() error {
-	t := v.t
-	if v.keys != t.props.keys {
-		return t.corrupt(0, fmt.Errorf("segment has %d keys, its properties say %d", v.keys, t.props.keys))
-	}
-	leaves := v.leaves
-	for i := range t.leaves.tiles() {
-		b, err := t.leafTile(i, false)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(b, leaves[:len(b)]) {
-			return t.corrupt(t.leaves.handle(i).Offset, fmt.Errorf("leaf tile %d is not that of the entries", i))
-		}
-		leaves = leaves[len(b):]
-	}
-	upper, root, err := treeOf(v.leaves)
+// leafTile compares the tile of leaves gathered with the file's.
+func (v *verifier) leafTile() error {
+	i := v.ordinal / merkle.TileWidth
+	b, err := v.t.leafTile(i, false)
 	if err != nil {
 		return err
 	}
+	if !bytes.Equal(b, v.leaves) {
+		return fmt.Errorf("leaf tile %d, at %d, is not that of the entries", i, v.t.leaves.handle(i).Offset)
+	}
+	if len(v.leaves) == leafTileBytes {
+		v.upper.Append(merkle.RootOf(hashes(v.leaves)))
+		v.leaves = v.leaves[:0]
+	}
+	return nil
+}
+
+// tail compares what was computed with the meta tail. Seqs are all there then: as many pairs of seq and ordinal as there
+// are entries, with all ordinals, are those of the seq index, which has all seqs.
+func (v *verifier) tail(ctx context.Context) error {
+	t := v.t
+	if v.keys != t.props.keys || v.blocks != t.props.blocks || v.keyBytes != t.props.keyBytes ||
+		v.valueBytes != t.props.valueBytes {
+		at, _ := t.file.SectionAt(sectionProperties)
+		return t.corrupt(at.Offset, fmt.Errorf("segment has %d keys in %d blocks, %d bytes of keys, %d of values; "+
+			"its properties say %d, %d, %d, %d", v.keys, v.blocks, v.keyBytes, v.valueBytes, t.props.keys, t.props.blocks,
+			t.props.keyBytes, t.props.valueBytes))
+	}
+	if len(v.leaves) > 0 {
+		v.ordinal-- // the last tile ends with the last entry
+		if err := v.leafTile(); err != nil {
+			return t.corrupt(t.leaves.base, err)
+		}
+	}
 	at, _ := t.file.SectionAt(sectionUpper)
-	for i, h := range upper.Level8() {
+	for i, h := range v.upper.Level8() {
 		if h != t.upper.Level8()[i] {
 			return t.corrupt(at.Offset+uint64(i)*merkle.HashSize, fmt.Errorf("node %d of level 8 is %s, computed %s",
 				i, t.upper.Level8()[i], h))
 		}
 	}
-	if root != t.props.Root {
-		return t.corrupt(0, fmt.Errorf("entries have the root %s, the properties say %s", root, t.props.Root))
+	// Open has computed the root from the upper part and the last tile.
+	return v.seqs(ctx)
+}
+
+// seqs compares the seq index with the entries.
+func (v *verifier) seqs(ctx context.Context) error {
+	t := v.t
+	for i := range t.seqs.tiles() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		tile, err := t.tile(t.seqs, i, false)
+		if err != nil {
+			return err
+		}
+		for k := range uint64(len(tile)) / t.seqs.itemBytes {
+			v.tileSum += v.pair(t.props.FirstSeq+i*seqTileWidth+k, t.seqs.item(tile, k))
+		}
+	}
+	if v.seqSum != v.tileSum {
+		return t.corrupt(t.seqs.base, fmt.Errorf("the seq index is not that of the entries"))
 	}
 	return nil
 }
