@@ -25,6 +25,7 @@ type proposal struct {
 	since  uint64 // the tick in which the raft loop took it
 	// deadline is when the raft loop gives up for the caller, in Unix nanoseconds; 0 never.
 	deadline int64
+	resolved atomic.Bool  // whoever sets it may send to done, once
 	done     chan outcome // capacity 1; nil when nobody waits
 }
 
@@ -40,9 +41,8 @@ func (p *proposal) resolve(o outcome) {
 		p.remote.resolve(o)
 		return
 	}
-	select {
-	case p.done <- o:
-	default:
+	if p.done != nil && p.resolved.CompareAndSwap(false, true) {
+		p.done <- o
 	}
 }
 
@@ -78,10 +78,19 @@ func (n *Node) prepareWrite(cmd *ledger.Command) (*proposal, error) {
 	if err != nil {
 		return nil, err
 	}
+	if done, ok := n.spareDone.Get().(chan outcome); ok {
+		return &proposal{data: data, done: done}, nil
+	}
 	return newProposal(data), nil
 }
 
 func newProposal(data []byte) *proposal { return &proposal{data: data, done: make(chan outcome, 1)} }
+
+// heard is the one outcome of a proposal that was sent; its channel is of use to another.
+func (n *Node) heard(p *proposal, o outcome) (ledger.Result, error) {
+	n.spareDone.Put(p.done)
+	return o.result, o.err
+}
 
 // submit queues a proposal and waits for its outcome.
 func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
@@ -96,7 +105,7 @@ func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
 	}
 	select {
 	case o := <-p.done:
-		return o.result, o.err
+		return n.heard(p, o)
 	case <-ctx.Done():
 		return n.abandon(p, "the write was not confirmed in time")
 	case <-n.ended:
@@ -145,7 +154,7 @@ func (n *Node) abandon(p *proposal, why string) (ledger.Result, error) {
 	}
 	select {
 	case o := <-p.done: // decided in the same moment
-		return o.result, o.err
+		return n.heard(p, o)
 	default:
 		return ledger.Result{}, &Unavailable{Reason: OutcomeUnknown, Detail: why}
 	}
