@@ -69,34 +69,44 @@ type checker struct {
 // Check reads a data directory. Its error says that it could not be looked at at all, or is the context's; everything
 // else is in the report.
 func Check(ctx context.Context, opts Options) (*Report, error) {
+	c := newChecker(ctx, opts)
+	names, err := c.opts.FS.List(c.opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("fsck: %w", err)
+	}
+	if !holdsLedger(names) {
+		return nil, fmt.Errorf("%w: %s", ErrNoDirectory, c.opts.Dir)
+	}
+	if err := c.run(); err != nil {
+		return nil, err
+	}
+	return c.report, nil
+}
+
+func newChecker(ctx context.Context, opts Options) *checker {
 	if opts.WindowEntries == 0 {
 		opts.WindowEntries = 2 << 20
 	}
 	if opts.CacheBytes == 0 {
 		opts.CacheBytes = 32 << 20
 	}
-	opts.Dir = strings.TrimRight(opts.Dir, "/")
-	if opts.Dir == "" {
+	if opts.Dir = strings.TrimRight(opts.Dir, "/"); opts.Dir == "" {
 		opts.Dir = "/"
 	}
-	c := &checker{ctx: ctx, opts: opts, cache: sstable.NewBlockCache(opts.CacheBytes),
+	return &checker{ctx: ctx, opts: opts, cache: sstable.NewBlockCache(opts.CacheBytes),
 		report: &Report{Dir: opts.Dir, Findings: []Finding{}}}
-	names, err := opts.FS.List(opts.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("fsck: %w", err)
-	}
-	if !holdsLedger(names) {
-		return nil, fmt.Errorf("%w: %s", ErrNoDirectory, opts.Dir)
-	}
+}
+
+func (c *checker) run() error {
 	for _, step := range []func() error{c.checkDirectory, c.readState, c.measure, c.checkLog, c.checkSegments,
 		c.checkFiles, c.compareLog} {
 		if err := step(); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	c.report.Checked.Bytes = c.done
 	c.report.Clean = c.report.Damaged == 0 && c.report.Unread == 0
-	return c.report, nil
+	return nil
 }
 
 func holdsLedger(names []string) bool {

@@ -1,14 +1,12 @@
 package fsck
 
 import (
-	"errors"
 	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
-	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // window holds the leaf hashes of a run of seqs.
@@ -68,7 +66,7 @@ type ledgerRoot struct {
 
 func newTreeCheck(c *checker) *treeCheck {
 	t := &treeCheck{c: c, checks: c.commands.checks}
-	slices.SortFunc(t.checks, func(a, b ledgerRoot) int { return int(min(a.size, b.size)) - int(min(b.size, a.size)) })
+	slices.SortFunc(t.checks, func(a, b ledgerRoot) int { return compareSeq(a.size, b.size) })
 	return t
 }
 
@@ -103,19 +101,16 @@ func (t *treeCheck) segment(table *sstable.Table, s *manifest.Segment, name stri
 	if err != nil {
 		return // Verify has told
 	}
-	var corrupt *vfs.CorruptError
-	switch {
-	case errors.As(err, &corrupt):
-	case len(nodes) != len(t.tiles):
+	if len(nodes) != len(t.tiles) {
 		t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
 			"it stores %d nodes of the ledger tree, its entries complete %d", len(nodes), len(t.tiles))
-	default:
-		for i := range nodes {
-			if nodes[i] != t.tiles[i] {
-				t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
-					"node %d of the ledger tree that it stores is %s, computed %s", i, nodes[i], t.tiles[i])
-				return
-			}
+		return
+	}
+	for i := range nodes {
+		if nodes[i] != t.tiles[i] {
+			t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
+				"node %d of the ledger tree that it stores is %s, computed %s", i, nodes[i], t.tiles[i])
+			return
 		}
 	}
 }
