@@ -40,7 +40,7 @@ type Installation struct {
 // nothing else meanwhile. Readers finish on what they hold.
 //
 // The note is the moment of decision: before it is durable, a crash leaves the old state; after it, Open finishes the
-// work. After an error the owner must end, and Open decides.
+// work. After an error the owner must end, and Open decides; but for ErrNoRoom, after which it may go on and call again.
 func (l *Ledger) Install(s *Staging) error {
 	if s.ready == nil {
 		return errors.New("ledger: install: the snapshot is not prepared")
@@ -50,11 +50,12 @@ func (l *Ledger) Install(s *Staging) error {
 	state := s.ready.view.state
 	note := Installation{Index: state.AppliedIndex, Term: state.AppliedTerm, Rebuilt: l.absent.Load(),
 		Manifest: xxhash.Sum64(s.encoded)}
-	err := l.writeNote(note)
-	if err == nil {
-		err = l.moveIn(state)
+	if err := l.writeNote(note); vfs.IsNoSpace(err) {
+		return fmt.Errorf("%w: %w", ErrNoRoom, err)
+	} else if err != nil {
+		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
 	}
-	if err != nil {
+	if err := l.moveIn(state); err != nil {
 		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
 	}
 	a := s.ready

@@ -174,6 +174,29 @@ func TestInstallFails(t *testing.T) {
 	}
 }
 
+// TestInstallWaitsForSpace: a disk that is full when the installation would begin leaves the old state, and a second try
+// does it.
+func TestInstallWaitsForSpace(t *testing.T) {
+	_, leader, follower := newPair(t, 3, 1, nil)
+	l, s := follower.l, stage(t, leader.l, follower.l, StageOptions{})
+	copyAll(t, leader.l, s)
+	old := digest(t, l)
+	follower.mem.SetLimit(follower.mem.Used())
+	if err := l.Install(s); !errors.Is(err, ErrNoRoom) || !vfs.IsNoSpace(err) {
+		t.Fatalf("on a full disk: %v", err)
+	}
+	if got := digest(t, l); got != old {
+		t.Fatal("what could not begin has changed the state")
+	}
+	follower.mem.SetLimit(0)
+	if err := l.Install(s); err != nil {
+		t.Fatal(err)
+	}
+	if size := leader.l.Manifest().TreeSize; l.NextSeq() != size || digest(t, l) == old {
+		t.Fatalf("after the second try there are %d entries, and the snapshot has %d", l.NextSeq(), size)
+	}
+}
+
 // TestRebuild opens a directory whose manifest is damaged, one of whose segments has a flipped byte, one of which is
 // missing and one of which is another one: nothing of it is served, only the good ones are kept, and the others are put
 // aside.

@@ -98,6 +98,8 @@ var (
 	ErrClosed = errors.New("ledger: closed")
 	// ErrNoSegment: the segment asked for is not here.
 	ErrNoSegment = errors.New("ledger: no such segment here")
+	// ErrNoRoom: the disk has no room for the note that begins an installation; nothing was begun.
+	ErrNoRoom = errors.New("ledger: no space to begin the installation of a snapshot")
 	// ErrRebuilding: there is no state yet; it comes from the other members.
 	ErrRebuilding = errors.New("ledger: the state is being rebuilt from the other members")
 )

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -44,6 +45,13 @@ func (a *applier) pop() (b batch, ok bool) {
 	return b, true
 }
 
+// pushBack gives back what pop gave.
+func (a *applier) pushBack(b batch) {
+	a.mu.Lock()
+	a.queue = slices.Insert(a.queue, 0, b)
+	a.mu.Unlock()
+}
+
 // runApplier is the apply loop.
 func (n *Node) runApplier() {
 	defer n.goroutines.Done()
@@ -57,7 +65,10 @@ func (n *Node) runApplier() {
 		}
 		for worked := true; worked; {
 			var err error
-			if worked, err = n.ApplyStep(); err != nil {
+			switch worked, err = n.ApplyStep(); {
+			case errors.Is(err, ErrBlocked):
+				worked = n.pause(spaceRetry)
+			case err != nil:
 				return
 			}
 		}
@@ -74,7 +85,11 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 		return false, nil
 	}
 	if b.install != nil {
-		err = n.applySnapshot(*b.install)
+		if err = n.applySnapshot(*b.install); errors.Is(err, ledger.ErrNoRoom) {
+			n.applier.pushBack(b)
+			n.opts.Logger.Warn("a snapshot waits for disk space", "error", err, "retry_in", spaceRetry)
+			return false, ErrBlocked
+		}
 	}
 	if err == nil && len(b.entries) > 0 {
 		err = n.apply(b.entries)

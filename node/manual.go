@@ -12,9 +12,9 @@ import (
 // says whether it did something. What a step does depends on what was given to the node before, on Options.Now and
 // Options.Seed, and on nothing else. An error means that the node has failed, as Err says, but for ErrBlocked.
 
-// ErrBlocked is returned by PersistStep when the disk has no space for the log. Nothing was written; the same step is to
-// be tried again after a while.
-var ErrBlocked = errors.New("node: no disk space for the log")
+// ErrBlocked is returned by PersistStep when the disk has no space for the log, and by ApplyStep when it has none to
+// install a snapshot. Nothing was written; the same step is to be tried again after a while.
+var ErrBlocked = errors.New("node: no disk space for the log or a snapshot")
 
 // Pending is a write or a read that was begun and whose outcome is asked for later.
 type Pending struct {

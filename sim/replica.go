@@ -216,7 +216,11 @@ func (r *replica) step(kind eventKind) {
 			r.scheduled[evPersist] = true
 		}
 	case evApply:
-		worked, err = r.node.ApplyStep()
+		if worked, err = r.node.ApplyStep(); errors.Is(err, node.ErrBlocked) {
+			err = nil
+			r.w.at(blockedRetry, evApply, r, 0)
+			r.scheduled[evApply] = true
+		}
 	case evKeep:
 		if worked, err = r.node.KeepStep(); err == nil {
 			var flushed bool
