@@ -255,7 +255,7 @@ func (p *party) exercised(ops int) error {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	if p.restarts < ops/50 || p.crashes < ops/50 {
+	if p.restarts == 0 || p.crashes == 0 || p.restarts+p.crashes < ops/50 {
 		return fmt.Errorf("%d restarts and %d power cuts in %d operations: too few", p.restarts, p.crashes, ops)
 	}
 	return nil
