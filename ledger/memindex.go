@@ -30,7 +30,7 @@ func (x *keyIndex) find(o *keyOrder, d *dataArena, hash uint64, key []byte) (num
 		if s == 0 {
 			return 0, false
 		}
-		if uint32(s>>32) == uint32(hash) && bytes.Equal(o.keys.at(uint32(s)).bytes(d), key) {
+		if uint32(s>>32) == uint32(hash) && bytes.Equal(o.bytes(uint32(s), d), key) {
 			return uint32(s), true
 		}
 	}

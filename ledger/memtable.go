@@ -11,9 +11,9 @@ import (
 
 const (
 	// versionBytes and keyBytes are what an entry and a new key cost in a memtable beside their bytes: the structs below,
-	// the key's share of the towers and of the hash table.
+	// and the key's share of the tree's nodes, which are two thirds full, and of the hash table.
 	versionBytes = 128
-	keyBytes     = 96
+	keyBytes     = 80
 	// aliasBytes is the size from which a value is not copied into the memtable.
 	aliasBytes = 16 << 10
 )
@@ -25,8 +25,8 @@ const (
 // has a bound, a seq below a size that was published before it began, and passes over what is newer. All that is below
 // its bound it finds, as links are stored before sizes.
 //
-// Entries, keys and their links are numbers in slabs without pointers, and bytes lie in few large pieces, so the garbage
-// collector has next to nothing to walk. Entries are made from them as they are read; their bytes are not copied.
+// Versions and keys are numbered, in slabs without pointers, and bytes lie in few large pieces, so the garbage collector
+// has next to nothing to walk. Entries are made from them as they are read; their bytes are not copied.
 type memtable struct {
 	first    uint64
 	seed     maphash.Seed // clients choose the keys, and must not choose their places
@@ -82,20 +82,20 @@ func (m *memtable) add(e *Entry, retain bool) {
 	}
 	size := int64(len(e.Value)) + versionBytes + m.names.takeCost()
 	if e.Op == tlog.OpSegment {
-		v.key, _ = m.order.newKey(e.Key, &m.data)
+		v.key = m.order.newKey(e.Key, &m.data)
 		m.own = append(m.own, number)
 		size += int64(len(e.Key)) + keyBytes
 	} else {
 		hash := maphash.Bytes(m.seed, e.Key)
 		k, known := m.index.find(&m.order, &m.data, hash, e.Key)
 		if !known {
-			k, _ = m.order.newKey(e.Key, &m.data)
+			k = m.order.newKey(e.Key, &m.data)
 			size += int64(len(e.Key)) + keyBytes
 		}
 		v.key = k
 		m.linkVersion(number+1, v, k)
 		if !known {
-			m.order.link(k, hash, &m.data)
+			m.order.link(k, &m.data)
 			m.index.add(hash, k)
 		}
 		if m.client.Load() == 0 {
@@ -168,7 +168,7 @@ func (m *memtable) size() (entries int, bytes int64, client int, oldest int64) {
 func (m *memtable) load(link uint32, e *Entry) {
 	v := m.version(link)
 	e.Op, e.Seq, e.Time = v.op, m.first+uint64(link-1), v.time
-	e.Key = m.order.keys.at(v.key).bytes(&m.data)
+	e.Key = m.order.bytes(v.key, &m.data)
 	e.ContentType, e.Principal = m.names.name(v.contentType), m.names.name(v.principal)
 	e.ValueSize, e.ValueHash, e.Leaf = uint64(v.valueSize), v.valueHash, v.leaf
 	e.Value = m.data.get(v.value, v.valueSize)
@@ -232,8 +232,9 @@ func (m *memtable) each(f func(*Entry) error) error {
 			return err
 		}
 	}
-	for k := m.order.next(0); k != 0; k = m.order.next(k) {
-		for link := m.order.keys.at(k).newest.Load(); link != 0; link = m.version(link).older {
+	at := m.order.start()
+	for slot, ok := at.next(); ok; slot, ok = at.next() {
+		for link := m.order.keys.at(at.leaf.key[slot]).newest.Load(); link != 0; link = m.version(link).older {
 			m.load(link, &e)
 			if err := f(&e); err != nil {
 				return err
