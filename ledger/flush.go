@@ -132,15 +132,24 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 	return info, l.opts.FS.SyncDir(l.segmentDir())
 }
 
+// startSyncBytes is how much of a file is written before it is sent on its way to the device: what piles up in the page
+// cache until the last sync, the log's syncs would wait behind.
+const startSyncBytes = 1 << 20
+
 // appender writes a file from its beginning.
 type appender struct {
-	f   vfs.File
-	off int64
+	f       vfs.File
+	off     int64
+	started int64 // what stands before is on its way to the device
 }
 
 func (a *appender) Write(p []byte) (int, error) {
 	n, err := a.f.WriteAt(p, a.off)
 	a.off += int64(n)
+	if err == nil && a.off-a.started >= startSyncBytes {
+		err = a.f.StartSync(a.started, a.off-a.started)
+		a.started = a.off
+	}
 	return n, err
 }
 

@@ -180,6 +180,8 @@ func TestReadWrite(t *testing.T) {
 			t.Error("Preallocate of less than nothing succeeded")
 		}
 		must(t, f.Sync())
+		must(t, f.StartSync(0, 8))
+		must(t, f.StartSync(1<<20, 8))
 		must(t, f.DropCache())
 	})
 }
@@ -221,6 +223,7 @@ func TestHandles(t *testing.T) {
 		wantError(t, "Sync after Close", f.Sync(), fs.ErrClosed)
 		wantError(t, "Truncate after Close", f.Truncate(1), fs.ErrClosed)
 		wantError(t, "Preallocate after Close", f.Preallocate(10), fs.ErrClosed)
+		wantError(t, "StartSync after Close", f.StartSync(0, 4), fs.ErrClosed)
 		wantError(t, "DropCache after Close", f.DropCache(), fs.ErrClosed)
 	})
 }

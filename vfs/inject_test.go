@@ -33,6 +33,7 @@ func everyOp(fsys vfs.FS) map[vfs.OpKind]error {
 		errs[vfs.OpPreallocate] = f.Preallocate(100)
 		errs[vfs.OpSync] = f.Sync()
 		errs[vfs.OpDropCache] = f.DropCache()
+		errs[vfs.OpStartSync] = f.StartSync(0, 1)
 		var m vfs.Mapping
 		if m, errs[vfs.OpMap] = f.Map(1, true); m != nil {
 			errs[vfs.OpMapSync] = m.Sync(0, 1)

@@ -57,6 +57,10 @@ func (f *injectFile) Sync() error {
 	return f.x.do(f.op(OpSync, 0, 0), f.f.Sync)
 }
 
+func (f *injectFile) StartSync(off, n int64) error {
+	return f.x.do(f.op(OpStartSync, off, n), func() error { return f.f.StartSync(off, n) })
+}
+
 func (f *injectFile) DropCache() error {
 	return f.x.do(f.op(OpDropCache, 0, 0), f.f.DropCache)
 }

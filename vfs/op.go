@@ -27,6 +27,7 @@ const (
 	OpPreallocate
 	OpSync
 	OpDropCache
+	OpStartSync
 	OpMap
 	OpMapSync
 	OpUnmap
@@ -55,6 +56,7 @@ var opNames = [opKindEnd]string{
 	OpPreallocate: "preallocate",
 	OpSync:        "sync",
 	OpDropCache:   "drop cache",
+	OpStartSync:   "start sync",
 	OpMap:         "map",
 	OpMapSync:     "sync mapping",
 	OpUnmap:       "unmap",

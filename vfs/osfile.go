@@ -37,6 +37,10 @@ func (f *osFile) Sync() error {
 	return f.control("fdatasync", fdatasync)
 }
 
+func (f *osFile) StartSync(off, n int64) error {
+	return f.control("sync_file_range", func(fd int) error { return startSync(fd, off, n) })
+}
+
 func (f *osFile) DropCache() error {
 	return f.control("fadvise", dropCache)
 }

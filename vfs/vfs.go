@@ -60,6 +60,9 @@ type File interface {
 	Sync() error
 	// Map maps [0, length) shared. The file must be at least that long. Stores are allowed only when writable.
 	Map(length int64, writable bool) (Mapping, error)
+	// StartSync asks that [off, off+n) be on its way to the device, so that a later Sync finds less to do. It promises
+	// nothing; after an error the file's content is in doubt.
+	StartSync(off, n int64) error
 	// DropCache asks that later reads come from the device, not from cached pages.
 	DropCache() error
 }
