@@ -61,12 +61,12 @@ func clients() []Mutation {
 		{Bug: 25, Name: "map-order", What: "the entries of a batch get their seqs in the order of a map",
 			Edits: []Edit{
 				{File: "ledger/apply.go", In: "func (l *Ledger) applyWrite(",
-					Old: "	entries := make([]*Entry, len(w.Ops))\n", New: `	byKey := make(map[string]WriteOp, len(w.Ops))
+					Old: "	entries := l.draft(w, now)\n", New: `	byKey := make(map[string]WriteOp, len(w.Ops))
 	for i := range w.Ops {
 		byKey[string(w.Ops[i].Key)] = w.Ops[i]
 	}
 	w.Ops = slices.Collect(maps.Values(byKey))
-	entries := make([]*Entry, len(w.Ops))
+	entries := l.draft(w, now)
 `},
 				{File: "ledger/apply.go", Old: "	\"slices\"\n", New: "	\"maps\"\n	\"slices\"\n"}},
 			Tests: []string{"./ledger"}},
