@@ -22,8 +22,8 @@
 // round. Medians over the rounds are compared. Beside the time that passed there is the processor time of the whole
 // process, which says more on a machine that others use.
 //
-// Bytes written are those of write calls (wchar of /proc/self/io), zeros for preallocation included; beside them what
-// reached the device's queue. Bytes read at open are the device's, after the files were dropped from the page cache.
+// Bytes written are those of write calls (wchar of /proc/self/io), zeros for preallocation included; the kernel's count
+// of bytes for the device is of no use where the page cache has large folios, each dirtied as a whole. Bytes read at open are the device's, after the files were dropped from the page cache.
 //
 // # Ownership
 //

@@ -18,7 +18,8 @@ var (
 	batch     = flag.Int("batch", 1000, "entries in a batch of the bulk load")
 	writers   = flag.Int("writers", 256, "goroutines that write durably")
 	logBytes  = flag.Int64("log", 256<<20, "`bytes` of keys and values in the log that is recovered")
-	soak      = flag.Duration("soak", 0, "how long either side takes durable writes; 0: a fifth of the entries")
+	durable   = flag.Int("durable", 0, "entries written durably; 0: a fifth of all, at least 500,000")
+	soak      = flag.Duration("soak", 0, "how long either side takes durable writes, in place of -durable: 10m for the tail")
 	zstd      = flag.Bool("zstd", false, "zstd on both sides in place of Snappy and S2")
 	only      = flag.String("phases", "", "`names` out of durable, bulk, open, hot, tenth, crash, recover; empty: all")
 	sides     = flag.String("sides", "pebble,scribe", "which sides are measured")
@@ -42,7 +43,7 @@ func BenchmarkEngine(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	o := Options{Entries: *entries, Rounds: *rounds, CacheBytes: *cache, Batch: *batch, Writers: *writers, Soak: *soak,
+	o := Options{Entries: *entries, Rounds: *rounds, CacheBytes: *cache, Batch: *batch, Writers: *writers, Durable: *durable, Soak: *soak,
 		LogBytes: *logBytes, Zstd: *zstd, Dir: *data, Program: program, Log: os.Stderr, Sides: strings.Split(*sides, ",")}
 	if *only != "" {
 		o.Phases = strings.Split(*only, ",")
@@ -64,7 +65,7 @@ func TestBothSidesAnswerAlike(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := Run(t.Context(), Options{Entries: 3000, Rounds: 1, Writers: 16, LogBytes: 1 << 20, Dir: t.TempDir(), Program: program})
+	r, err := Run(t.Context(), Options{Entries: 3000, Rounds: 1, Writers: 16, Durable: 3000, LogBytes: 1 << 20, Dir: t.TempDir(), Program: program})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,8 @@ type plan struct {
 	Writers     int
 	Batch       int
 	LogBytes    int64         // of keys and values in the log that is recovered
-	Soak        time.Duration // how long durable writes go on; 0: a fifth of the entries
+	Durable     int           // entries that are written durably
+	Soak        time.Duration // how long durable writes go on, in place of Durable
 	Zstd        bool
 }
 
@@ -88,7 +89,6 @@ func runBulk(p plan) (out figures, err error) {
 	out.rate("bulk load until settled, entries/s", p.Entries, began, settled)
 	stored := float64(p.Entries) * entryBytes
 	out.add("written per byte stored, bulk load", float64(settled.written-began.written)/stored)
-	out.add("given to the device per byte stored, bulk load", float64(settled.toDevice-began.toDevice)/stored)
 	tables, logs, err := diskBytes(p.Dir)
 	out.add("on disk without log files, bytes/entry", float64(tables)/float64(p.Entries))
 	out.add("log files and spares, MiB", float64(logs)/(1<<20))
@@ -107,7 +107,7 @@ func runDurable(p plan) (out figures, err error) {
 	if err != nil {
 		return nil, err
 	}
-	total, until := max(p.Entries/5, p.Writers), time.Time{}
+	total, until := p.Durable, time.Time{}
 	if p.Soak > 0 {
 		total, until = 1<<62, time.Now().Add(p.Soak)
 	}
@@ -134,6 +134,9 @@ func runDurable(p plan) (out figures, err error) {
 		return nil, err
 	}
 	n := int(done.Load())
+	if n == 0 {
+		return nil, errors.New("nothing was written")
+	}
 	out.rate(fmt.Sprintf("durable writes, %d writers, entries/s", p.Writers), n, began, ended)
 	samples.report(&out)
 	out.add("written per byte stored, durable writes", float64(settled.written-began.written)/(float64(n)*entryBytes))

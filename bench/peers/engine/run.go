@@ -20,7 +20,8 @@ type Options struct {
 	Writers    int           // 256
 	Batch      int           // entries in one batch of the bulk load; 1000
 	LogBytes   int64         // of the log that is recovered; 256 MiB
-	Soak       time.Duration // how long each side takes durable writes; 0: a fifth of the entries
+	Durable    int           // entries that are written durably; a fifth of all, at least 500,000
+	Soak       time.Duration // how long each side takes durable writes, in place of Durable
 	Zstd       bool          // in place of Snappy and S2
 	Phases     []string      // all
 	Sides      []string      // "pebble" and "scribe"
@@ -44,6 +45,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Batch == 0 {
 		o.Batch = 1000
+	}
+	if o.Durable == 0 {
+		o.Durable = max(o.Entries/5, 500_000)
 	}
 	if o.LogBytes == 0 {
 		o.LogBytes = 256 << 20
@@ -94,7 +98,7 @@ func runRound(ctx context.Context, o Options, round int, dir string, out results
 		}
 		for _, side := range sides {
 			p := plan{Side: side, Phase: phase.name, Entries: o.Entries, CacheBytes: o.CacheBytes, Writers: o.Writers,
-				Batch: o.Batch, LogBytes: o.LogBytes, Soak: o.Soak, Zstd: o.Zstd}
+				Batch: o.Batch, LogBytes: o.LogBytes, Durable: o.Durable, Soak: o.Soak, Zstd: o.Zstd}
 			switch p.Dir = filepath.Join(dir, side); phase.name {
 			case "durable", "crash", "recover":
 				p.Dir += "-" + map[bool]string{true: "durable", false: "crash"}[phase.name == "durable"]

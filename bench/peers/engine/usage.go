@@ -19,7 +19,6 @@ type usage struct {
 	at           time.Time
 	cpu          time.Duration
 	written      int64 // by write calls
-	toDevice     int64 // pages given to the device's queue
 	fromDevice   int64
 	peakResident int64 // the most memory that was resident, mapped files included
 }
@@ -35,7 +34,7 @@ func used() (usage, error) {
 	if err != nil {
 		return u, err
 	}
-	u.written, u.toDevice, u.fromDevice = io["wchar"], io["write_bytes"], io["read_bytes"]
+	u.written, u.fromDevice = io["wchar"], io["read_bytes"]
 	status, err := fields("/proc/self/status")
 	u.peakResident = status["VmHWM"] << 10
 	return u, err
