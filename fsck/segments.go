@@ -68,7 +68,7 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 		c.damage(KindSegmentSize, name, min(src.size, int64(s.Bytes)), "", restoreSegment,
 			"the file has %d bytes, the manifest says %d", src.size, s.Bytes)
 	}
-	t, err := sstable.Open(src, sstable.Options{Cache: c.cache})
+	t, err := sstable.Open(src, sstable.Options{Cache: c.cache, ResidentBytes: -1})
 	if err != nil {
 		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
 		c.tree.skip(s)
@@ -114,7 +114,7 @@ func (c *checker) checkAlone(s *manifest.Segment, name string) error {
 	}
 	defer src.close()
 	c.report.Checked.Segments++
-	t, err := sstable.Open(src, sstable.Options{Cache: c.cache})
+	t, err := sstable.Open(src, sstable.Options{Cache: c.cache, ResidentBytes: -1})
 	if err != nil {
 		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, err)
 		return nil

@@ -54,17 +54,30 @@ func (t *Table) Survey(opts ScanOptions, visit func(ordinal uint64, e *Entry) er
 	return nil
 }
 
-// passOver counts the entries from an ordinal on that fail with the same damage, and returns the key behind them.
+// passOver counts the entries from an ordinal on that fail with the same damage, and returns the key behind them. Such a
+// run is what one block, or one part of the index, holds, and has an end: it is sought in steps that double.
 func (t *Table) passOver(from uint64, keysOnly bool, as *vfs.CorruptError) (n uint64, before []byte) {
-	for at := from + 1; at < t.props.Entries; at++ {
-		e, err := t.At(at, keysOnly)
-		if err == nil {
-			return at - from, append([]byte{}, e.Key...)
-		}
+	same := func(at uint64) bool {
+		_, err := t.At(at, keysOnly)
 		var corrupt *vfs.CorruptError
-		if !errors.As(err, &corrupt) || corrupt.Offset != as.Offset {
-			return at - from, nil
+		return errors.As(err, &corrupt) && corrupt.Offset == as.Offset
+	}
+	bad, good, step := from, t.props.Entries, uint64(1)
+	for bad+step < good && same(bad+step) {
+		bad, step = bad+step, 2*step
+	}
+	good = min(good, bad+step)
+	for bad+1 < good {
+		if mid := bad + (good-bad)/2; same(mid) {
+			bad = mid
+		} else {
+			good = mid
 		}
 	}
-	return t.props.Entries - from, nil
+	if good < t.props.Entries {
+		if e, err := t.At(good, true); err == nil {
+			before = append([]byte{}, e.Key...)
+		}
+	}
+	return good - from, before
 }

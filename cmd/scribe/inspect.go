@@ -36,6 +36,7 @@ block. Exit status: 0, 1 when something was damaged or could not be read, 2 for 
 	}
 	cmd.Flags().BoolVar(&in.records, "records", false, "list the records of the log")
 	cmd.Flags().BoolVar(&in.entries, "entries", false, "list the entries of segments, in key order")
+	cmd.Flags().BoolVar(&in.blocks, "blocks", false, "list the data blocks of segments")
 	cmd.Flags().Uint64Var(&in.limit, "limit", 0, "list this many at most of each path; 0 is all")
 	cmd.Flags().StringVar(&in.key, "key", "", "list only what is about this key; implies --entries and --records")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -70,10 +71,11 @@ type inspection struct {
 	*app
 	out *printer
 
-	records, entries bool
-	limit            uint64
-	key              string
-	byKey            bool
+	records, entries, blocks bool
+
+	limit uint64
+	key   string
+	byKey bool
 
 	listed  uint64 // of the current path
 	damages int

@@ -72,7 +72,7 @@ func (in *inspection) directory(dir string) error {
 			return err
 		}
 	}
-	if !in.entries {
+	if !in.entries && !in.blocks {
 		return nil
 	}
 	return in.allSegments(path.Join(dir, "segments"))
@@ -91,7 +91,8 @@ func (in *inspection) allSegments(dir string) error {
 		if !in.json {
 			in.out.printf("\n")
 		}
-		if err := in.segment(path.Join(dir, name)); err != nil {
+		in.listed = 0
+		if err := in.segment(path.Join(dir, name)); err != nil && !errors.Is(err, errLimit) {
 			return err
 		}
 	}

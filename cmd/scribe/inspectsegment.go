@@ -88,7 +88,8 @@ func openSegment(fsys vfs.FS, name string) (*sstable.Table, io.Closer, error) {
 	size, err := f.Size()
 	if err == nil {
 		var t *sstable.Table
-		if t, err = sstable.Open(&fileSource{f, size}, sstable.Options{Cache: sstable.NewBlockCache(8 << 20)}); err == nil {
+		if t, err = sstable.Open(&fileSource{f, size}, sstable.Options{Cache: sstable.NewBlockCache(8 << 20),
+			ResidentBytes: -1}); err == nil {
 			return t, f, nil
 		}
 	}
@@ -117,8 +118,16 @@ func (in *inspection) segment(name string) error {
 			in.row("name", "%s, which is not that of this segment", display(id))
 		}
 	}
-	if err != nil || !in.entries {
+	if err != nil {
 		return err
+	}
+	if in.blocks {
+		if err := in.listBlocks(t); err != nil {
+			return err
+		}
+	}
+	if !in.entries {
+		return nil
 	}
 	if !in.json {
 		in.out.printf("\n%10s  %10s  %-27s  %-7s  %12s  %s\n", "ORDINAL", "SEQ", "TIME", "OP", "BYTES", "KEY")
@@ -180,4 +189,46 @@ func (in *inspection) entry(ordinal uint64, e *sstable.Entry) error {
 		doc.LeafHash = e.Leaf.String()
 	}
 	return in.print(doc)
+}
+
+// blockJSON is one data block of a segment.
+type blockJSON struct {
+	Kind         string `json:"kind"` // block
+	Offset       uint64 `json:"offset"`
+	StoredBytes  uint64 `json:"stored_bytes"`
+	RawBytes     uint64 `json:"raw_bytes"`
+	FirstOrdinal uint64 `json:"first_ordinal"`
+	Entries      uint64 `json:"entries"`
+	jsonKey             // the first one
+	Damaged      bool   `json:"damaged,omitempty"`
+}
+
+// listBlocks lists the data blocks.
+func (in *inspection) listBlocks(t *sstable.Table) error {
+	if !in.json {
+		in.out.printf("\n%12s  %8s  %8s  %10s  %7s  %s\n", "OFFSET", "STORED", "RAW", "ORDINAL", "ENTRIES", "FIRST KEY")
+	}
+	err := t.Blocks(func(b *sstable.BlockInfo) error {
+		if err := in.list(); err != nil {
+			return err
+		}
+		switch {
+		case in.json:
+			err := in.print(blockJSON{Kind: "block", Offset: b.Offset, StoredBytes: b.StoredBytes, RawBytes: b.RawBytes,
+				FirstOrdinal: b.FirstOrdinal, Entries: b.Entries, jsonKey: keyJSON(string(b.FirstKey)), Damaged: b.Damage != nil})
+			if err != nil || b.Damage == nil {
+				return err
+			}
+		case b.Damage == nil:
+			in.out.printf("%12d  %8d  %8d  %10d  %7d  %s\n", b.Offset, b.StoredBytes, b.RawBytes, b.FirstOrdinal, b.Entries,
+				display(string(b.FirstKey)))
+			return in.out.err
+		}
+		return in.damage(b.Damage.File, b.Damage.Offset, count(int(b.Entries), "entry", "entries"), b.Damage.Reason)
+	})
+	if errors.Is(err, errLimit) {
+		in.listed = 0
+		return nil
+	}
+	return in.corrupt(err)
 }
