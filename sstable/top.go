@@ -9,7 +9,7 @@ import (
 )
 
 // The top level of the index says where partitions are, and which one to look into. It is small (some 50 bytes for
-// about 6 MiB of data) and always in memory.
+// about 8 MiB of data) and always in memory.
 //
 //	count u32
 //	per partition: end of its data blocks u64 · first ordinal u32 · data blocks u32 · index length u32
@@ -22,7 +22,7 @@ import (
 const (
 	topRecordLen = 28
 
-	maxPartitionBlocks = 512     // data blocks
+	maxPartitionBlocks = 1024    // data blocks
 	maxPartitionKeys   = 1 << 16 // distinct keys: what a filter is built over
 	maxPartitionBytes  = 96 << 10
 )

