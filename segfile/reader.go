@@ -127,8 +127,8 @@ func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	return r.decode(head, h.Offset, stored, dst[:0])
 }
 
-// storedBlock reads the block at h as it stands in the file, and verifies it. The bytes are on the heap.
-func (r *Reader) storedBlock(h Handle) (head blockHeader, stored []byte, err error) {
+// storedBlock reads the block at h as it stands in the file, in dst's memory if that is large enough, and verifies it.
+func (r *Reader) storedBlock(h Handle, dst []byte) (head blockHeader, stored []byte, err error) {
 	if err := r.checkHandle(h); err != nil {
 		return head, nil, err
 	}
@@ -138,9 +138,7 @@ func (r *Reader) storedBlock(h Handle) (head blockHeader, stored []byte, err err
 	if err != nil {
 		return head, nil, err
 	}
-	if r.slicer != nil {
-		b = bytes.Clone(b)
-	}
+	b = append(dst[:0], b...) // what is verified below is this copy
 	if head, err = r.verifyBlock(h.Offset, b); err != nil {
 		return head, nil, err
 	}

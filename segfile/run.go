@@ -47,11 +47,13 @@ func (w *Writer) AppendRun(data []byte) (Handle, error) {
 // CopyRun adds a run of another file without decompressing it, and holds one piece at a time.
 func (w *Writer) CopyRun(run *Run) (Handle, error) {
 	h, directory := Handle{Offset: w.offset}, []byte(nil)
+	var buf []byte
 	for i := range run.Pieces() {
-		m, rawLen, stored, err := run.stored(i)
+		m, rawLen, stored, err := run.stored(i, buf)
 		if err != nil {
 			return Handle{}, err
 		}
+		buf = stored
 		b, err := w.appendBlock(m, rawLen, stored)
 		if err != nil {
 			return Handle{}, err
@@ -159,10 +161,10 @@ func (run *Run) handle(i int) Handle {
 
 func (run *Run) pieceLen(i int) uint64 { return min(PieceBytes, run.size-uint64(i)*PieceBytes) }
 
-// stored reads piece i as it stands in the file, and verifies it.
-func (run *Run) stored(i int) (m method, rawLen int, stored []byte, err error) {
+// stored reads piece i as it stands in the file, in dst's memory if that is large enough, and verifies it.
+func (run *Run) stored(i int, dst []byte) (m method, rawLen int, stored []byte, err error) {
 	h := run.handle(i)
-	head, b, err := run.r.storedBlock(h)
+	head, b, err := run.r.storedBlock(h, dst)
 	if err != nil {
 		return 0, 0, nil, err
 	}
