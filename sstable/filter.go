@@ -19,7 +19,8 @@ type keyFilter struct {
 
 const filterHeaderLen = 16
 
-func hashKey(key []byte) uint64 { return xxhash.Sum64(key) }
+// HashKey is what filters are asked with. Whoever looks for a key in many tables computes it once (Table.PeekHashed).
+func HashKey(key []byte) uint64 { return xxhash.Sum64(key) }
 
 // filterBuilder builds one filter after the other in the same memory.
 type filterBuilder struct {
@@ -27,7 +28,7 @@ type filterBuilder struct {
 	fuse   xorfilter.BinaryFuseBuilder
 }
 
-func (b *filterBuilder) add(key []byte) { b.hashes = append(b.hashes, hashKey(key)) }
+func (b *filterBuilder) add(key []byte) { b.hashes = append(b.hashes, HashKey(key)) }
 
 func (b *filterBuilder) count() int { return len(b.hashes) }
 

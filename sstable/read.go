@@ -18,12 +18,12 @@ func (t *Table) inRange(key []byte) bool {
 // MayContain is false only if the segment has no entry of key. It reads at most a partition of the index; one that
 // cannot be read may contain anything, and whoever looks for the key meets the error.
 func (t *Table) MayContain(key []byte) bool {
-	_, may, err := t.mayContain(key, math.MaxUint64, true)
+	_, may, err := t.mayContain(key, HashKey(key), math.MaxUint64, true)
 	return may || err != nil
 }
 
 // mayContain asks the filter of the partition that (key, maxSeq) belongs to, and returns the partition.
-func (t *Table) mayContain(key []byte, maxSeq uint64, fill bool) (*partition, bool, error) {
+func (t *Table) mayContain(key []byte, hash, maxSeq uint64, fill bool) (*partition, bool, error) {
 	if !t.inRange(key) {
 		return nil, false, nil
 	}
@@ -31,7 +31,7 @@ func (t *Table) mayContain(key []byte, maxSeq uint64, fill bool) (*partition, bo
 	if err != nil {
 		return nil, false, err
 	}
-	return p, p.filter.mayContain(hashKey(key)), nil
+	return p, p.filter.mayContain(hash), nil
 }
 
 // Get returns the newest version of key whose seq is at most maxSeq, tombstones included. It reads one block at most,
@@ -47,10 +47,15 @@ func (t *Table) Get(key []byte, maxSeq uint64) (Entry, bool, error) {
 // Peek is Get, except that it does not read a large value: the entry's Value is nil then, its ValueSize and ValueHash
 // are set. Whoever wants it calls GetBySeq, and knows before how much memory that takes.
 func (t *Table) Peek(key []byte, maxSeq uint64) (Entry, bool, error) {
+	return t.PeekHashed(key, HashKey(key), maxSeq)
+}
+
+// PeekHashed is Peek for a key whose HashKey is known.
+func (t *Table) PeekHashed(key []byte, hash, maxSeq uint64) (Entry, bool, error) {
 	if maxSeq < t.props.FirstSeq {
 		return Entry{}, false, nil
 	}
-	p, may, err := t.mayContain(key, maxSeq, true)
+	p, may, err := t.mayContain(key, hash, maxSeq, true)
 	if err != nil || !may {
 		return Entry{}, false, err
 	}

@@ -1,6 +1,10 @@
 package sstable
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/scribe-ledger/scribe/merkle"
+)
 
 // VersionIter walks the versions of one key, newest first. Use: for it.Next() { it.Entry() }; it.Err(). It is for one
 // goroutine.
@@ -11,6 +15,7 @@ type VersionIter struct {
 	keysOnly bool
 	begun    bool
 	keys     keyArena
+	leaves   leafReader
 	entry    Entry
 }
 
@@ -25,7 +30,7 @@ func (it *VersionIter) Next() bool {
 	switch {
 	case !it.begun:
 		it.begun = true
-		_, ok, it.at.err = it.at.t.mayContain(it.key, it.maxSeq, true)
+		_, ok, it.at.err = it.at.t.mayContain(it.key, HashKey(it.key), it.maxSeq, true)
 		ok = ok && it.at.seek(it.key, it.maxSeq)
 	case it.at.valid():
 		ok = it.at.next()
@@ -43,6 +48,11 @@ func (it *VersionIter) Next() bool {
 
 // Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
 func (it *VersionIter) Entry() *Entry { return &it.entry }
+
+// Leaf reads the leaf hash of the current entry.
+func (it *VersionIter) Leaf() (merkle.Hash, error) {
+	return it.leaves.read(it.at.t, it.at.ordinal(), it.at.fill)
+}
 
 // Err is the error that ended the walk.
 func (it *VersionIter) Err() error { return it.at.err }

@@ -151,7 +151,7 @@ func (v *verifier) entry(e *Entry, p *partition) error {
 		return fmt.Errorf("time %d of entry %d is not the segment's", e.Time, e.Seq)
 	}
 	if e.Op != tlog.OpSegment {
-		if !p.filter.mayContain(hashKey(e.Key)) {
+		if !p.filter.mayContain(HashKey(e.Key)) {
 			return fmt.Errorf("filter denies the key of entry %d", e.Seq)
 		}
 		if v.keys == 0 || !bytes.Equal(e.Key, v.lastKey) {
