@@ -17,7 +17,7 @@ func (c *call) scan() error {
 	if err != nil {
 		return err
 	}
-	opts := ledger.ScanOptions{KeysOnly: !p.values}
+	opts := ledger.ScanOptions{KeysOnly: !p.values, Leaves: true}
 	if opts.Start, opts.End, err = q.bounds(); err != nil {
 		return err
 	}

@@ -33,7 +33,6 @@ type historyIterator struct {
 	own    Entry                // of a memtable
 	tables []*table             // not looked at yet, newest last
 	from   *sstable.VersionIter // of the segment being walked
-	inside *table
 	entry  *Entry
 	err    error
 }
@@ -53,7 +52,7 @@ func (it *historyIterator) Next() bool {
 			if it.from.Next() {
 				it.entry = it.from.Entry()
 				it.before = it.entry.Seq
-				if it.err = it.inside.leafOf(it.entry); it.err != nil {
+				if it.entry.Leaf, it.err = it.from.Leaf(); it.err != nil {
 					break
 				}
 				return true
@@ -64,8 +63,7 @@ func (it *historyIterator) Next() bool {
 			last := len(it.tables) - 1
 			t := it.tables[last]
 			it.tables = it.tables[:last]
-			if t.first < it.before && t.MayContain(it.key) {
-				it.inside = t
+			if t.first < it.before {
 				it.from = t.Versions(it.key, it.before-1, !it.values)
 			}
 		default:

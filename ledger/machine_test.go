@@ -45,6 +45,7 @@ type pinned struct {
 	it     Iterator
 	want   []*Entry
 	values bool
+	leaf   bool
 	what   string
 }
 
@@ -267,7 +268,7 @@ func (x *machine) check(t *rapid.T) {
 
 func (x *machine) finish(t *rapid.T) {
 	for _, p := range x.open {
-		if err := walked(p.it, p.want, p.values); err != nil {
+		if err := walked(p.it, p.want, p.values, p.leaf); err != nil {
 			t.Fatalf("%s: %v", p.what, err)
 		}
 	}
@@ -276,7 +277,7 @@ func (x *machine) finish(t *rapid.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := walked(it, x.m.from(0), true); err != nil {
+	if err := walked(it, x.m.from(0), true, true); err != nil {
 		t.Fatalf("entries: %v", err)
 	}
 	if err := x.l.Close(); err != nil {

@@ -208,7 +208,7 @@ func (m *model) scan(o ScanOptions) (out []*Entry) {
 	for i := range m.entries {
 		e := &m.entries[i]
 		if e.Op != tlog.OpSegment && e.Seq <= o.AsOf && bytes.Compare(e.Key, o.Start) >= 0 &&
-			(o.End == nil || bytes.Compare(e.Key, o.End) < 0) {
+			bytes.HasPrefix(e.Key, o.Prefix) && (o.End == nil || bytes.Compare(e.Key, o.End) < 0) {
 			newest[string(e.Key)] = e
 		}
 	}
@@ -264,13 +264,13 @@ func same(got, want *Entry, values, leaf bool) error {
 }
 
 // walked holds an iterator, to its end, against what it must give.
-func walked(it Iterator, want []*Entry, values bool) error {
+func walked(it Iterator, want []*Entry, values, leaf bool) error {
 	defer it.Close()
 	for i, w := range want {
 		if !it.Next() {
 			return fmt.Errorf("ends after %d of %d entries: %v", i, len(want), it.Err())
 		}
-		if err := same(it.Entry(), w, values, true); err != nil {
+		if err := same(it.Entry(), w, values, leaf); err != nil {
 			return fmt.Errorf("entry %d of %d: %w", i, len(want), err)
 		}
 	}

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 
@@ -75,17 +76,49 @@ func (x *machine) drawBounds(t *rapid.T) (start, end []byte) {
 }
 
 func (x *machine) scan(t *rapid.T) {
-	o := ScanOptions{Reverse: rapid.Bool().Draw(t, "reverse"), KeysOnly: rapid.Bool().Draw(t, "keys only")}
+	o := ScanOptions{Reverse: rapid.Bool().Draw(t, "reverse"), KeysOnly: rapid.Bool().Draw(t, "keys only"),
+		Leaves: rapid.Bool().Draw(t, "leaves")}
 	o.Start, o.End = x.drawBounds(t)
 	o.AsOf = rapid.SampledFrom([]uint64{^uint64(0), x.drawSeq(t), x.m.size() - min(1, x.m.size())}).Draw(t, "as of")
-	it, err := x.l.Scan(o)
+	if rapid.Bool().Draw(t, "has prefix") {
+		o.Prefix = drawKey(t)
+	}
+	it, err := x.l.Keys(o)
 	if err != nil {
 		t.Fatalf("scan: %v", err)
 	}
 	if o.AsOf >= x.m.size() && x.m.size() > 0 {
 		o.AsOf = x.m.size() - 1
 	}
-	x.pin(t, pinned{it, x.m.scan(o), !o.KeysOnly, "scan"})
+	want := x.m.scan(o)
+	for range rapid.IntRange(0, 2).Draw(t, "seeks") {
+		want = x.seek(t, it, o)
+	}
+	x.pin(t, pinned{it, want, !o.KeysOnly, o.Leaves, "scan"})
+}
+
+// seek sends a scan to a key and some steps on, and returns what is still to come.
+func (x *machine) seek(t *rapid.T, it *KeyIterator, o ScanOptions) []*Entry {
+	key, left := drawKey(t), x.m.scan(o)
+	for len(left) > 0 && (o.Reverse && bytes.Compare(left[0].Key, key) >= 0 ||
+		!o.Reverse && bytes.Compare(left[0].Key, key) < 0) {
+		left = left[1:]
+	}
+	ok := it.Seek(key)
+	for range rapid.IntRange(0, 2).Draw(t, "steps") {
+		if len(left) == 0 {
+			break
+		}
+		if !ok || same(it.Entry(), left[0], !o.KeysOnly, o.Leaves) != nil {
+			t.Fatalf("scan %+v: behind seek %q stands %+v, want %+v", o, key, it.Entry(), left[0])
+		}
+		left = left[1:]
+		ok = it.Next()
+	}
+	if ok != (len(left) > 0) || ok && same(it.Entry(), left[0], !o.KeysOnly, o.Leaves) != nil {
+		t.Fatalf("scan %+v: behind seek %q stands %+v (%v), %d are left", o, key, it.Entry(), ok, len(left))
+	}
+	return left[min(1, len(left)):]
 }
 
 func (x *machine) history(t *rapid.T) {
@@ -98,7 +131,7 @@ func (x *machine) history(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("history: %v", err)
 	}
-	x.pin(t, pinned{it, x.m.history(key, before), values, "history"})
+	x.pin(t, pinned{it, x.m.history(key, before), values, true, "history"})
 }
 
 func (x *machine) entries(t *rapid.T) {
@@ -107,7 +140,7 @@ func (x *machine) entries(t *rapid.T) {
 	if err != nil {
 		t.Fatalf("entries: %v", err)
 	}
-	x.pin(t, pinned{it, x.m.from(from), !keysOnly, "entries"})
+	x.pin(t, pinned{it, x.m.from(from), !keysOnly, true, "entries"})
 }
 
 // pin walks an iterator at once, or leaves it open: what it gives must not depend on what happens meanwhile.
@@ -116,7 +149,7 @@ func (x *machine) pin(t *rapid.T, p pinned) {
 		x.open = append(x.open, p)
 		return
 	}
-	if err := walked(p.it, p.want, p.values); err != nil {
+	if err := walked(p.it, p.want, p.values, p.leaf); err != nil {
 		t.Fatalf("%s: %v", p.what, err)
 	}
 }

@@ -8,9 +8,10 @@ import (
 )
 
 // keySource walks the keys of one part of the ledger, each by its newest version at or before the scan's seq,
-// tombstones included, in the scan's direction. An entry is valid until the next call of Next.
+// tombstones included, in the scan's direction. An entry is valid until the next move.
 type keySource interface {
 	Next() bool
+	Seek(key []byte) bool
 	Entry() *Entry
 	Err() error
 	Close() error
@@ -19,13 +20,23 @@ type keySource interface {
 // Scan walks the newest live version of each key in the bounds, as of opts.AsOf. What is committed later does not show.
 // The iterator keeps its segments open until it is closed, and holds a bounded part of them in memory.
 func (l *Ledger) Scan(opts ScanOptions) (Iterator, error) {
+	it, err := l.Keys(opts)
+	if err != nil {
+		return nil, err
+	}
+	return it, nil
+}
+
+// Keys is Scan, with an iterator that can be sent to a key.
+func (l *Ledger) Keys(opts ScanOptions) (*KeyIterator, error) {
 	next := l.published.Load()
 	v, err := l.acquire()
 	if err != nil {
 		return nil, err
 	}
-	it := &scanIterator{ledger: l, view: v, reverse: opts.Reverse}
-	if next == 0 {
+	it := &KeyIterator{ledger: l, view: v, reverse: opts.Reverse, best: none, rival: none}
+	opts = opts.within()
+	if next == 0 || opts.End != nil && bytes.Compare(opts.Start, opts.End) >= 0 {
 		return it, nil
 	}
 	opts.AsOf = min(opts.AsOf, next-1)
@@ -46,6 +57,25 @@ func (l *Ledger) Scan(opts ScanOptions) (Iterator, error) {
 	return it, nil
 }
 
+// within returns the options with the prefix as a part of the bounds.
+func (o ScanOptions) within() ScanOptions {
+	if bytes.Compare(o.Start, o.Prefix) < 0 {
+		o.Start = o.Prefix
+	}
+	for i := len(o.Prefix) - 1; i >= 0; i-- {
+		if o.Prefix[i] == 0xff {
+			continue
+		}
+		end := bytes.Clone(o.Prefix[:i+1])
+		end[i]++
+		if o.End == nil || bytes.Compare(end, o.End) < 0 {
+			o.End = end
+		}
+		break
+	}
+	return o
+}
+
 // overlaps says whether the segment may hold keys in [start, end).
 func (t *table) overlaps(start, end []byte) bool {
 	info := t.Info()
@@ -53,86 +83,122 @@ func (t *table) overlaps(start, end []byte) bool {
 		(end == nil || bytes.Compare(info.MinKey, end) < 0)
 }
 
-// scanIterator merges sources. They are few (memtables and the segments that overlap), so the next key is found by
-// looking at each one's head.
-type scanIterator struct {
+// none is no source.
+const none = -1
+
+// KeyIterator merges the sources of a scan. It knows which source comes first and which one would be next, so a walk
+// through one source, past nothing of the others, takes one comparison a key.
+type KeyIterator struct {
 	ledger  *Ledger
 	view    *view
 	reverse bool
 	sources []keySource // newest part of the ledger first
 	heads   []*Entry    // the entry each stands on; nil when it is at its end
-	started bool
+	best    int         // the source whose head comes first; of equal keys the newest
+	rival   int         // the source whose head comes first among the others
+	tied    bool        // the rival stands on the best one's key
+	begun   bool
 	entry   *Entry
 	err     error
 }
 
-func (it *scanIterator) add(s keySource) {
+func (it *KeyIterator) add(s keySource) {
 	it.sources = append(it.sources, s)
 	it.heads = append(it.heads, nil)
 }
 
 // Next moves to the next live key.
-func (it *scanIterator) Next() bool {
-	for it.err == nil {
-		if !it.started {
-			it.started = true
-			for i := range it.sources {
-				it.advance(i)
-			}
-		} else if it.entry != nil {
-			it.skip(it.entry.Key)
+func (it *KeyIterator) Next() bool {
+	switch {
+	case it.view == nil || it.err != nil:
+	case !it.begun:
+		it.begun = true
+		for i := range it.sources {
+			it.place(i, it.sources[i].Next())
 		}
-		if it.err != nil {
-			break
+		it.rank()
+	case it.best != none:
+		it.pass()
+	}
+	return it.live()
+}
+
+// Seek moves to the first live key at or after key or, in a reverse scan, to the last one before it, within the bounds.
+func (it *KeyIterator) Seek(key []byte) bool {
+	if it.view != nil && it.err == nil {
+		it.begun = true
+		for i := range it.sources {
+			it.place(i, it.sources[i].Seek(key))
 		}
-		it.entry = it.first()
-		if it.entry == nil {
-			return false
-		}
+		it.rank()
+	}
+	return it.live()
+}
+
+// live stands on the first live key from the best head on.
+func (it *KeyIterator) live() bool {
+	for it.err == nil && it.best != none {
+		it.entry = it.heads[it.best]
 		if it.entry.Op == tlog.OpPut {
 			return true
 		}
+		it.pass()
 	}
 	it.entry = nil
 	return false
 }
 
-// first returns the head that comes first in the scan's direction; of equal keys the newest version.
-func (it *scanIterator) first() *Entry {
-	var best *Entry
-	for _, e := range it.heads {
+// compare is less than zero when a comes before b in the scan's direction.
+func (it *KeyIterator) compare(a, b *Entry) int {
+	if it.reverse {
+		return bytes.Compare(b.Key, a.Key)
+	}
+	return bytes.Compare(a.Key, b.Key)
+}
+
+// rank finds the best source and its rival among all.
+func (it *KeyIterator) rank() {
+	it.best, it.rival, it.tied = none, none, false
+	for i, e := range it.heads {
 		if e == nil {
 			continue
 		}
-		if best == nil {
-			best = e
+		if it.best == none {
+			it.best = i
 			continue
 		}
-		if c := bytes.Compare(e.Key, best.Key); (c < 0) != it.reverse && c != 0 {
-			best = e
-		}
-	}
-	return best
-}
-
-// skip moves every source that stands on key.
-func (it *scanIterator) skip(key []byte) {
-	// key belongs to a head: keep it while the sources move.
-	for i, e := range it.heads {
-		if e != nil && e != it.entry && bytes.Equal(e.Key, key) {
-			it.advance(i)
-		}
-	}
-	for i, e := range it.heads {
-		if e == it.entry && e != nil {
-			it.advance(i)
-			return
+		switch c := it.compare(e, it.heads[it.best]); {
+		case c < 0:
+			it.best, it.rival, it.tied = i, it.best, false
+		case c == 0:
+			it.rival, it.tied = i, true
+		case it.tied:
+		case it.rival == none || it.compare(e, it.heads[it.rival]) < 0:
+			it.rival = i
 		}
 	}
 }
 
-func (it *scanIterator) advance(i int) {
-	if it.sources[i].Next() {
+// pass moves all sources beyond the best one's key. That one moves last, as the key is its own.
+func (it *KeyIterator) pass() {
+	at := it.heads[it.best]
+	if it.tied {
+		for i, e := range it.heads {
+			if e != nil && i != it.best && bytes.Equal(e.Key, at.Key) {
+				it.place(i, it.sources[i].Next())
+			}
+		}
+	}
+	it.place(it.best, it.sources[it.best].Next())
+	at = it.heads[it.best]
+	if it.tied || at == nil || it.rival != none && it.compare(at, it.heads[it.rival]) >= 0 {
+		it.rank()
+	}
+}
+
+// place notes where a source stands after a move.
+func (it *KeyIterator) place(i int, ok bool) {
+	if ok {
 		it.heads[i] = it.sources[i].Entry()
 		return
 	}
@@ -144,13 +210,13 @@ func (it *scanIterator) advance(i int) {
 }
 
 // Entry is the version the iterator stands on.
-func (it *scanIterator) Entry() *Entry { return it.entry }
+func (it *KeyIterator) Entry() *Entry { return it.entry }
 
 // Err is what ended the scan early.
-func (it *scanIterator) Err() error { return it.err }
+func (it *KeyIterator) Err() error { return it.err }
 
 // Close lets the segments go. It may be called more than once.
-func (it *scanIterator) Close() error {
+func (it *KeyIterator) Close() error {
 	if it.view == nil {
 		return nil
 	}
@@ -160,7 +226,7 @@ func (it *scanIterator) Close() error {
 		}
 	}
 	it.view.release()
-	it.view, it.entry, it.heads = nil, nil, nil
+	it.view, it.entry, it.heads, it.sources = nil, nil, nil, nil
 	return it.err
 }
 
@@ -173,7 +239,7 @@ type tableSource struct {
 
 func newTableSource(t *table, o ScanOptions) *tableSource {
 	return &tableSource{reverse: o.Reverse, it: t.Iter(sstable.IterOptions{Lower: o.Start, Upper: o.End,
-		KeysOnly: o.KeysOnly, Newest: true, AsOf: o.AsOf, Leaves: true})}
+		KeysOnly: o.KeysOnly, Newest: true, AsOf: o.AsOf, Leaves: o.Leaves})}
 }
 
 func (s *tableSource) Next() bool {
@@ -189,6 +255,14 @@ func (s *tableSource) Next() bool {
 	default:
 		return s.it.First()
 	}
+}
+
+func (s *tableSource) Seek(key []byte) bool {
+	s.started = true
+	if s.reverse {
+		return s.it.SeekLT(key)
+	}
+	return s.it.SeekGE(key)
 }
 
 func (s *tableSource) Entry() *Entry { return s.it.Entry() }

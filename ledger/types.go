@@ -135,8 +135,10 @@ func (e *PreconditionError) Error() string {
 // ScanOptions bound a scan over keys. The scan sees the newest live version of each key as of AsOf.
 type ScanOptions struct {
 	Start, End []byte // [Start, End); nil or empty Start is the first key, nil End is no bound
+	Prefix     []byte // only keys that begin with it
 	Reverse    bool   // from the last key to the first
 	KeysOnly   bool   // leave values out
+	Leaves     bool   // fill Entry.Leaf, which otherwise may be zero: a segment's leaf hashes take reads of their own
 	// AsOf is the seq at which the scan is pinned. Use Ledger.NextSeq()-1 for now; a scan of an empty ledger is empty.
 	AsOf uint64
 }

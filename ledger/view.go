@@ -76,17 +76,18 @@ func (v *view) release() {
 	}
 }
 
-// get is Get or Peek, with nil for not found.
-func (t *table) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
-	look := t.Get
-	if peek {
-		look = t.Peek
+// get is Get or, with peek, Peek, for a key whose hash is known; nil for not found.
+func (t *table) get(key []byte, hash, maxSeq uint64, peek bool) (*Entry, error) {
+	found, ok, err := t.PeekHashed(key, hash, maxSeq)
+	if err == nil && ok && !peek && found.Value == nil && found.ValueSize > 0 {
+		found, err = t.GetBySeq(found.Seq)
 	}
-	e, found, err := look(key, maxSeq)
-	if err != nil || !found {
+	if err != nil || !ok {
 		return nil, err
 	}
-	return &e, nil
+	e := new(Entry) // only now: most tables that are asked have nothing
+	*e = found
+	return e, nil
 }
 
 // leafOf fills in the leaf hash of one of the segment's entries.
@@ -140,9 +141,13 @@ func (v *view) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
 			}
 		}
 	}
+	if len(v.tables) == 0 {
+		return nil, nil
+	}
+	hash := sstable.HashKey(key)
 	for i := len(v.tables) - 1; i >= 0; i-- {
 		if t := v.tables[i]; t.first <= maxSeq {
-			if e, err := t.get(key, maxSeq, peek); err != nil || e != nil {
+			if e, err := t.get(key, hash, maxSeq, peek); err != nil || e != nil {
 				return e, err
 			}
 		}

@@ -118,7 +118,7 @@ func (s *subject) iterate(a *answer, o metaOp) error {
 	limit := int(o.b % 300)
 	switch o.do {
 	case doScan:
-		it, err = l.Scan(ledger.ScanOptions{Start: o.key, End: o.end, Reverse: o.reverse, KeysOnly: !o.values,
+		it, err = l.Scan(ledger.ScanOptions{Start: o.key, End: o.end, Reverse: o.reverse, KeysOnly: !o.values, Leaves: true,
 			AsOf: s.line.seqOf(o.a)})
 	case doHistory:
 		it, err = l.History(o.key, s.line.seqOf(o.a), o.values)
@@ -223,7 +223,7 @@ func (s *subject) everything(a *answer) error {
 		return err
 	}
 	for _, reverse := range []bool{false, true} {
-		it, err := l.Scan(ledger.ScanOptions{Reverse: reverse, AsOf: ^uint64(0)})
+		it, err := l.Scan(ledger.ScanOptions{Reverse: reverse, Leaves: true, AsOf: ^uint64(0)})
 		if err == nil {
 			err = a.walk(it, 1<<30)
 		}
