@@ -311,6 +311,56 @@ func TestErrorsOfTheSource(t *testing.T) {
 	}
 }
 
+// TestOffsetsBeyond32Bits reads blocks at the end of a file of 16 GiB, of which only the end exists.
+func TestOffsetsBeyond32Bits(t *testing.T) {
+	const before = 16 << 30
+	var buf bytes.Buffer
+	w, err := NewWriter(&buf, WriterOptions{Salt: 3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.offset = before
+	data := bytes.Repeat([]byte("scribe"), PieceBytes/3)
+	run, err := w.AppendRun(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.AddSection(1, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	size, err := w.Finish()
+	if err != nil || size != before+uint64(buf.Len()) {
+		t.Fatal(size, err)
+	}
+	r, err := Open(&tailSource{before, buf.Bytes()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := r.OpenRun(run, uint64(len(data)))
+	if err != nil || run.Offset != before {
+		t.Fatal(run, err)
+	}
+	if got, err := open.All(); err != nil || !bytes.Equal(got, data) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if b, err := r.Section(1); err != nil || string(b) != "one" {
+		t.Fatalf("%q, %v", b, err)
+	}
+}
+
+// tailSource is a file whose first bytes nobody reads.
+type tailSource struct {
+	before int64
+	tail   []byte
+}
+
+func (s *tailSource) ReadAt(p []byte, off int64) (int, error) {
+	return NewBytesSource("", s.tail).ReadAt(p, off-s.before)
+}
+
+func (s *tailSource) Size() int64  { return s.before + int64(len(s.tail)) }
+func (s *tailSource) Name() string { return "tail" }
+
 var errShort = errors.New("short")
 
 type failingSource struct {
@@ -360,6 +410,17 @@ func TestWriterRefuses(t *testing.T) {
 		if _, err := w.Finish(); err == nil {
 			t.Errorf("%s: finishes", name)
 		}
+	}
+	w, err := NewWriter(&bytes.Buffer{}, WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.offset = MaxFileBytes - 20
+	if _, err := w.AppendRaw([]byte("abc")); err != nil {
+		t.Errorf("a file of the limit: %v", err)
+	}
+	if _, err := w.AppendRaw(nil); err == nil {
+		t.Error("a file beyond the limit")
 	}
 	if _, err := NewWriter(&bytes.Buffer{}, WriterOptions{Compression: 99}); err == nil {
 		t.Error("compression 99 is taken")

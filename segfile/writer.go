@@ -122,6 +122,9 @@ func (w *Writer) Finish() (uint64, error) {
 		salt:        w.salt,
 		fileLen:     w.offset + uint64(len(tail)) + footerLen,
 	}
+	if f.fileLen > MaxFileBytes {
+		return 0, w.fail(fmt.Errorf("segfile: file of %d bytes; %d at most", f.fileLen, uint64(MaxFileBytes)))
+	}
 	if err := w.write(f.append(tail)); err != nil {
 		return 0, err
 	}
