@@ -69,6 +69,9 @@ type dataBlock struct {
 	values []byte
 	groups []keyGroup
 	kinds  []kind
+
+	oneGroup [1]keyGroup // room for groups and kinds of most blocks
+	oneKind  [1]kind
 }
 
 func (b *dataBlock) column(c *column, i int) uint64 {

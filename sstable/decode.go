@@ -52,7 +52,8 @@ func (b *dataBlock) decodeKinds(r *blockReader) error {
 	if r.failed || n > 2*maxBlockKinds {
 		return fmt.Errorf("block of %d strings", n)
 	}
-	strings := make([]string, 1, 1+min(n, 8))
+	var few [4]string
+	strings := few[:1]
 	for range n {
 		strings = append(strings, string(r.take(uint64(r.byte()))))
 	}
@@ -60,7 +61,10 @@ func (b *dataBlock) decodeKinds(r *blockReader) error {
 	if r.failed || kinds == 0 || kinds > maxBlockKinds {
 		return fmt.Errorf("block of %d kinds of entries", kinds)
 	}
-	b.kinds = make([]kind, kinds)
+	b.kinds = b.oneKind[:]
+	if kinds > 1 {
+		b.kinds = make([]kind, kinds)
+	}
 	for i := range b.kinds {
 		flags, contentType, principal := r.byte(), r.uvarint(), r.uvarint()
 		if r.failed || flags&^(opMask|flagLarge) != 0 || flags&opMask == 0 || contentType > n || principal > n {
@@ -72,7 +76,10 @@ func (b *dataBlock) decodeKinds(r *blockReader) error {
 }
 
 func (b *dataBlock) decodeGroups(r *blockReader) error {
-	b.groups = make([]keyGroup, (b.count-1)>>b.shift+1)
+	b.groups = b.oneGroup[:]
+	if n := (b.count-1)>>b.shift + 1; n > 1 {
+		b.groups = make([]keyGroup, n)
+	}
 	at := uint32(0)
 	for i := range b.groups {
 		g := &b.groups[i]

@@ -3,7 +3,6 @@ package sstable
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
 
 	"github.com/FastFilter/xorfilter"
 	"github.com/cespare/xxhash/v2"
@@ -35,17 +34,15 @@ func (b *filterBuilder) count() int { return len(b.hashes) }
 // finish returns the filter over the keys added, nil for none, and makes the builder empty.
 func (b *filterBuilder) finish() []byte {
 	defer func() { b.hashes = b.hashes[:0] }()
-	slices.Sort(b.hashes)
-	hashes := slices.Compact(b.hashes) // distinct keys may share a hash; the builder wants distinct ones
-	if len(hashes) == 0 {
+	if len(b.hashes) == 0 {
 		return nil
 	}
-	// The section depends on the keys alone: the library's seeds are fixed.
-	fuse, err := xorfilter.BuildBinaryFuse[uint8](&b.fuse, hashes)
+	// Distinct keys may share a hash; the builder copes. The filter depends on the keys alone: its seeds are fixed.
+	fuse, err := xorfilter.BuildBinaryFuse[uint8](&b.fuse, b.hashes)
 	if err != nil {
 		return nil // after 100 seeds in vain: not in this universe's lifetime, and no filter is a right answer too
 	}
-	for _, h := range hashes {
+	for _, h := range b.hashes {
 		if !fuse.Contains(h) {
 			return nil
 		}
