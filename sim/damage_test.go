@@ -333,6 +333,9 @@ func (r *reader) prove(seq uint64) error {
 	if err != nil {
 		return err
 	}
+	if p.Entry.Value == nil && p.Entry.ValueHash == want.ValueHash {
+		p.Entry.Value = want.Value // a large one is not read for a proof
+	}
 	if err := r.m.same(p.Entry, seq); err != nil {
 		return err
 	}
