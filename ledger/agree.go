@@ -91,7 +91,7 @@ func (l *Ledger) RootAt(size uint64) (merkle.Hash, error) {
 	return root, err
 }
 
-// BuiltRoots returns what describes the segments that are built here and not recorded, by ascending seq.
+// BuiltRoots returns what describes the segments that are built here of memtables and not recorded, by ascending seq.
 func (l *Ledger) BuiltRoots() []tlog.Descriptor {
 	v := l.peek()
 	var out []tlog.Descriptor
@@ -108,7 +108,7 @@ func (l *Ledger) BuiltRoots() []tlog.Descriptor {
 // RecordWant is the want to record a segment that the members agree on. RecordWant and CheckWant are for whoever has
 // gathered their agreement; a sole voter's is its own (Wanted).
 func RecordWant(d tlog.Descriptor) Want {
-	return Want{Key: WantKey{Kind: kindRecord, First: d.FirstSeq}, Data: encodeRecord(d)}
+	return Want{Key: WantKey{Kind: kindRecord, First: d.FirstSeq, Last: d.LastSeq}, Data: encodeRecord(d)}
 }
 
 // CheckWant is the want to compare every replica's root with the one that the members agree on.

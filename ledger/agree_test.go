@@ -43,7 +43,7 @@ func TestChecks(t *testing.T) {
 	}
 	it.Close()
 	wants := a.l.Wanted(time.UnixMicro(0))
-	if len(wants) == 0 || wants[len(wants)-1].Key != (WantKey{kindCheck, 30}) {
+	if len(wants) == 0 || wants[len(wants)-1].Key != (WantKey{Kind: kindCheck, First: 30}) {
 		t.Fatalf("wanted are %+v", wants)
 	}
 	c.feed(b.l)

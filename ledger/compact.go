@@ -1,9 +1,293 @@
 package ledger
 
-import "github.com/scribe-ledger/scribe/tlog"
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
 
-// partitionChanged tells those that act on the partition of another one.
-func (l *Ledger) partitionChanged() { l.notify() }
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
 
-// compareMerged compares the recorded root of a merge with this replica's, if it has built it.
-func (l *Ledger) compareMerged(d tlog.Descriptor) error { return nil }
+// Compaction makes one segment of neighbouring ones. Nothing is dropped: all of it is history. What shrinks is the number
+// of places where a read must look.
+//
+//	leader: plan → merge command → all: build → roots agreed on → record command → install → remove the inputs
+//
+// The log decides and records (partition.go), each replica builds and installs in its own time. So of what the log says
+// and of the segments in a replica's manifest either may be ahead: a replica that has slept through a merge does it later,
+// perhaps several in one; one that replays its log finds the merge installed that the log only then decides.
+
+// merged is a segment that was built of others and waits for its record.
+type merged struct {
+	span  manifest.Range
+	table *table
+	info  sstable.Info
+}
+
+// partitionChanged tells those that act on the partition of another one. For the apply loop.
+func (l *Ledger) partitionChanged() {
+	l.flushMu.Lock()
+	l.broadcast()
+	l.flushMu.Unlock()
+	l.pokeCompactor()
+	l.notify()
+}
+
+// compareMerged compares the recorded root of a merge with this replica's, if it has built it; else it is compared when
+// it is built.
+func (l *Ledger) compareMerged(d tlog.Descriptor) error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	for _, m := range l.merged {
+		if m.span == (manifest.Range{FirstSeq: d.FirstSeq, LastSeq: d.LastSeq}) {
+			return sameDescriptor(d, descriptorOf(m.info))
+		}
+	}
+	return nil
+}
+
+// MergedRoots returns what describes the merges that are built here and not recorded, by ascending seq.
+func (l *Ledger) MergedRoots() []tlog.Descriptor {
+	p := l.partition.Load()
+	var out []tlog.Descriptor
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	for _, m := range l.merged {
+		if p.pending(m.span) {
+			out = append(out, descriptorOf(m.info))
+		}
+	}
+	return out
+}
+
+// CompactStep does the next piece of compaction and says whether there was one: it removes the files of segments that
+// were merged and that nobody reads any more, installs a merge that is recorded, or builds one. Only the compactor calls
+// it, or, with Options.Manual, the owner. After an error the same piece is tried again by the next call. A *DivergedError
+// is final. ErrClosed when the ledger is closed meanwhile.
+func (l *Ledger) CompactStep() (worked bool, err error) {
+	l.compacts.Lock()
+	defer l.compacts.Unlock()
+	if l.absent.Load() {
+		return false, nil
+	}
+	defer func() { l.noteDamage(err) }()
+	if worked, err = l.sweep(); worked || err != nil {
+		return worked, err
+	}
+	if worked, err = l.installMerged(); worked || err != nil {
+		return worked, err
+	}
+	return l.buildNext()
+}
+
+// installMerged puts the oldest merge that is built and recorded into the manifest, in the place of what it consists of.
+func (l *Ledger) installMerged() (worked bool, err error) {
+	l.flushes.Lock()
+	defer l.flushes.Unlock()
+	p := l.partition.Load()
+	l.flushMu.Lock()
+	built := slices.Clone(l.merged)
+	l.flushMu.Unlock()
+	for _, m := range built {
+		recorded, ok := p.is(m.span)
+		switch {
+		case ok && recorded.Root != m.info.Root:
+			return true, sameDescriptor(describe(recorded), descriptorOf(m.info))
+		case ok:
+			return true, l.installMerge(m)
+		case !p.pending(m.span): // part of a larger one by now
+			l.forgetMerged(m)
+			m.table.doomed.Store(true)
+			m.table.release()
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// installMerge makes a merge part of the manifest, durably, and only then gives up what it consists of. The caller holds
+// flushes.
+func (l *Ledger) installMerge(m *merged) error {
+	v, err := l.acquire()
+	if err != nil {
+		return err
+	}
+	defer v.release()
+	inputs := v.covering(m.span)
+	if len(inputs) < 2 { // it was built from segments that another state has replaced
+		l.forgetMerged(m)
+		m.table.release()
+		return nil
+	}
+	state, err := v.state.WithMerged(segmentOf(m.info))
+	if err != nil {
+		return fmt.Errorf("install merged segment %s: %w", m.info.ID, err)
+	}
+	if err := vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, manifestName, state.Encode()); err != nil {
+		return fmt.Errorf("install merged segment %s: write the manifest: %w", m.info.ID, err)
+	}
+	for _, t := range inputs {
+		t.doomed.Store(true)
+	}
+	l.swap(func(v *view) {
+		v.state = state
+		i := slices.Index(v.tables, inputs[0])
+		v.tables = slices.Concat(v.tables[:i], []*table{m.table}, v.tables[i+len(inputs):])
+	})
+	l.forgetMerged(m)
+	m.table.release() // the builder's reference; the views have their own
+	l.metrics.compactions.Inc()
+	l.flushMu.Lock()
+	l.broadcast()
+	l.flushMu.Unlock()
+	l.opts.Logger.Info("merged segment installed", "segment", m.info.ID, "of", len(inputs), "manifest_version",
+		state.Version)
+	l.notify()
+	return nil
+}
+
+// covering returns the tables that hold exactly the seqs of a range; nil when there are none.
+func (v *view) covering(r manifest.Range) []*table {
+	first, last := v.tableOf(r.FirstSeq), v.tableOf(r.LastSeq)
+	if first == nil || last == nil || first.first != r.FirstSeq || last.last != r.LastSeq {
+		return nil
+	}
+	return v.tables[slices.Index(v.tables, first) : slices.Index(v.tables, last)+1]
+}
+
+func (l *Ledger) forgetMerged(m *merged) {
+	l.flushMu.Lock()
+	l.merged = slices.DeleteFunc(slices.Clone(l.merged), func(x *merged) bool { return x == m })
+	l.flushMu.Unlock()
+}
+
+// dropMerged gives up all merges that wait, when another state takes the place of the one that they are of. Their files
+// are that state's affair. For whoever holds flushes, or has stopped the compactor.
+func (l *Ledger) dropMerged() {
+	l.flushMu.Lock()
+	dropped := l.merged
+	l.merged = nil
+	l.flushMu.Unlock()
+	for _, m := range dropped {
+		m.table.release()
+	}
+}
+
+// nextMerge returns what is to be built next: a merge that was decided, and that the others wait for, else one that they
+// have recorded and this replica lacks. The tables it consists of come with a reference each.
+func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
+	v, err := l.acquire()
+	if err != nil {
+		return span, nil, err
+	}
+	defer v.release()
+	p := l.partition.Load()
+	wanted := func(r manifest.Range) bool {
+		inputs = v.covering(r)
+		return len(inputs) > 1 && !l.isBuilt(r) && !l.pinned(tlog.SegmentID(r.FirstSeq, r.LastSeq))
+	}
+	found := slices.ContainsFunc(p.merges, func(r manifest.Range) bool { span = r; return wanted(r) })
+	// Where all is merged, there are no more tables than recorded segments and those behind them.
+	for i := 0; i < len(p.recorded) && !found; i++ {
+		span = manifest.Range{FirstSeq: p.recorded[i].FirstSeq, LastSeq: p.recorded[i].LastSeq}
+		found = wanted(span) && !p.busy(span)
+	}
+	if !found {
+		return span, nil, nil
+	}
+	for _, t := range inputs {
+		t.refs.Add(1)
+	}
+	return span, inputs, nil
+}
+
+func (l *Ledger) isBuilt(r manifest.Range) bool {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	return slices.ContainsFunc(l.merged, func(m *merged) bool { return m.span == r })
+}
+
+// compactLoop is the compactor. It is in no hurry, and leaves the processor and the disk to those that are.
+func (l *Ledger) compactLoop() {
+	defer close(l.compactorDone)
+	vfs.Background()
+	pause := time.Duration(0)
+	for {
+		var later <-chan time.Time
+		if pause > 0 {
+			later = l.opts.After(pause)
+		}
+		select {
+		case <-l.stop:
+			return
+		case <-later:
+		case <-l.compactPoke:
+			if pause > 0 { // what failed is not tried more often because something else happens
+				select {
+				case <-l.stop:
+					return
+				case <-later:
+				}
+			}
+		}
+		pause = l.drainCompactions(pause)
+	}
+}
+
+// drainCompactions compacts until nothing is left (it returns 0), the ledger closes, or a step fails: then it returns how
+// long to wait before the next try.
+func (l *Ledger) drainCompactions(lastPause time.Duration) time.Duration {
+	for {
+		select {
+		case <-l.stop:
+			return 0
+		default:
+		}
+		worked, err := l.CompactStep()
+		if errors.Is(err, ErrClosed) {
+			return 0
+		}
+		l.setCompactError(err)
+		if diverged := (*DivergedError)(nil); errors.As(err, &diverged) {
+			l.opts.Logger.Error("a merge found that this replica has diverged; nothing is merged any more", "error", err)
+			l.notify()
+			<-l.stop
+			return 0
+		}
+		if err != nil {
+			pause := min(max(2*lastPause, flushRetryMin), flushRetryMax)
+			l.metrics.compactFailures.Inc()
+			l.opts.Logger.Error("compaction failed; the segments stay as they are, and it is tried again", "error", err,
+				"retry_in", pause)
+			return pause
+		}
+		if !worked {
+			return 0
+		}
+		lastPause = 0
+	}
+}
+
+func (l *Ledger) pokeCompactor() {
+	select {
+	case l.compactPoke <- struct{}{}:
+	default:
+	}
+}
+
+func (l *Ledger) setCompactError(err error) {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	if err != nil || l.compactErr != nil {
+		l.compactErr = err
+		l.broadcast()
+	}
+}
+
+func describe(r manifest.Recorded) tlog.Descriptor {
+	return tlog.Descriptor{FirstSeq: r.FirstSeq, LastSeq: r.LastSeq, Entries: r.LastSeq - r.FirstSeq + 1, Root: r.Root}
+}

@@ -9,7 +9,7 @@ import (
 
 // CommandInfo is what a command says, for people and for tools that read the log while no node runs.
 type CommandInfo struct {
-	Kind     string // write, seal, record, check
+	Kind     string // write, seal, record, check, merge
 	Time     int64  // microseconds since the epoch; 0 before a leader stamped it
 	Ops      []WriteOp
 	Recorded *tlog.Descriptor // of a record
@@ -36,6 +36,9 @@ func DescribeCommand(data []byte) (CommandInfo, error) {
 	case kindRecord:
 		out.Kind, out.Recorded = "record", &c.desc
 		out.Summary = fmt.Sprintf("segment %s, root %s", c.desc.ID(), c.desc.Root)
+	case kindMerge:
+		out.Kind = "merge"
+		out.Summary = "into segment " + tlog.SegmentID(c.merge.FirstSeq, c.merge.LastSeq)
 	case kindCheck:
 		out.Kind, out.Check = "check", &c.check
 		out.Summary = fmt.Sprintf("the first %d entries have root %s", c.check.Size, c.check.Root)

@@ -9,7 +9,7 @@ func CheckEncoded(data []byte) error {
 	if err != nil {
 		return err
 	}
-	if c.kind != kindWrite && c.kind != kindSeal {
+	if c.kind != kindWrite && c.kind != kindSeal && c.kind != kindMerge {
 		return fmt.Errorf("%w: kind %d is not a client's", errCommand, c.kind)
 	}
 	return nil

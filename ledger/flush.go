@@ -182,6 +182,7 @@ func (l *Ledger) install(v *view, s *sealed) error {
 	})
 	t.release() // the builder's reference; the views have their own
 	l.setInstalled(state.TreeSize)
+	l.pokeCompactor()
 	l.opts.Logger.Info("segment installed", "segment", info.ID, "manifest_version", state.Version, "applied_index",
 		state.AppliedIndex)
 	l.notify()
@@ -221,7 +222,7 @@ func segmentOf(i sstable.Info) manifest.Segment {
 		MinKey: i.MinKey, MaxKey: i.MaxKey, FirstTime: i.FirstTime, LastTime: i.LastTime, Tier: manifest.Local}
 }
 
-// flushLoop is the flusher: the one goroutine of the ledger.
+// flushLoop is the flusher.
 func (l *Ledger) flushLoop() {
 	defer close(l.flusherDone)
 	pause := time.Duration(0)

@@ -55,7 +55,7 @@ func (l *Ledger) Install(s *Staging) error {
 	} else if err != nil {
 		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
 	}
-	if err := l.moveIn(state); err != nil {
+	if err := l.moveIn(state, note.Rebuilt); err != nil {
 		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
 	}
 	a := s.ready
@@ -126,7 +126,7 @@ func (l *Ledger) finishInstall() error {
 	if err != nil {
 		return fmt.Errorf("finish the installation at %d: %w", note.Index, err)
 	}
-	if err := l.moveIn(state); err != nil {
+	if err := l.moveIn(state, note.Rebuilt); err != nil {
 		return fmt.Errorf("finish the installation at %d: %w", note.Index, err)
 	}
 	l.opts.Logger.Info("the installation of a snapshot was finished", "applied_index", note.Index)
@@ -134,8 +134,9 @@ func (l *Ledger) finishInstall() error {
 }
 
 // moveIn makes the directory that of a state: segments that came take their places, those that the state does not list
-// are put aside, and the manifest follows. It can be done again from any point of it.
-func (l *Ledger) moveIn(state *manifest.State) error {
+// go, and the manifest follows. Those of a state that is rebuilt are put aside, for people to look at; others are merely
+// merged otherwise. It can be done again from any point of it.
+func (l *Ledger) moveIn(state *manifest.State, rebuilt bool) error {
 	listed := make(map[string]bool, len(state.Segments))
 	for _, g := range state.Segments {
 		info := infoOf(g)
@@ -163,10 +164,16 @@ func (l *Ledger) moveIn(state *manifest.State) error {
 		return err
 	}
 	for _, name := range names {
-		if strings.HasSuffix(name, segmentSuffix) && !listed[name] {
-			if err := l.putAside(l.segmentDir(), name); err != nil {
-				return err
-			}
+		if !strings.HasSuffix(name, segmentSuffix) || listed[name] {
+			continue
+		}
+		if rebuilt {
+			err = l.putAside(l.segmentDir(), name)
+		} else {
+			err = l.opts.FS.Remove(path.Join(l.segmentDir(), name))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {

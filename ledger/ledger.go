@@ -32,6 +32,13 @@ type Options struct {
 	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 
+	// CompactFanIn is the fewest neighbouring segments that are merged into one, of up to twice as many; default 4,
+	// negative merges nothing by itself. CompactMaxBytes bounds the segment that is made; default 16 GiB.
+	// CompactBytesPerSecond bounds how fast it is written; default 64 MiB, negative is no bound.
+	CompactFanIn          int
+	CompactMaxBytes       int64
+	CompactBytesPerSecond int64
+
 	// CheckEvery is how many entries lie between two agreed ledger roots (RootCheck); default 65,536. The same on all
 	// members, or their reports never meet.
 	CheckEvery uint64
@@ -44,7 +51,7 @@ type Options struct {
 	// Rebuild opens the ledger empty, whatever the manifest says: it answers ErrRebuilding until Install gives it the
 	// state of another member.
 	Rebuild bool
-	// Manual leaves flushing to the owner, who calls FlushStep; no goroutine is started.
+	// Manual leaves flushing and compaction to the owner, who calls FlushStep and CompactStep; no goroutine is started.
 	Manual bool
 
 	// idempotencyWindow is smaller in tests. Not for configuration: all replicas must forget alike.
@@ -55,6 +62,9 @@ type Options struct {
 	Logger     *slog.Logger                         // default discards
 	Registerer prometheus.Registerer                // default none
 }
+
+// defaultFanIn is Options.CompactFanIn's default.
+const defaultFanIn = 4
 
 func (o Options) withDefaults() Options {
 	if o.Origin == "" {
@@ -71,6 +81,15 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BlockCacheBytes == 0 {
 		o.BlockCacheBytes = 64 << 20
+	}
+	if o.CompactFanIn == 0 {
+		o.CompactFanIn = defaultFanIn
+	}
+	if o.CompactMaxBytes == 0 {
+		o.CompactMaxBytes = 16 << 30
+	}
+	if o.CompactBytesPerSecond == 0 {
+		o.CompactBytesPerSecond = 64 << 20
 	}
 	if o.CheckEvery == 0 {
 		o.CheckEvery = 65_536
@@ -119,17 +138,25 @@ type Ledger struct {
 
 	checks  checks
 	damage  damage
-	flushes sync.Mutex // held through FlushStep and Install; taken before flushMu and swapMu
+	flushes sync.Mutex // held while segments' files and the manifest change places; taken before flushMu and swapMu
 
-	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, and:
-	flushErr  error         // what the last flush step met
-	installed uint64        // entries below are in segments that the manifest on disk lists
-	changed   chan struct{} // closed and replaced when installed or flushErr changes
+	compacts  sync.Mutex // held through CompactStep; taken before flushes
+	plans     plans
+	leftovers leftovers
 
-	flushPoke   chan struct{} // capacity 1
-	stop        chan struct{}
-	flusherDone chan struct{}
-	closeOnce   sync.Once
+	flushMu    sync.Mutex    // guards the flush fields of every sealed memtable, and:
+	flushErr   error         // what the last flush step met
+	compactErr error         // what the last compaction step met
+	installed  uint64        // entries below are in segments that the manifest on disk lists
+	merged     []*merged     // built, and not installed; oldest first
+	changed    chan struct{} // closed and replaced when one of these, or the partition, changes
+
+	flushPoke     chan struct{} // capacity 1
+	compactPoke   chan struct{} // capacity 1
+	stop          chan struct{}
+	flusherDone   chan struct{}
+	compactorDone chan struct{}
+	closeOnce     sync.Once
 }
 
 // Open opens the ledger in a directory, which it makes if need be: the manifest, its segments, the ledger tree. The
@@ -139,12 +166,14 @@ type Ledger struct {
 func Open(opts Options) (*Ledger, error) {
 	opts = opts.withDefaults()
 	l := &Ledger{
-		opts:        opts,
-		cache:       sstable.NewBlockCache(opts.BlockCacheBytes),
-		changed:     make(chan struct{}),
-		flushPoke:   make(chan struct{}, 1),
-		stop:        make(chan struct{}),
-		flusherDone: make(chan struct{}),
+		opts:          opts,
+		cache:         sstable.NewBlockCache(opts.BlockCacheBytes),
+		changed:       make(chan struct{}),
+		flushPoke:     make(chan struct{}, 1),
+		compactPoke:   make(chan struct{}, 1),
+		stop:          make(chan struct{}),
+		flusherDone:   make(chan struct{}),
+		compactorDone: make(chan struct{}),
 	}
 	if err := opts.FS.MkdirAll(l.segmentDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
@@ -166,24 +195,28 @@ func Open(opts Options) (*Ledger, error) {
 	l.metrics = newMetrics(l, opts.Registerer)
 	if opts.Manual {
 		close(l.flusherDone)
+		close(l.compactorDone)
 	} else {
 		go l.flushLoop()
+		go l.compactLoop()
 	}
 	return l, nil
 }
 
-// Close stops the flusher and lets the segments go once the last reader has. What is not flushed stays in the log. An
+// Close stops the flusher and the compactor, and lets the segments go once the last reader has. What is not flushed stays in the log. An
 // iterator that was made before goes on; other reads, Apply and FlushStep give ErrClosed.
 func (l *Ledger) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.stop)
 		<-l.flusherDone
+		<-l.compactorDone
 		l.metrics.unregister()
 		l.swapMu.Lock()
 		defer l.swapMu.Unlock()
 		l.closed.Store(true)
 		last := l.current.Load()
 		l.dropBuilt(last)
+		l.dropMerged()
 		last.release()
 	})
 	return nil
@@ -202,8 +235,9 @@ func (l *Ledger) segmentDir() string { return path.Join(l.opts.Dir, "segments") 
 
 func (l *Ledger) segmentFile(id string) string { return path.Join(l.segmentDir(), id+segmentSuffix) }
 
-// removeTemporary takes away what a crash left half-written. Segments that are complete but not in the manifest stay:
-// the replay seals the same entries again and builds the same file over them.
+// removeTemporary takes away what a crash left half-written. Segments that are complete but not in the manifest are
+// another matter: of memtables, the replay seals the same entries again and builds the same file over them; of merges,
+// see removeMerged.
 func (l *Ledger) removeTemporary() error {
 	for _, dir := range []string{l.opts.Dir, l.segmentDir()} {
 		names, err := l.opts.FS.List(dir)

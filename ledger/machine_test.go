@@ -11,6 +11,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -24,7 +25,7 @@ const (
 // testOptions make everything small, so that few commands go through many seals.
 func testOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Dir: "data", ClusterID: testCluster, SealBytes: 2_000, SealAge: -1, BlockCacheBytes: 1 << 10,
-		BlockBytes: 200, Manual: true, idempotencyWindow: testWindow}
+		BlockBytes: 200, Manual: true, CompactFanIn: -1, idempotencyWindow: testWindow}
 }
 
 // machine is a ledger beside its model, and the log that both were fed.
@@ -37,6 +38,7 @@ type machine struct {
 	log     [][]byte
 	results []Result // of log
 	records [][]byte // record commands that were ever wanted
+	merges  int      // decided
 	open    []pinned
 }
 
@@ -183,8 +185,44 @@ func (x *machine) propose(t *rapid.T) {
 			})
 			continue
 		}
+		if w.Key.Kind == kindMerge {
+			x.merge(t, manifest.Range{FirstSeq: w.Key.First, LastSeq: w.Key.Last})
+			continue
+		}
 		x.records = append(x.records, w.Data)
 		x.record(t, w.Data)
+	}
+}
+
+func (x *machine) merge(t *rapid.T, r manifest.Range) {
+	x.apply(t, encodeMerge(r), func(int64) (res Result) {
+		if x.m.merge(r) {
+			res.Receipt.Count = 1
+			x.merges++
+		}
+		return res
+	})
+}
+
+// mergeAny proposes a merge that nobody has planned: of some recorded segments, or of what can be none.
+func (x *machine) mergeAny(t *rapid.T) {
+	if len(x.m.parts) == 0 {
+		t.Skip("nothing is recorded")
+	}
+	parts := x.m.parts[rapid.IntRange(0, len(x.m.parts)-1).Draw(t, "from"):]
+	r := span2(parts[0], parts[min(len(parts)-1, rapid.IntRange(0, 3).Draw(t, "more"))])
+	r.FirstSeq += uint64(max(0, rapid.IntRange(-9, 1).Draw(t, "off")))
+	r.LastSeq += uint64(max(0, rapid.IntRange(-9, 1).Draw(t, "off")))
+	x.merge(t, r)
+}
+
+func span2(a, b manifest.Range) manifest.Range {
+	return manifest.Range{FirstSeq: a.FirstSeq, LastSeq: b.LastSeq}
+}
+
+func (x *machine) compact(t *rapid.T) {
+	if _, err := x.l.CompactStep(); err != nil {
+		t.Fatalf("compact: %v", err)
 	}
 }
 
@@ -223,7 +261,19 @@ func (x *machine) settle(t *rapid.T) {
 		if err := flushAll(x.l); err != nil {
 			t.Fatalf("flush: %v", err)
 		}
+		if err := compactAll(x.l); err != nil {
+			t.Fatalf("compact: %v", err)
+		}
 		x.propose(t)
+	}
+}
+
+// compactAll compacts until nothing is left to do.
+func compactAll(l *Ledger) error {
+	for {
+		if worked, err := l.CompactStep(); !worked || err != nil {
+			return err
+		}
 	}
 }
 
@@ -251,15 +301,23 @@ func (x *machine) check(t *rapid.T) {
 	if through, err := x.l.Installed(); err != nil || through != info.TreeSize {
 		t.Fatalf("installed %d, manifest %d, %v", through, info.TreeSize, err)
 	}
-	if len(info.Segments) > x.m.recorded {
-		t.Fatalf("%d segments are installed, %d recorded", len(info.Segments), x.m.recorded)
-	}
 	next := uint64(0)
 	for i, s := range info.Segments {
-		if d := x.m.sealed[i]; s.FirstSeq != next || s.FirstSeq != d.FirstSeq || s.LastSeq != d.LastSeq || s.Root != d.Root {
-			t.Fatalf("segment %d is %+v, want %+v", i, s, d)
+		root, ok := x.m.ever[manifest.Range{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq}]
+		if s.FirstSeq != next || !ok || s.Root != root {
+			t.Fatalf("segment %d is %+v; recorded %v with root %v", i, s, ok, root)
 		}
 		next = s.LastSeq + 1
+	}
+	p := x.l.partition.Load()
+	for i, r := range p.recorded {
+		want := x.m.parts[i]
+		if r.FirstSeq != want.FirstSeq || r.LastSeq != want.LastSeq || r.Root != x.m.ever[want] {
+			t.Fatalf("recorded segment %d is %+v, want %+v", i, r, want)
+		}
+	}
+	if len(p.recorded) != len(x.m.parts) || len(p.merges) != len(x.m.merges) {
+		t.Fatalf("%+v, want %+v and merges %+v", p, x.m.parts, x.m.merges)
 	}
 	if info.TreeSize != next {
 		t.Fatalf("manifest counts %d entries, its segments have %d", info.TreeSize, next)

@@ -9,6 +9,9 @@ type metrics struct {
 	flushSeconds  prometheus.Histogram
 	flushedBytes  prometheus.Counter
 	flushFailures prometheus.Counter
+
+	compactions, compactRead, compactWritten, compactFailures prometheus.Counter
+	compactSeconds                                            prometheus.Histogram
 }
 
 func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
@@ -20,11 +23,25 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 			Help: "Bytes of segment files built."}),
 		flushFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_flush_failures_total",
 			Help: "Flush steps that failed and were tried again."}),
+		compactions: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_compactions_total",
+			Help: "Merged segments installed in the place of those that they consist of."}),
+		compactRead: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_compaction_read_bytes_total",
+			Help: "Bytes of segment files that were merged."}),
+		compactWritten: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_compaction_written_bytes_total",
+			Help: "Bytes of segment files that merging built."}),
+		compactFailures: prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_compaction_failures_total",
+			Help: "Compaction steps that failed and were tried again."}),
+		compactSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_ledger_compaction_seconds",
+			Help: "Time to build one segment by merging others.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 10)}),
 	}
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
-	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures,
+	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures, m.compactions, m.compactRead,
+		m.compactWritten, m.compactFailures, m.compactSeconds,
+		gauge("scribe_ledger_compactions_pending", "Merges that were decided and are not recorded yet.", func() float64 {
+			return float64(len(l.partition.Load().merges))
+		}),
 		gauge("scribe_ledger_entries", "Entries in the ledger.", func() float64 { return float64(l.NextSeq()) }),
 		gauge("scribe_ledger_installed_entries", "Entries in segments that the manifest lists.", func() float64 {
 			through, _ := l.Installed()

@@ -20,6 +20,8 @@ func TestModel(t *testing.T) {
 		mem := vfs.NewMem()
 		x := &machine{opts: testOptions(mem), m: newModel(testWindow)}
 		x.opts.Compression = rapid.SampledFrom([]segfile.Compression{segfile.Zstd, segfile.S2}).Draw(t, "compression")
+		x.opts.CompactFanIn = rapid.SampledFrom([]int{2, 2, 3, -1}).Draw(t, "fan-in")
+		x.opts.CompactMaxBytes = rapid.SampledFrom([]int64{1 << 30, 20_000}).Draw(t, "largest segment")
 		x.reopen(t, mem)
 		t.Repeat(map[string]func(*rapid.T){
 			"":           x.check,
@@ -32,6 +34,9 @@ func TestModel(t *testing.T) {
 			"again":      x.again,
 			"flush":      x.flush,
 			"flush more": x.flush,
+			"merge":      x.mergeAny,
+			"compact":    x.compact,
+			"compacts":   x.compact,
 			"settle":     x.settle,
 			"restart":    x.restart,
 			"read":       x.read,

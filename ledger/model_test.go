@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sort"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -23,6 +24,10 @@ type model struct {
 	sealed   []tlog.Descriptor // sealed ranges, oldest first; roots filled in
 	recorded int               // how many of them the log records
 	active   uint64            // first seq that is not sealed
+
+	parts  []manifest.Range               // the recorded segments
+	merges []manifest.Range               // decided and not recorded
+	ever   map[manifest.Range]merkle.Hash // all that were ever recorded, with their roots
 }
 
 // memo is one remembered write.
@@ -33,7 +38,7 @@ type memo struct {
 }
 
 func newModel(window int) *model {
-	return &model{window: window, roots: []merkle.Hash{merkle.EmptyRoot()}}
+	return &model{window: window, roots: []merkle.Hash{merkle.EmptyRoot()}, ever: make(map[manifest.Range]merkle.Hash)}
 }
 
 func (m *model) size() uint64 { return uint64(len(m.entries)) }
@@ -143,12 +148,44 @@ func segmentRoot(entries []Entry) merkle.Hash {
 }
 
 func (m *model) record(d tlog.Descriptor, time int64) {
-	if m.recorded == len(m.sealed) || d.FirstSeq != m.sealed[m.recorded].FirstSeq {
+	r := manifest.Range{FirstSeq: d.FirstSeq, LastSeq: d.LastSeq}
+	switch {
+	case slices.Contains(m.merges, r):
+		m.merges = slices.DeleteFunc(m.merges, func(x manifest.Range) bool { return x == r })
+		from := slices.IndexFunc(m.parts, func(x manifest.Range) bool { return x.FirstSeq == r.FirstSeq })
+		to := slices.IndexFunc(m.parts, func(x manifest.Range) bool { return x.LastSeq == r.LastSeq })
+		m.parts = slices.Replace(m.parts, from, to+1, r)
+	case m.recorded < len(m.sealed) && d.FirstSeq == m.sealed[m.recorded].FirstSeq:
+		m.recorded++
+		m.parts = append(m.parts, r)
+	default:
 		return
 	}
-	m.recorded++
+	m.ever[r] = segmentRoot(m.entries[r.FirstSeq : r.LastSeq+1])
 	m.time = max(m.time, time)
 	m.add(Entry{Record: tlog.Record{Op: tlog.OpSegment, Key: []byte(d.ID())}, Value: d.Append(nil)})
+}
+
+// merge says whether a merge is decided: of two or more recorded segments, none of which is being merged, and no more
+// than four at a time.
+func (m *model) merge(r manifest.Range) bool {
+	count, begins, ends := 0, false, false
+	for _, x := range m.parts {
+		if x.FirstSeq >= r.FirstSeq && x.LastSeq <= r.LastSeq {
+			count++
+		}
+		begins, ends = begins || x.FirstSeq == r.FirstSeq, ends || x.LastSeq == r.LastSeq
+	}
+	for _, x := range m.merges {
+		if x.FirstSeq <= r.LastSeq && x.LastSeq >= r.FirstSeq {
+			return false
+		}
+	}
+	if count < 2 || !begins || !ends || len(m.merges) == 4 {
+		return false
+	}
+	m.merges = append(m.merges, r)
+	return true
 }
 
 // version is the newest version of key among the first n entries, a tombstone too.

@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -220,11 +221,12 @@ func (x *machine) checkProof(p *Proof, want *Entry) error {
 	if p.Segment == nil {
 		return nil
 	}
-	for _, d := range x.m.sealed {
-		if want.Seq < d.FirstSeq || want.Seq > d.LastSeq {
+	for _, s := range x.l.Manifest().Segments {
+		if want.Seq < s.FirstSeq || want.Seq > s.LastSeq {
 			continue
 		}
-		if p.Segment.ID != d.ID() || p.Segment.Root != d.Root || p.Segment.Entries != d.Entries {
+		root := x.m.ever[manifest.Range{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq}]
+		if p.Segment.ID != s.ID || p.Segment.Root != root || p.Segment.Entries != s.Entries {
 			return errors.New("segment proof is for another segment")
 		}
 	}

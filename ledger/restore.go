@@ -70,6 +70,12 @@ func (l *Ledger) restore() error {
 		}
 		tables = append(tables, t)
 	}
+	if !l.opts.Rebuild {
+		if err := l.removeMerged(state); err != nil {
+			releaseAll(tables)
+			return err
+		}
+	}
 	a, err := l.assemble(state, tables)
 	if err != nil {
 		return err
@@ -151,9 +157,11 @@ func (l *Ledger) adopt(a *assembled) error {
 	l.applied.Store(state.AppliedIndex)
 	if old != nil {
 		l.dropBuilt(old)
+		l.dropMerged()
 		old.release()
 	}
 	l.setInstalled(state.TreeSize)
+	l.pokeCompactor()
 	return nil
 }
 
@@ -172,11 +180,16 @@ func (l *Ledger) dropBuilt(v *view) {
 // openTable opens the file of a segment; the errors of a file that has its place among the segments say what is lost.
 // The table starts with one reference, the caller's.
 func (l *Ledger) openTable(name string, expect sstable.Info) (*table, error) {
+	return l.openAs(name, expect, &expect)
+}
+
+// openAs is openTable of a segment of which info says the id and the seqs; expect says more, or is nil.
+func (l *Ledger) openAs(name string, info sstable.Info, expect *sstable.Info) (*table, error) {
 	f, err := l.opts.FS.Open(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &vfs.CorruptError{File: name, Reason: fmt.Sprintf(
 			"the file is missing, and with it the entries %d to %d; restore it from a peer or a backup",
-			expect.FirstSeq, expect.LastSeq)}
+			info.FirstSeq, info.LastSeq)}
 	}
 	if err != nil {
 		return nil, err
@@ -186,19 +199,22 @@ func (l *Ledger) openTable(name string, expect sstable.Info) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if expect.Bytes != 0 && uint64(size) != expect.Bytes {
+	if info.Bytes != 0 && uint64(size) != info.Bytes {
 		return nil, &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
-			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, expect.Bytes)}
+			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, info.Bytes)}
 	}
 	m, err := f.Map(size, false)
 	if err != nil {
 		return nil, err
 	}
-	t := &table{first: expect.FirstSeq, last: expect.LastSeq, mapping: m}
+	t := &table{first: info.FirstSeq, last: info.LastSeq, mapping: m, owner: l}
 	t.refs.Store(1)
 	// Once it is part of a state, the file stands among the segments, whatever it was opened as.
-	t.Table, err = sstable.Open(segfile.NewMappedSource(l.segmentFile(expect.ID), m),
-		sstable.Options{Cache: l.cache, Expect: &expect})
+	t.Table, err = sstable.Open(segfile.NewMappedSource(l.segmentFile(info.ID), m),
+		sstable.Options{Cache: l.cache, Expect: expect})
+	if err == nil && t.Info().ID != info.ID {
+		err = &vfs.CorruptError{File: name, Reason: fmt.Sprintf("this is segment %s, not %s", t.Info().ID, info.ID)}
+	}
 	if err != nil {
 		t.release()
 		return nil, err

@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -34,9 +35,51 @@ func (l *Ledger) OpenSegment(part SegmentPart) (*SegmentFile, error) {
 	if !ok || partOf(s) != part {
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
 	}
+	return l.openSegmentFile(part)
+}
+
+func (l *Ledger) openSegmentFile(part SegmentPart) (*SegmentFile, error) {
 	f, err := l.opts.FS.Open(l.segmentFile(part.ID()))
 	if err != nil {
 		return nil, err
 	}
-	return &SegmentFile{File: f, Bytes: s.Bytes}, nil
+	return &SegmentFile{File: f, Bytes: part.Bytes}, nil
 }
+
+// Held is a state that another member copies: the files of its segments stay, also when they are merged meanwhile,
+// until Release.
+type Held struct {
+	l     *Ledger
+	state *manifest.State
+	refs  []*table
+}
+
+// Hold holds the state that the manifest on disk holds. ErrRebuilding while there is none.
+func (l *Ledger) Hold() (*Held, error) {
+	v, err := l.acquire()
+	if err != nil {
+		return nil, err
+	}
+	defer v.release() // with it the memtables: what is held may be held for long
+	for _, t := range v.tables {
+		t.refs.Add(1)
+	}
+	return &Held{l: l, state: v.state, refs: v.tables}, nil
+}
+
+// Snapshot is Ledger.Snapshot of the state held.
+func (h *Held) Snapshot() (encoded []byte, index uint64) {
+	return h.state.Encode(), h.state.AppliedIndex
+}
+
+// OpenSegment is Ledger.OpenSegment of the state held.
+func (h *Held) OpenSegment(part SegmentPart) (*SegmentFile, error) {
+	s, ok := h.state.Segment(part.FirstSeq)
+	if !ok || partOf(s) != part {
+		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
+	}
+	return h.l.openSegmentFile(part)
+}
+
+// Release lets the files go. It is called once.
+func (h *Held) Release() { releaseAll(h.refs) }

@@ -61,6 +61,7 @@ type stagedPart struct {
 	table *table // open, once the segment is here
 	moves bool   // its file stands in the incoming directory
 	file  *incomingFile
+	pin   string // the id under which its file is kept in its place
 }
 
 // Stage begins with the state of another member, encoded as by Snapshot. An error says that it is no state for this
@@ -83,11 +84,7 @@ func (l *Ledger) Stage(encoded []byte, opts StageOptions) (*Staging, error) {
 	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	s := &Staging{l: l, opts: opts, state: state}
-	for _, g := range state.Segments {
-		s.parts = append(s.parts, &stagedPart{want: g})
-	}
-	return s, nil
+	return &Staging{l: l, opts: opts, state: state, parts: l.partsOf(state, opts.Doubt)}, nil
 }
 
 // SealPoint is the raft position, and the membership, that the state stands for.
@@ -114,7 +111,14 @@ func (s *Staging) Examine() (done bool, err error) {
 
 // find looks for a segment: open in this ledger, among its segments, come whole before, or come in part.
 func (s *Staging) find(p *stagedPart) error {
+	if p.table != nil {
+		return nil
+	}
 	id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
+	if p.pin == "" { // before it is looked for: a file that was merged may go any time
+		p.pin = id
+		s.l.pin(id)
+	}
 	if !s.opts.Doubt[id] {
 		if p.table = s.l.borrow(p.want); p.table != nil {
 			return nil
@@ -292,6 +296,9 @@ func (s *Staging) Close() {
 		}
 		if p.file != nil {
 			p.file.close()
+		}
+		if p.pin != "" {
+			s.l.unpin(p.pin)
 		}
 	}
 	if s.ready != nil {

@@ -26,6 +26,8 @@ type table struct {
 	first, last uint64
 	mapping     vfs.Mapping
 	refs        atomic.Int64
+	owner       *Ledger
+	doomed      atomic.Bool // its segment was merged: the file goes with the last reference
 }
 
 // sealed is a memtable on its way into a segment, with the state at its seal point. All but the fields guarded by the
@@ -103,6 +105,9 @@ func (t *table) leafOf(e *Entry) error {
 func (t *table) release() {
 	if t.refs.Add(-1) == 0 && t.mapping != nil {
 		t.mapping.Close()
+		if t.doomed.Load() {
+			t.owner.bury(tlog.SegmentID(t.first, t.last))
+		}
 	}
 }
 

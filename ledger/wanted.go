@@ -19,15 +19,16 @@ type Want struct {
 // WantKey identifies a Want.
 type WantKey struct {
 	Kind  commandKind
-	First uint64 // first seq of the memtable to seal, or of the segment to record; the size of a check
+	First uint64 // first seq of the memtable to seal, or of the segment to record or to make; the size of a check
+	Last  uint64 // last seq of the segment to record or to make
 }
 
-// Wanted returns what a ledger whose node decides alone wants proposed now: what WantedSeals returns, the record of each
-// segment that is built and not recorded, and the newest root to be checked. Where others vote, they have to agree on the
-// roots first (BuiltRoots, PendingChecks).
+// Wanted returns what a ledger whose node decides alone wants proposed now: what WantedSeals and WantedMerges return, the
+// record of each segment that is built and not recorded, and the newest root to be checked. Where others vote, they have
+// to agree on the roots first (BuiltRoots, MergedRoots, PendingChecks).
 func (l *Ledger) Wanted(now time.Time) []Want {
-	out := l.WantedSeals(now)
-	for _, d := range l.BuiltRoots() {
+	out := append(l.WantedSeals(now), l.WantedMerges()...)
+	for _, d := range append(l.BuiltRoots(), l.MergedRoots()...) {
 		out = append(out, RecordWant(d))
 	}
 	if pending := l.PendingChecks(); len(pending) > 0 {

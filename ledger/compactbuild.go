@@ -1,0 +1,242 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+const (
+	// compactSyncBytes is how much of a merge is written between two syncs: the log's own syncs wait for what the disk has
+	// to write before them.
+	compactSyncBytes = 4 << 20
+	// stopEvery is after how many entries a merge looks whether the ledger is being closed.
+	stopEvery = 1024
+)
+
+// buildNext builds the next merge, or takes one that an earlier process had finished.
+func (l *Ledger) buildNext() (worked bool, err error) {
+	span, inputs, err := l.nextMerge()
+	if err != nil || inputs == nil {
+		return false, err
+	}
+	defer releaseAll(inputs)
+	id := tlog.SegmentID(span.FirstSeq, span.LastSeq)
+	if err := l.build1(span, id, inputs); err != nil {
+		if errors.Is(err, ErrClosed) {
+			return false, err
+		}
+		return true, fmt.Errorf("merge %d segments into %s: %w", len(inputs), id, err)
+	}
+	return true, nil
+}
+
+func (l *Ledger) build1(span manifest.Range, id string, inputs []*table) error {
+	if done, err := l.takeFinished(span, id, inputs); done || err != nil {
+		return err
+	}
+	began := l.opts.Now()
+	temporary := l.segmentFile(id) + temporarySuffix
+	info, err := l.writeMerged(temporary, span, inputs)
+	if err == nil {
+		err = l.placeMerged(temporary, span, info, inputs)
+	}
+	if err != nil {
+		// What was written is of no use; if it cannot go now, the next try or the next start takes it away.
+		_ = l.opts.FS.Remove(temporary)
+		return err
+	}
+	took := l.opts.Now().Sub(began)
+	l.metrics.compactSeconds.Observe(took.Seconds())
+	l.opts.Logger.Info("merged segment built", "segment", id, "of", len(inputs), "entries", info.Entries, "bytes",
+		info.Bytes, "root", info.Root.String(), "took", took)
+	return nil
+}
+
+// takeFinished takes up a file that an earlier process, or another state of this one, has built and not installed. It
+// was synced before it got its name.
+func (l *Ledger) takeFinished(span manifest.Range, id string, inputs []*table) (done bool, err error) {
+	if _, err := l.opts.FS.Stat(l.segmentFile(id)); errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	l.flushes.Lock()
+	defer l.flushes.Unlock()
+	if !l.stillWanted(span, inputs) {
+		return true, nil
+	}
+	t, err := l.openUnknown(l.segmentFile(id), span)
+	if err == nil {
+		if recorded, ok := l.partition.Load().is(span); ok && t.Info().Root != recorded.Root {
+			t.release()
+			err = &vfs.CorruptError{File: l.segmentFile(id), Reason: "its root is not the recorded one"}
+		}
+	}
+	if corrupt := (*vfs.CorruptError)(nil); errors.As(err, &corrupt) {
+		l.opts.Logger.Warn("a merge that was finished before is of no use; it is built again", "error", err)
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	// An earlier process may not have lived to make the name durable.
+	if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {
+		t.release()
+		return false, err
+	}
+	l.addMerged(&merged{span: span, table: t, info: t.Info()})
+	l.opts.Logger.Info("merged segment found finished", "segment", id)
+	return true, nil
+}
+
+// placeMerged gives a finished merge its name, unless its inputs were replaced meanwhile. Else a file that another
+// state has brought here could be overwritten.
+func (l *Ledger) placeMerged(temporary string, span manifest.Range, info sstable.Info, inputs []*table) error {
+	l.flushes.Lock()
+	defer l.flushes.Unlock()
+	if !l.stillWanted(span, inputs) {
+		return l.opts.FS.Remove(temporary)
+	}
+	if err := l.opts.FS.Rename(temporary, l.segmentFile(info.ID)); err != nil {
+		return err
+	}
+	if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {
+		return err
+	}
+	t, err := l.openTable(l.segmentFile(info.ID), info)
+	if err != nil {
+		return err
+	}
+	if recorded, ok := l.partition.Load().is(span); ok && recorded.Root != info.Root {
+		t.release()
+		return sameDescriptor(describe(recorded), descriptorOf(info))
+	}
+	l.addMerged(&merged{span: span, table: t, info: info})
+	return nil
+}
+
+// addMerged shows a merge that is durable to those who report it and install it.
+func (l *Ledger) addMerged(m *merged) {
+	l.flushMu.Lock()
+	l.merged = append(l.merged[:len(l.merged):len(l.merged)], m)
+	l.flushMu.Unlock()
+	l.notify()
+}
+
+// stillWanted says whether a merge is still to be made of these very tables, and nobody else has an eye on its file. The
+// caller holds flushes.
+func (l *Ledger) stillWanted(span manifest.Range, inputs []*table) bool {
+	v, err := l.acquire()
+	if err != nil {
+		return false
+	}
+	defer v.release()
+	now := v.covering(span)
+	if len(now) != len(inputs) || l.pinned(tlog.SegmentID(span.FirstSeq, span.LastSeq)) {
+		return false
+	}
+	for i, t := range now {
+		if t != inputs[i] {
+			return false
+		}
+	}
+	p := l.partition.Load()
+	_, recorded := p.is(span)
+	return recorded || p.pending(span)
+}
+
+// writeMerged writes the segment of a range to a temporary file and syncs it.
+func (l *Ledger) writeMerged(temporary string, span manifest.Range, inputs []*table) (info sstable.Info, err error) {
+	if err := l.opts.FS.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return info, err
+	}
+	f, err := l.opts.FS.Create(temporary)
+	if err != nil {
+		return info, err
+	}
+	defer f.Close()
+	out := &paced{ledger: l, to: appender{f: f}, began: l.opts.Now()}
+	w, err := sstable.NewWriter(out, span.FirstSeq, span.LastSeq, sstable.WriterOptions{Compression: l.opts.Compression,
+		BlockBytes: l.opts.BlockBytes, BufferBytes: flushBufferBytes})
+	if err != nil {
+		return info, err
+	}
+	var read uint64
+	m := newMerger(inputs)
+	for n := 0; m.next(); n++ {
+		if n%stopEvery == 0 && l.stopping() {
+			return info, ErrClosed
+		}
+		if err := w.Add(m.entry()); err != nil {
+			return info, err
+		}
+	}
+	if m.err != nil {
+		return info, m.err
+	}
+	for _, t := range inputs {
+		nodes, err := t.LedgerNodes()
+		if err != nil {
+			return info, err
+		}
+		m.nodes = append(m.nodes, nodes...)
+		read += t.Info().Bytes
+	}
+	w.SetLedgerNodes(m.nodes)
+	if info, err = w.Finish(); err != nil {
+		return info, err
+	}
+	l.metrics.compactRead.Add(float64(read))
+	l.metrics.compactWritten.Add(float64(info.Bytes))
+	return info, f.Sync()
+}
+
+func (l *Ledger) stopping() bool {
+	select {
+	case <-l.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// paced writes a file at a bounded rate, and syncs it now and then.
+type paced struct {
+	ledger   *Ledger
+	to       appender
+	began    time.Time
+	unsynced int
+}
+
+func (p *paced) Write(b []byte) (int, error) {
+	n, err := p.to.Write(b)
+	if err != nil {
+		return n, err
+	}
+	if p.unsynced += n; p.unsynced >= compactSyncBytes {
+		p.unsynced = 0
+		if err := p.to.f.Sync(); err != nil {
+			return n, err
+		}
+	}
+	rate := p.ledger.opts.CompactBytesPerSecond
+	if rate <= 0 || p.ledger.opts.Manual {
+		return n, nil
+	}
+	due := time.Duration(float64(p.to.off) / float64(rate) * float64(time.Second))
+	if ahead := due - p.ledger.opts.Now().Sub(p.began); ahead > time.Millisecond {
+		select {
+		case <-p.ledger.opts.After(ahead):
+		case <-p.ledger.stop:
+			return n, ErrClosed
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,132 @@
+package ledger
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// leftovers are the files of segments that were merged. A file goes once the manifest without its segment is durable, no
+// view and no copy for another member holds its table, and no staging has found it of use. What is left of them when
+// the ledger closes is removed by the next Open.
+type leftovers struct {
+	mu   sync.Mutex
+	ids  []string       // of segments that nobody holds any more; guarded by mu
+	pins map[string]int // ids of files that a staging uses where they are; guarded by mu
+}
+
+// bury takes the id of a merged segment whose last reader has gone. For any goroutine.
+func (l *Ledger) bury(id string) {
+	l.leftovers.mu.Lock()
+	l.leftovers.ids = append(l.leftovers.ids, id)
+	l.leftovers.mu.Unlock()
+	l.pokeCompactor()
+}
+
+// pin keeps a segment's file where it is, whether the state lists it or not, until unpin.
+func (l *Ledger) pin(id string) {
+	l.leftovers.mu.Lock()
+	defer l.leftovers.mu.Unlock()
+	if l.leftovers.pins == nil {
+		l.leftovers.pins = make(map[string]int)
+	}
+	l.leftovers.pins[id]++
+}
+
+func (l *Ledger) unpin(id string) {
+	l.leftovers.mu.Lock()
+	defer l.leftovers.mu.Unlock()
+	if l.leftovers.pins[id]--; l.leftovers.pins[id] == 0 {
+		delete(l.leftovers.pins, id)
+		l.pokeCompactor()
+	}
+}
+
+func (l *Ledger) pinned(id string) bool {
+	l.leftovers.mu.Lock()
+	defer l.leftovers.mu.Unlock()
+	return l.leftovers.pins[id] > 0
+}
+
+// sweep removes the files that may go.
+func (l *Ledger) sweep() (worked bool, err error) {
+	l.leftovers.mu.Lock()
+	waiting := len(l.leftovers.ids)
+	l.leftovers.mu.Unlock()
+	if waiting == 0 {
+		return false, nil
+	}
+	l.flushes.Lock() // no state takes the place of this one meanwhile
+	defer l.flushes.Unlock()
+	listed := l.listed()
+	g := &l.leftovers
+	g.mu.Lock() // and nobody finds a file of use
+	defer g.mu.Unlock()
+	var kept []string
+	for i, id := range g.ids {
+		switch {
+		case listed[id]: // another state has brought it back
+		case g.pins[id] > 0:
+			kept = append(kept, id)
+		default:
+			if err := l.opts.FS.Remove(l.segmentFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				g.ids = append(kept, g.ids[i:]...)
+				return true, err
+			}
+			worked = true
+		}
+	}
+	g.ids = kept
+	return worked, nil
+}
+
+// listed are the ids of the segments whose files this state needs: those of the manifest, and those that are built for it.
+func (l *Ledger) listed() map[string]bool {
+	v := l.peek()
+	out := make(map[string]bool, len(v.state.Segments))
+	for i := range v.state.Segments {
+		out[tlog.SegmentID(v.state.Segments[i].FirstSeq, v.state.Segments[i].LastSeq)] = true
+	}
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	for _, m := range l.merged {
+		out[m.info.ID] = true
+	}
+	return out
+}
+
+// removeMerged takes away, when the ledger is opened, the files of segments that the manifest has merged. Files that
+// could be of a merge to come stay, so that it need not be built again; so do those behind the manifest's end, over
+// which the replay builds.
+func (l *Ledger) removeMerged(state *manifest.State) error {
+	names, err := l.opts.FS.List(l.segmentDir())
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		first, last, err := tlog.ParseSegmentID(strings.TrimSuffix(name, segmentSuffix))
+		if err != nil || !strings.HasSuffix(name, segmentSuffix) {
+			continue
+		}
+		g, ok := state.Segment(first)
+		if !ok || g.LastSeq < last || g.FirstSeq == first && g.LastSeq == last {
+			continue
+		}
+		l.opts.Logger.Info("the file of a merged segment is removed", "file", name)
+		if err := l.opts.FS.Remove(l.segmentFile(strings.TrimSuffix(name, segmentSuffix))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openUnknown opens the file of a segment of which only the seqs are known.
+func (l *Ledger) openUnknown(name string, span manifest.Range) (*table, error) {
+	id := tlog.SegmentID(span.FirstSeq, span.LastSeq)
+	return l.openAs(name, sstable.Info{ID: id, FirstSeq: span.FirstSeq, LastSeq: span.LastSeq}, nil)
+}

@@ -1,0 +1,136 @@
+package ledger
+
+import (
+	"context"
+	"sync"
+
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/sstable"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// plans keeps the plan for the state that it was made for: it is asked for more often than the state changes.
+type plans struct {
+	mu        sync.Mutex
+	state     *manifest.State
+	partition *partition
+	wants     []Want
+}
+
+// maxMergeInputs bounds how many segments become one when as few as possible are to be left: each is read through a
+// block of its own.
+const maxMergeInputs = 64
+
+// WantedMerges returns the merges of neighbouring segments that are due, the most useful first.
+func (l *Ledger) WantedMerges() []Want {
+	if l.opts.CompactFanIn < 0 || l.absent.Load() {
+		return nil
+	}
+	p, state := l.partition.Load(), l.peek().state
+	c := &l.plans
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != state || c.partition != p {
+		c.state, c.partition, c.wants = state, p, nil
+		for _, r := range planMerges(planInput(p, state), l.planLimits(), manifest.MaxMerges-len(p.merges)) {
+			c.wants = append(c.wants, mergeWant(r))
+		}
+	}
+	return c.wants
+}
+
+func (l *Ledger) planLimits() planLimits {
+	fanIn := l.opts.CompactFanIn
+	if fanIn < 0 {
+		fanIn = defaultFanIn // for who asks for it
+	}
+	fanIn = max(fanIn, 2)
+	return planLimits{fanIn: fanIn, maxFanIn: 2 * fanIn, maxBytes: uint64(l.opts.CompactMaxBytes),
+		maxEntries: sstable.MaxEntries}
+}
+
+// MergesLeft returns the commands of the merges that are due: by the plan, or, with all set, those after which as few
+// segments are left as the limits allow. What is pending already is not among them.
+func (l *Ledger) MergesLeft(all bool) []Want {
+	p, limits, plan := l.partition.Load(), l.planLimits(), planMerges
+	if all {
+		limits.maxFanIn, plan = maxMergeInputs, planAll
+	}
+	var out []Want
+	for _, r := range plan(planInput(p, l.peek().state), limits, manifest.MaxMerges-len(p.merges)) {
+		out = append(out, mergeWant(r))
+	}
+	return out
+}
+
+func mergeWant(r manifest.Range) Want {
+	return Want{Key: WantKey{Kind: kindMerge, First: r.FirstSeq, Last: r.LastSeq}, Data: encodeMerge(r)}
+}
+
+// MergesDone says whether every merge that the log has decided is recorded, and done here.
+func (l *Ledger) MergesDone() bool {
+	p, v := l.partition.Load(), l.peek()
+	if len(p.merges) > 0 {
+		return false
+	}
+	segments := v.state.Segments
+	for _, r := range p.recorded {
+		for len(segments) > 0 && segments[0].LastSeq < r.FirstSeq {
+			segments = segments[1:]
+		}
+		if len(segments) > 0 && segments[0].LastSeq < r.LastSeq {
+			return false
+		}
+	}
+	return true
+}
+
+// WaitMerges waits until MergesDone. It gives up with the context's error, with ErrClosed, or with the compactor's error
+// when that is one that waiting does not cure.
+func (l *Ledger) WaitMerges(ctx context.Context) error {
+	for {
+		l.flushMu.Lock()
+		err, changed := l.compactErr, l.changed
+		l.flushMu.Unlock()
+		switch {
+		case l.MergesDone():
+			return nil
+		case isLasting(err):
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			if err != nil {
+				return err
+			}
+			return ctx.Err()
+		case <-l.stop:
+			return ErrClosed
+		}
+	}
+}
+
+// CompactError is what the last step of the compactor met; nil when it went well.
+func (l *Ledger) CompactError() error {
+	l.flushMu.Lock()
+	defer l.flushMu.Unlock()
+	return l.compactErr
+}
+
+// SegmentsOf returns the ids of the segments that merging has made of those listed in before.
+func (l *Ledger) SegmentsOf(before []SegmentInfo) (ids []string, merged int) {
+	v := l.peek()
+	for _, g := range v.state.Segments {
+		n := 0
+		for _, b := range before {
+			if b.FirstSeq >= g.FirstSeq && b.LastSeq <= g.LastSeq {
+				n++
+			}
+		}
+		if n > 1 {
+			ids, merged = append(ids, tlog.SegmentID(g.FirstSeq, g.LastSeq)), merged+n
+		}
+	}
+	return ids, merged
+}
