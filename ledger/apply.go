@@ -217,11 +217,12 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 // order, that of a merge when it was decided before. A command that records anything else is one that the leader
 // proposed twice.
 func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
-	next := l.partition.Load().withRecorded(manifest.Recorded{FirstSeq: d.FirstSeq, LastSeq: d.LastSeq, Root: d.Root})
+	before := l.partition.Load()
+	next := before.withRecorded(manifest.Recorded{FirstSeq: d.FirstSeq, LastSeq: d.LastSeq, Root: d.Root})
 	if next == nil || d.LastSeq >= l.sealedThrough {
 		return nil
 	}
-	s, err := l.compareRecord(d)
+	s, err := l.compareRecord(d, d.FirstSeq < before.through())
 	if err != nil {
 		return err
 	}
@@ -243,20 +244,20 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 // compareRecord holds a recorded segment against this replica's own: installed (the log is being replayed), built, or
 // still to be built, in which case it is compared later. The first result is the memtable it is to be built from; nil
 // when it is there already, or is a merge's.
-func (l *Ledger) compareRecord(d tlog.Descriptor) (*sealed, error) {
+func (l *Ledger) compareRecord(d tlog.Descriptor, merge bool) (*sealed, error) {
 	v, err := l.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer v.release()
-	if s, ok := v.state.Segment(d.FirstSeq); ok {
-		switch {
-		case s.FirstSeq == d.FirstSeq && s.LastSeq == d.LastSeq:
-			return nil, sameDescriptor(d, tlog.Descriptor{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Entries: s.Entries, Root: s.Root})
-		case s.FirstSeq <= d.FirstSeq && s.LastSeq >= d.LastSeq:
-			return nil, nil // merged since, and compared then: the log is being replayed
-		}
+	s, installed := v.state.Segment(d.FirstSeq)
+	switch {
+	case installed && s.FirstSeq <= d.FirstSeq && s.LastSeq >= d.LastSeq && s.Entries > d.Entries:
+		return nil, nil // part of a merge, and compared before that: the log is being replayed
+	case merge && (!installed || s.LastSeq < d.LastSeq):
 		return nil, l.compareMerged(d)
+	case installed:
+		return nil, sameDescriptor(d, tlog.Descriptor{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq, Entries: s.Entries, Root: s.Root})
 	}
 	for _, s := range v.sealed {
 		if s.mem.first == d.FirstSeq {

@@ -14,7 +14,7 @@ type plans struct {
 	mu        sync.Mutex
 	state     *manifest.State
 	partition *partition
-	wants     []Want
+	ranges    []manifest.Range
 }
 
 // maxMergeInputs bounds how many segments become one when as few as possible are to be left: each is read through a
@@ -31,12 +31,10 @@ func (l *Ledger) WantedMerges() []Want {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state != state || c.partition != p {
-		c.state, c.partition, c.wants = state, p, nil
-		for _, r := range planMerges(planInput(p, state), l.planLimits(), manifest.MaxMerges-len(p.merges)) {
-			c.wants = append(c.wants, mergeWant(r))
-		}
+		c.state, c.partition = state, p
+		c.ranges = planMerges(planInput(p, state), l.planLimits(), manifest.MaxMerges-len(p.merges))
 	}
-	return c.wants
+	return mergeWants(c.ranges)
 }
 
 func (l *Ledger) planLimits() planLimits {
@@ -56,15 +54,15 @@ func (l *Ledger) MergesLeft(all bool) []Want {
 	if all {
 		limits.maxFanIn, plan = maxMergeInputs, planAll
 	}
-	var out []Want
-	for _, r := range plan(planInput(p, l.peek().state), limits, manifest.MaxMerges-len(p.merges)) {
-		out = append(out, mergeWant(r))
-	}
-	return out
+	return mergeWants(plan(planInput(p, l.peek().state), limits, manifest.MaxMerges-len(p.merges)))
 }
 
-func mergeWant(r manifest.Range) Want {
-	return Want{Key: WantKey{Kind: kindMerge, First: r.FirstSeq, Last: r.LastSeq}, Data: encodeMerge(r)}
+// mergeWants encodes anew each time: the log owns what was proposed.
+func mergeWants(ranges []manifest.Range) (out []Want) {
+	for _, r := range ranges {
+		out = append(out, Want{Key: WantKey{Kind: kindMerge, First: r.FirstSeq, Last: r.LastSeq}, Data: encodeMerge(r)})
+	}
+	return out
 }
 
 // MergesDone says whether every merge that the log has decided is recorded, and done here.

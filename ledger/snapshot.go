@@ -1,7 +1,9 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -78,7 +80,11 @@ func (h *Held) OpenSegment(part SegmentPart) (*SegmentFile, error) {
 	if !ok || partOf(s) != part {
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
 	}
-	return h.l.openSegmentFile(part)
+	f, err := h.l.openSegmentFile(part)
+	if errors.Is(err, fs.ErrNotExist) { // another state has taken this one's place since
+		err = fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
+	}
+	return f, err
 }
 
 // Release lets the files go. It is called once.

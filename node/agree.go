@@ -29,11 +29,13 @@ type roots struct {
 
 // rootReport is what a replica has built and taken, and does not find recorded. Encoding:
 //
-//	kind u8 = 7 · term u64 · count u32 · segments (tlog.Descriptor) · count u32 · checks (size u64 · root 32)
+//	kind u8 = 7 · term u64 · count u32 · segments (tlog.Descriptor) · count u32 · merges (tlog.Descriptor)
+//	· count u32 · checks (size u64 · root 32)
 type rootReport struct {
 	from     uint64
-	term     uint64 // of the leader that it is for
-	segments []tlog.Descriptor
+	term     uint64            // of the leader that it is for
+	segments []tlog.Descriptor // of memtables
+	merges   []tlog.Descriptor
 	checks   []ledger.RootCheck
 }
 
@@ -44,9 +46,11 @@ const (
 
 func (r *rootReport) encode() []byte {
 	b := binary.BigEndian.AppendUint64([]byte{byte(requestRoots)}, r.term)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(r.segments)))
-	for _, d := range r.segments {
-		b = d.Append(b)
+	for _, list := range [...][]tlog.Descriptor{r.segments, r.merges} {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(list)))
+		for _, d := range list {
+			b = d.Append(b)
+		}
 	}
 	b = binary.BigEndian.AppendUint32(b, uint32(len(r.checks)))
 	for _, c := range r.checks {
@@ -59,11 +63,13 @@ func parseRootReport(b []byte) (*rootReport, error) {
 	r := reader{b: b}
 	kind := requestKind(r.u8())
 	out := &rootReport{term: r.u64()}
-	out.segments = make([]tlog.Descriptor, r.count(descriptorBytes, maxRoots))
-	for i := range out.segments {
-		d, err := tlog.ParseDescriptor(r.take(descriptorBytes))
-		r.bad = r.bad || err != nil
-		out.segments[i] = d
+	for _, list := range [...]*[]tlog.Descriptor{&out.segments, &out.merges} {
+		*list = make([]tlog.Descriptor, r.count(descriptorBytes, maxRoots))
+		for i := range *list {
+			d, err := tlog.ParseDescriptor(r.take(descriptorBytes))
+			r.bad = r.bad || err != nil
+			(*list)[i] = d
+		}
 	}
 	out.checks = make([]ledger.RootCheck, r.count(checkBytes, maxRoots))
 	for i := range out.checks {
@@ -76,9 +82,9 @@ func parseRootReport(b []byte) (*rootReport, error) {
 
 // ownRoots is this replica's report.
 func (n *Node) ownRoots() rootReport {
-	segments, checks := n.ledger.BuiltRoots(), n.ledger.PendingChecks()
+	segments, merges, checks := n.ledger.BuiltRoots(), n.ledger.MergedRoots(), n.ledger.PendingChecks()
 	return rootReport{from: n.opts.NodeID, segments: segments[:min(len(segments), maxRoots)],
-		checks: checks[max(0, len(checks)-maxRoots):]}
+		merges: merges[:min(len(merges), maxRoots)], checks: checks[max(0, len(checks)-maxRoots):]}
 }
 
 // lead begins a term: what was reported before is reported again.
@@ -96,7 +102,7 @@ func (n *Node) reportRoots() error {
 		return nil
 	}
 	own := n.ownRoots()
-	if len(own.segments)+len(own.checks) > 0 {
+	if len(own.segments)+len(own.merges)+len(own.checks) > 0 {
 		own.term = known.Term
 		n.net().SendRequest(known.Leader, own.encode())
 	}
@@ -128,15 +134,19 @@ func (n *Node) agreedRoots() (wants []ledger.Want, err error) {
 		return nil, nil
 	}
 	own := n.ownRoots()
+	// A memtable's segment is known by where it begins. Merges are of the same seqs, or are not the same merge.
 	for _, d := range own.segments {
 		root, agreed := quorumOn(n, d, func(r *rootReport) []tlog.Descriptor { return r.segments },
 			func(d tlog.Descriptor) uint64 { return d.FirstSeq })
-		switch {
-		case agreed && root != d:
-			return nil, &ledger.DivergedError{What: "segment " + d.ID(), Detail: fmt.Sprintf(
-				"a quorum has root %v of %d entries, own root %v of %d", root.Root, root.Entries, d.Root, d.Entries)}
-		case agreed:
-			wants = append(wants, ledger.RecordWant(d))
+		if wants, err = recordAgreed(wants, d, root, agreed); err != nil {
+			return nil, err
+		}
+	}
+	for _, d := range own.merges {
+		root, agreed := quorumOn(n, d, func(r *rootReport) []tlog.Descriptor { return r.merges },
+			func(d tlog.Descriptor) [2]uint64 { return [2]uint64{d.FirstSeq, d.LastSeq} })
+		if wants, err = recordAgreed(wants, d, root, agreed); err != nil {
+			return nil, err
 		}
 	}
 	for _, c := range slices.Backward(own.checks) {
@@ -153,8 +163,20 @@ func (n *Node) agreedRoots() (wants []ledger.Want, err error) {
 	return wants, nil
 }
 
+// recordAgreed wants a segment recorded that a quorum agrees on; when that is another than own, this leader has diverged.
+func recordAgreed(wants []ledger.Want, own, quorum tlog.Descriptor, agreed bool) ([]ledger.Want, error) {
+	switch {
+	case agreed && quorum != own:
+		return nil, &ledger.DivergedError{What: "segment " + own.ID(), Detail: fmt.Sprintf(
+			"a quorum has root %v of %d entries, own root %v of %d", quorum.Root, quorum.Entries, own.Root, own.Entries)}
+	case agreed:
+		wants = append(wants, ledger.RecordWant(own))
+	}
+	return wants, nil
+}
+
 // quorumOn returns what a quorum of voters has reported under the same number as own, if it agrees on anything.
-func quorumOn[T comparable](n *Node, own T, list func(*rootReport) []T, number func(T) uint64) (root T, agreed bool) {
+func quorumOn[T, N comparable](n *Node, own T, list func(*rootReport) []T, number func(T) N) (root T, agreed bool) {
 	said := map[uint64]T{n.opts.NodeID: own} // looked up only
 	candidates := []T{own}
 	for i := range n.roots.reports {

@@ -156,6 +156,7 @@ func (s *snapshots) aim(g goal) {
 // close lets go of everything. No step may run any more.
 func (s *snapshots) close() {
 	s.drop()
+	s.server.close()
 	if s.complete != nil {
 		s.complete.Close()
 		s.complete = nil

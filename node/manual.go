@@ -7,8 +7,8 @@ import (
 	"github.com/scribe-ledger/scribe/ledger"
 )
 
-// The steps of a node are Tick, Turn, PersistStep, ApplyStep, KeepStep, FlushStep, FetchStep and ServeStep. In production
-// goroutines call them; with Options.Manual the owner does, in any order and at any time, and nothing else happens. Each
+// The steps of a node are Tick, Turn, PersistStep, ApplyStep, KeepStep, FlushStep, CompactStep, FetchStep and ServeStep.
+// In production goroutines call them; with Options.Manual the owner does, in any order and at any time, and nothing else happens. Each
 // says whether it did something. What a step does depends on what was given to the node before, on Options.Now and
 // Options.Seed, and on nothing else. An error means that the node has failed, as Err says, but for ErrBlocked.
 
@@ -136,10 +136,24 @@ func (n *Node) FlushStep() (worked bool, err error) {
 	if err := n.Err(); err != nil {
 		return false, err
 	}
-	worked, err = n.ledger.FlushStep()
+	return n.background(n.ledger.FlushStep)
+}
+
+// CompactStep removes, installs or builds the next merged segment. In production it is the ledger's own compactor that
+// does so.
+func (n *Node) CompactStep() (worked bool, err error) {
+	if err := n.Err(); err != nil {
+		return false, err
+	}
+	return n.background(n.ledger.CompactStep)
+}
+
+// background does a step that is tried again when it has failed, unless this replica has diverged.
+func (n *Node) background(step func() (bool, error)) (worked bool, err error) {
+	worked, err = step()
 	if isDiverged(err) {
 		n.fail(err)
 		return worked, err
 	}
-	return worked && err == nil, nil // what failed otherwise is tried again
+	return worked && err == nil, nil
 }

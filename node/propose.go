@@ -152,6 +152,7 @@ func (n *Node) proposeWants() error {
 			return err
 		}
 		wants = append(n.ledger.WantedSeals(n.opts.Now()), agreed...)
+		wants = append(wants, n.ledger.WantedMerges()...)
 	}
 	for _, w := range wants {
 		if _, ok := n.underWay[w.Key]; ok {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,11 +51,13 @@ type serveRequest struct {
 	since time.Time
 }
 
+// keptManifest is a manifest that somebody copies. Its segments stay here while he does, also when they are merged.
 type keptManifest struct {
 	index   uint64
 	sum     uint64
 	encoded []byte
 	used    time.Time
+	held    *ledger.Held
 }
 
 // add queues a request, if there is room. For any goroutine.
@@ -95,10 +98,7 @@ func (s *server) pop() {
 // step answers the oldest request, unless the rate or the network says not yet.
 func (s *server) step() (worked bool) {
 	now := s.now()
-	for len(s.kept) > 0 && now.Sub(s.kept[0].used) > keepManifestFor {
-		s.kept[0] = keptManifest{}
-		s.kept = s.kept[1:]
-	}
+	s.forget(func(k *keptManifest) bool { return now.Sub(k.used) > keepManifestFor })
 	s.mu.Lock()
 	if len(s.queue) == 0 {
 		s.mu.Unlock()
@@ -139,7 +139,7 @@ func (s *server) answer(f bulkFrame, now time.Time) (bulkFrame, error) {
 	if f.kind == bulkManifestRequest {
 		return s.manifest(f, now)
 	}
-	file, err := s.ledger.OpenSegment(f.part)
+	file, err := s.segment(f.part, now)
 	if err != nil {
 		return bulkFrame{}, err
 	}
@@ -155,6 +155,32 @@ func (s *server) answer(f bulkFrame, now time.Time) (bulkFrame, error) {
 	return bulkFrame{kind: bulkChunk, offset: f.offset, data: data}, nil
 }
 
+// segment opens a segment's file: of a manifest that somebody copies, or of the newest.
+func (s *server) segment(part ledger.SegmentPart, now time.Time) (*ledger.SegmentFile, error) {
+	for i := len(s.kept) - 1; i >= 0; i-- {
+		file, err := s.kept[i].held.OpenSegment(part)
+		if !errors.Is(err, ledger.ErrNoSegment) {
+			s.kept[i].used = now
+			return file, err
+		}
+	}
+	return s.ledger.OpenSegment(part)
+}
+
+// forget lets manifests go, and the segments that are held for them.
+func (s *server) forget(which func(*keptManifest) bool) {
+	s.kept = slices.DeleteFunc(s.kept, func(k keptManifest) bool {
+		gone := which(&k)
+		if gone {
+			k.held.Release()
+		}
+		return gone
+	})
+}
+
+// close lets go of all that is held. No step may run any more.
+func (s *server) close() { s.forget(func(*keptManifest) bool { return true }) }
+
 // manifest gives a piece of the newest manifest, or of the one whose copying was begun.
 func (s *server) manifest(f bulkFrame, now time.Time) (bulkFrame, error) {
 	k := s.keptManifest(f.sum)
@@ -163,16 +189,20 @@ func (s *server) manifest(f bulkFrame, now time.Time) (bulkFrame, error) {
 			return bulkFrame{}, fmt.Errorf("manifest %016x: %w", f.sum, ledger.ErrNoSegment)
 		}
 		// The encoding and what it stands for must be of one moment; installs go on meanwhile.
-		encoded, index, err := s.ledger.Snapshot()
+		held, err := s.ledger.Hold()
 		if err != nil {
 			return bulkFrame{}, err
 		}
+		encoded, index := held.Snapshot()
 		sum := xxhash.Sum64(encoded)
-		if k = s.keptManifest(sum); k == nil {
+		if k = s.keptManifest(sum); k != nil {
+			held.Release()
+		} else {
 			if len(s.kept) == maxKeptManifests {
-				s.kept = append(s.kept[:0], s.kept[1:]...)
+				oldest := s.kept[0].sum
+				s.forget(func(k *keptManifest) bool { return k.sum == oldest })
 			}
-			s.kept = append(s.kept, keptManifest{index: index, sum: sum, encoded: encoded})
+			s.kept = append(s.kept, keptManifest{index: index, sum: sum, encoded: encoded, held: held})
 			k = &s.kept[len(s.kept)-1]
 		}
 	}

@@ -44,7 +44,7 @@ func (n *Node) turn() (worked bool, err error) {
 	if err := n.askReads(); err != nil {
 		return false, err
 	}
-	if err := n.checkFlusher(); err != nil {
+	if err := n.checkBackground(); err != nil {
 		return false, err
 	}
 	if err := n.compact(); err != nil {
@@ -105,9 +105,13 @@ func (n *Node) takeFrames() error {
 	return nil
 }
 
-// checkFlusher returns the flusher's error when no later try will do better: this replica has diverged.
-func (n *Node) checkFlusher() error {
+// checkBackground returns the flusher's error, or the compactor's, when no later try will do better: this replica has
+// diverged.
+func (n *Node) checkBackground() error {
 	if _, err := n.ledger.Installed(); isDiverged(err) {
+		return err
+	}
+	if err := n.ledger.CompactError(); isDiverged(err) {
 		return err
 	}
 	return nil

@@ -60,9 +60,12 @@ func (w *World) checkEntries(r *replica) [][]version {
 		return versions
 	}
 	defer it.Close()
-	seq := uint64(0)
+	seq, recorded := uint64(0), uint64(0)
 	for ; it.Next(); seq++ {
 		e := it.Entry()
+		if e.Op == tlog.OpSegment {
+			w.checkSegment(e, &recorded)
+		}
 		if e.Seq != seq {
 			w.violated("entry %d stands where %d should", e.Seq, seq)
 			return versions
@@ -79,6 +82,22 @@ func (w *World) checkEntries(r *replica) [][]version {
 		w.violated("node %d has %d entries and gives %d", r.id, size, seq)
 	}
 	return versions
+}
+
+// checkSegment checks a record of a segment: it is of those of memtables, each behind the one before, or it is of a merge,
+// which begins before that.
+func (w *World) checkSegment(e *ledger.Entry, recorded *uint64) {
+	d, err := tlog.ParseDescriptor(e.Value)
+	switch {
+	case err != nil || string(e.Key) != d.ID():
+		w.violated("entry %d records segment %q as %x", e.Seq, e.Key, e.Value)
+	case d.FirstSeq == *recorded:
+		*recorded = d.LastSeq + 1
+	case d.LastSeq < *recorded:
+		w.stats.Merges++
+	default:
+		w.violated("entry %d records segment %s behind seq %d", e.Seq, e.Key, *recorded)
+	}
 }
 
 // checkEntry checks one entry of a client against the attempt that it names.

@@ -30,10 +30,11 @@ func failCase(t *testing.T, name string, err error) {
 // smallOptions make a script of some hundred entries fill several log files and segments.
 func smallOptions(fs vfs.FS, method wal.AppendMethod) Options {
 	return Options{
-		FS:     fs,
-		Dir:    "data",
-		WAL:    wal.Options{FileBytes: 16 << 10, Method: method},
-		Ledger: ledger.Options{SealBytes: 20 << 10, SealAge: -1, BlockBytes: 2 << 10, BlockCacheBytes: 1 << 20},
+		FS:  fs,
+		Dir: "data",
+		WAL: wal.Options{FileBytes: 16 << 10, Method: method},
+		Ledger: ledger.Options{SealBytes: 20 << 10, SealAge: -1, BlockBytes: 2 << 10, BlockCacheBytes: 1 << 20,
+			CompactFanIn: 2},
 	}
 }
 
@@ -150,6 +151,8 @@ func fileEach(rounds int) (steps []Step) {
 		put(2*i + 1)
 		put(2*i + 1)
 		steps = append(steps, Step{Kind: StepFlush}, Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepTrim})
+		steps = append(steps, Step{Kind: StepCompact}, Step{Kind: StepRun}, Step{Kind: StepCompact}, Step{Kind: StepRun},
+			Step{Kind: StepCompact}, Step{Kind: StepCompact})
 	}
 	return steps
 }
@@ -202,8 +205,9 @@ func crashEverywhere(t *testing.T, script crashScript, stride int64) {
 	if err := p.Model.Check(p.Stack.Ledger(), p.Model.Size()); err != nil {
 		t.Fatal(err)
 	}
-	if n, first := len(p.Stack.Ledger().Manifest().Segments), p.Stack.Log().FirstIndex(); n < 3 || first == 1 {
-		t.Fatalf("the script makes %d segments, its log begins at %d: too little to crash in", n, first)
+	m := p.Model
+	if first := p.Stack.Log().FirstIndex(); m.recorded == 0 || m.Merged < 2 || first == 1 {
+		t.Fatalf("the script merges %d times, its log begins at %d: too little to crash in", m.Merged, first)
 	}
 	if testing.Verbose() {
 		t.Logf("%d crash points, %d states of the disk, %d entries", points, clones, p.Model.Size())

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -23,6 +24,10 @@ type Model struct {
 	time     int64
 	active   uint64 // first seq that is not sealed
 	recorded uint64 // first seq that the ledger has no record of
+
+	parts  [][2]uint64 // the recorded segments
+	merges [][2]uint64 // decided and not recorded
+	Merged int         // merges recorded
 }
 
 // NewModel is the model of an empty ledger.
@@ -32,6 +37,8 @@ func NewModel() *Model {
 
 // commandHeader is what stands before the body of a command in the log: its kind and its time.
 const commandHeader = 1 + 8
+
+const commandMerge = 5
 
 // Outcome is what a client must be told of a command.
 type Outcome struct {
@@ -68,19 +75,50 @@ func (m *Model) Apply(p Proposal) (Outcome, error) {
 		if first := binary.BigEndian.Uint64(p.Data[commandHeader:]); first == ^uint64(0) || first == m.active {
 			m.active = m.Size()
 		}
+	case p.Data[0] == commandMerge:
+		body := p.Data[commandHeader:]
+		m.merge([2]uint64{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])})
 	default:
 		d, err := tlog.ParseDescriptor(p.Data[commandHeader:])
 		if err != nil {
 			return out, err
 		}
-		if d.FirstSeq == m.recorded && d.LastSeq < m.active {
-			m.recorded = d.LastSeq + 1
+		if m.record([2]uint64{d.FirstSeq, d.LastSeq}) {
 			m.add(ledger.Entry{Record: tlog.Record{Op: tlog.OpSegment, Key: []byte(d.ID())}, Value: p.Data[commandHeader:]})
 		}
 	}
 	out.Size = m.Size()
 	m.whole[out.Size] = true
 	return out, nil
+}
+
+// merge takes in that recorded segments are to become one.
+func (m *Model) merge(r [2]uint64) {
+	begins := slices.IndexFunc(m.parts, func(x [2]uint64) bool { return x[0] == r[0] })
+	ends := slices.IndexFunc(m.parts, func(x [2]uint64) bool { return x[1] == r[1] })
+	busy := slices.ContainsFunc(m.merges, func(x [2]uint64) bool { return x[0] <= r[1] && x[1] >= r[0] })
+	if begins >= 0 && ends > begins && !busy && len(m.merges) < 4 {
+		m.merges = append(m.merges, r)
+	}
+}
+
+// record says whether a segment is one to be recorded: the next one of a memtable, or one of a merge that was decided.
+func (m *Model) record(r [2]uint64) bool {
+	if r[0] == m.recorded && r[1] < m.active {
+		m.recorded = r[1] + 1
+		m.parts = append(m.parts, r)
+		return true
+	}
+	i := slices.Index(m.merges, r)
+	if i < 0 {
+		return false
+	}
+	m.merges = slices.Delete(m.merges, i, i+1)
+	m.Merged++
+	begins := slices.IndexFunc(m.parts, func(x [2]uint64) bool { return x[0] == r[0] })
+	ends := slices.IndexFunc(m.parts, func(x [2]uint64) bool { return x[1] == r[1] })
+	m.parts = slices.Replace(m.parts, begins, ends+1, r)
+	return true
 }
 
 func (m *Model) add(e ledger.Entry) {

@@ -53,6 +53,7 @@ type Plan struct {
 	LargeSize int           // bytes of the values that fill log files and segments quickly
 	LogBytes  int64         // of a log file
 	SealBytes int64
+	FanIn     int   // fewest segments that are merged
 	KeepLog   int64 // bytes of the flushed log kept for members that lag
 	Latency   time.Duration
 	Election  int // ticks of the shortest election timeout: few make candidates collide
@@ -78,6 +79,7 @@ func drawPlan(r *rand.Rand) Plan {
 		ApplyTime: pickMicros(r, 20, 100),
 		Skew:      pick(r, 0, 0.001, 0.05),
 	}
+	p.FanIn = pick(r, 2, 2, 3, 4)
 	// Messages are always hit, by drawn parts of one total: it is they that make up the number of faults.
 	total := 0.55 + 0.3*r.Float64()
 	share := [4]float64{0.3 * r.Float64(), r.Float64(), r.Float64(), r.Float64()}

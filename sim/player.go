@@ -74,7 +74,7 @@ var (
 	ErrBackground = errors.New("sim: background work failed")
 )
 
-// Do plays one step. Wants of the ledger are proposed in StepFlush, the one that makes new ones.
+// Do plays one step. Wants of the ledger are proposed in StepFlush and StepCompact, which make new ones.
 func (p *Player) Do(step Step) error {
 	err := p.do(step)
 	if p.wrong != nil {
@@ -103,6 +103,11 @@ func (p *Player) do(step Step) error {
 		return err
 	case StepFlush:
 		if _, err := s.Flush(); err != nil {
+			return fmt.Errorf("%w: %w", ErrBackground, err)
+		}
+		return s.Wants()
+	case StepCompact:
+		if _, err := s.Compact(); err != nil {
 			return fmt.Errorf("%w: %w", ErrBackground, err)
 		}
 		return s.Wants()

@@ -83,7 +83,7 @@ func (r *replica) options() node.Options {
 		Network: &r.port, Manual: true, ElectionTicks: p.Election, Seed: r.w.rand.Uint64() | 1, Now: r.clock, Join: r.join,
 		WAL: wal.Options{FileBytes: p.LogBytes, SpareFiles: 1},
 		Ledger: ledger.Options{SealBytes: p.SealBytes, SealAge: 20 * time.Second, BlockBytes: 4 << 10,
-			BlockCacheBytes: 256 << 10, Compression: segfile.S2},
+			BlockCacheBytes: 256 << 10, Compression: segfile.S2, CompactFanIn: p.FanIn},
 		KeepLogBytes: p.KeepLog, KeepLogAge: 20 * time.Second,
 	}
 	if r.w.tracing() {
@@ -226,6 +226,11 @@ func (r *replica) step(kind eventKind) {
 			var flushed bool
 			flushed, err = r.node.FlushStep()
 			worked = worked || flushed
+		}
+		if err == nil {
+			var compacted bool
+			compacted, err = r.node.CompactStep()
+			worked = worked || compacted
 		}
 	case evFetch:
 		worked, err = r.node.FetchStep()

@@ -24,10 +24,11 @@ const (
 	StepFlush            // one step of flushing, and what it makes the ledger want
 	StepTrim             // drops log files
 	StepPrepare          // makes a log file ready
+	StepCompact          // one step of compaction, and what it makes the ledger want
 )
 
 func (k StepKind) String() string {
-	return [...]string{"", "write", "seal", "run", "flush", "trim", "prepare"}[min(k, StepPrepare)]
+	return [...]string{"", "write", "seal", "run", "flush", "trim", "prepare", "compact"}[min(k, StepCompact)]
 }
 
 // Sizes say how large the values of a script are.
@@ -54,6 +55,9 @@ func Script(seed uint64, n int, sizes Sizes) []Step {
 		}
 		for g.r.IntN(3) == 0 {
 			steps = append(steps, Step{Kind: StepFlush})
+		}
+		for g.r.IntN(3) == 0 {
+			steps = append(steps, Step{Kind: StepCompact})
 		}
 		if g.r.IntN(8) == 0 {
 			steps = append(steps, Step{Kind: StepTrim})

@@ -239,6 +239,9 @@ func (s *Stack) Run() error {
 // Flush does one step of the ledger's flushing.
 func (s *Stack) Flush() (bool, error) { return s.ledger.FlushStep() }
 
+// Compact does one step of the ledger's compaction.
+func (s *Stack) Compact() (bool, error) { return s.ledger.CompactStep() }
+
 // Trim drops log files that the ledger does not need any more.
 func (s *Stack) Trim() (bool, error) {
 	index, term, encoded := s.ledger.SealPoint()
@@ -276,11 +279,15 @@ func (s *Stack) Settle() error {
 		if err != nil {
 			return err
 		}
+		compacted, err := s.Compact()
+		if err != nil {
+			return err
+		}
 		trimmed, err := s.Trim()
 		if err != nil {
 			return err
 		}
-		if !flushed && !trimmed && !s.core.HasReady() {
+		if !flushed && !compacted && !trimmed && !s.core.HasReady() {
 			return nil
 		}
 	}

@@ -22,7 +22,8 @@ type Stats struct {
 	Failures   uint64                  // processes that ended because of a fault that was injected
 	Installs   uint64                  // snapshots installed by running nodes
 	Rebuilds   uint64                  // of damaged nodes
-	Segments   uint64                  // recorded in the end
+	Segments   uint64                  // installed in the end, on one node
+	Merges     uint64                  // segments that were recorded in the place of others
 	Checked    uint64                  // operations that porcupine looked at
 }
 
@@ -41,7 +42,7 @@ func (s *Stats) Add(o Stats) {
 	}{
 		{&s.Events, o.Events}, {&s.Frames, o.Frames}, {&s.Unknown, o.Unknown}, {&s.Refused, o.Refused},
 		{&s.Elections, o.Elections}, {&s.Terms, o.Terms}, {&s.Entries, o.Entries}, {&s.Starts, o.Starts},
-		{&s.Failures, o.Failures}, {&s.Rebuilds, o.Rebuilds}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Checked, o.Checked},
+		{&s.Failures, o.Failures}, {&s.Rebuilds, o.Rebuilds}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Merges, o.Merges}, {&s.Checked, o.Checked},
 	} {
 		*x.to += x.add
 	}
@@ -71,7 +72,7 @@ func (s *Stats) String() string {
 		"attempts refused, %d without an answer\n", ops[opDone], ops[opNotMet], ops[opNotDone], ops[opUncertain], s.Refused,
 		s.Unknown)
 	fmt.Fprintf(&b, "%d elections, %d terms with a leader, %d entries, %d starts, %d of them after a failure, %d snapshots "+
-		"installed, %d states rebuilt, %d segments, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
-		s.Failures, s.Installs, s.Rebuilds, s.Segments, s.Checked)
+		"installed, %d states rebuilt, %d segments, %d merges, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
+		s.Failures, s.Installs, s.Rebuilds, s.Segments, s.Merges, s.Checked)
 	return b.String()
 }
