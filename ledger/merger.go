@@ -67,7 +67,7 @@ func (m *merger) advance(s source) bool {
 			return true
 		}
 		err = &vfs.CorruptError{File: s.of.owner.segmentFile(s.of.Info().ID), Reason: fmt.Sprintf(
-			"entry %d does not give the leaf hash that the segment holds; restore the segment from a peer or a backup", e.Seq)}
+			"entry %d does not give the leaf hash that the segment holds; restore the segment from a peer or a backup %+v %q", e.Seq, e.Record, e.Value)}
 	} else {
 		err = s.Err()
 	}
