@@ -37,7 +37,7 @@ func makeDirectory(t testing.TB, salt string, during func(*vfs.Mem, int)) made {
 	clock := int64(1_790_000_000_000_000)
 	n, err := node.Open(node.Options{FS: mem, Dir: testDir, NodeID: 1, Seed: 7, RaftAddr: "127.0.0.1:9001",
 		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return time.UnixMicro(clock) }, WAL: wal.Options{FileBytes: 64 << 10, SpareFiles: 1},
-		Ledger: ledger.Options{SealBytes: 1 << 30, CheckEvery: 64, BlockBytes: 1 << 10, BlockCacheBytes: 1 << 20}})
+		Ledger: ledger.Options{SealBytes: 1 << 30, CompactFanIn: -1, CheckEvery: 64, BlockBytes: 1 << 10, BlockCacheBytes: 1 << 20}})
 	if err != nil {
 		t.Fatal(err)
 	}

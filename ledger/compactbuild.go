@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -162,40 +164,60 @@ func (l *Ledger) writeMerged(temporary string, span manifest.Range, inputs []*ta
 		return info, err
 	}
 	defer f.Close()
-	out := &paced{ledger: l, to: appender{f: f}, began: l.opts.Now()}
-	w, err := sstable.NewWriter(out, span.FirstSeq, span.LastSeq, sstable.WriterOptions{Compression: l.opts.Compression,
-		BlockBytes: l.opts.BlockBytes, BufferBytes: flushBufferBytes})
+	scratch, drop, err := l.scratch(temporary)
 	if err != nil {
 		return info, err
 	}
-	var read uint64
+	defer drop()
+	out := &paced{ledger: l, to: appender{f: f}, began: l.opts.Now()}
+	w, err := sstable.NewWriter(out, span.FirstSeq, span.LastSeq, sstable.WriterOptions{Compression: l.opts.Compression,
+		BlockBytes: l.opts.BlockBytes, BufferBytes: flushBufferBytes, Scratch: scratch})
+	if err != nil {
+		return info, err
+	}
 	m := newMerger(inputs)
 	for n := 0; m.next(); n++ {
 		if n%stopEvery == 0 && l.stopping() {
 			return info, ErrClosed
 		}
-		if err := w.Add(m.entry()); err != nil {
+		if err := w.AddFrom(m.at()); err != nil {
 			return info, err
 		}
 	}
 	if m.err != nil {
 		return info, m.err
 	}
+	var read uint64
+	var nodes []merkle.Hash
 	for _, t := range inputs {
-		nodes, err := t.LedgerNodes()
+		n, err := t.LedgerNodes()
 		if err != nil {
 			return info, err
 		}
-		m.nodes = append(m.nodes, nodes...)
-		read += t.Info().Bytes
+		nodes, read = append(nodes, n...), read+t.Info().Bytes
 	}
-	w.SetLedgerNodes(m.nodes)
+	w.SetLedgerNodes(nodes)
 	if info, err = w.Finish(); err != nil {
 		return info, err
 	}
 	l.metrics.compactRead.Add(float64(read))
 	l.metrics.compactWritten.Add(float64(info.Bytes))
 	return info, f.Sync()
+}
+
+// scratch makes the file in which a merge's builder keeps what would grow in memory.
+func (l *Ledger) scratch(temporary string) (f vfs.File, drop func(), err error) {
+	name := strings.TrimSuffix(temporary, temporarySuffix) + ".scratch" + temporarySuffix
+	if err := l.opts.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, err
+	}
+	if f, err = l.opts.FS.Create(name); err != nil {
+		return nil, nil, err
+	}
+	return f, func() {
+		f.Close()
+		_ = l.opts.FS.Remove(name) // if it cannot go now, the next start takes it away
+	}, nil
 }
 
 func (l *Ledger) stopping() bool {

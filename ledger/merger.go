@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -12,12 +11,11 @@ import (
 
 // merger walks the entries of several segments together in segment order (API.md §1): the ledger's own records by seq,
 // then all others by key, within a key the newest first. Leaf hashes are taken over, each after the entry was held
-// against it: bytes that went bad under a checksum that holds go no further. It holds a block of each segment, and leaves
-// the block cache alone.
+// against it: bytes that went bad under a checksum that holds go no further. It holds a block of each segment, no large
+// values, and leaves the block cache alone.
 type merger struct {
 	heap  []source // a binary heap; the first one's entry comes next
 	begun bool
-	nodes []merkle.Hash
 	err   error
 }
 
@@ -30,7 +28,7 @@ type source struct {
 func newMerger(inputs []*table) *merger {
 	m := &merger{}
 	for _, t := range inputs {
-		it := source{t.ByOrdinal(sstable.ScanOptions{Leaves: true, NoFill: true}), t}
+		it := source{t.ByOrdinal(sstable.ScanOptions{Leaves: true, NoFill: true, LeaveLarge: true}), t}
 		if m.advance(it) {
 			m.heap = append(m.heap, it)
 		}
@@ -55,8 +53,8 @@ func (m *merger) next() bool {
 	return m.err == nil && len(m.heap) > 0
 }
 
-// entry is where the merger stands. It is valid until the next move.
-func (m *merger) entry() *Entry { return m.heap[0].Entry() }
+// at is the iterator whose entry comes next.
+func (m *merger) at() *sstable.ScanIter { return m.heap[0].ScanIter }
 
 func (m *merger) advance(s source) bool {
 	var err error
@@ -67,7 +65,7 @@ func (m *merger) advance(s source) bool {
 			return true
 		}
 		err = &vfs.CorruptError{File: s.of.owner.segmentFile(s.of.Info().ID), Reason: fmt.Sprintf(
-			"entry %d does not give the leaf hash that the segment holds; restore the segment from a peer or a backup %+v %q", e.Seq, e.Record, e.Value)}
+			"entry %d does not give the leaf hash that the segment holds; restore the segment from a peer or a backup", e.Seq)}
 	} else {
 		err = s.Err()
 	}

@@ -18,6 +18,9 @@ type blockBuilder struct {
 	values    []byte
 	valueEnds []uint64
 	kinds     []kind
+	// unordered: keys go back somewhere, as those of segment entries do, which stand by seq. The first and the last of a
+	// group then do not tell what all have in common, and no prefix is cut off.
+	unordered bool
 }
 
 func (b *blockBuilder) count() int { return len(b.seqs) }
@@ -41,7 +44,9 @@ func (b *blockBuilder) add(e *Entry, large *largeValue) {
 	}
 	values, shared := len(b.values), 0
 	if n := b.count(); n > 0 {
-		shared = commonPrefix(b.key(n-1), e.Key)
+		before := b.key(n - 1)
+		shared = commonPrefix(before, e.Key)
+		b.unordered = b.unordered || shared < len(before) && (shared == len(e.Key) || before[shared] > e.Key[shared])
 	}
 	b.seqs = append(b.seqs, e.Seq-b.firstSeq)
 	b.times = append(b.times, uint64(e.Time))
@@ -117,7 +122,7 @@ func (b *blockBuilder) finish(dst []byte) []byte {
 }
 
 func (b *blockBuilder) reset() {
-	b.weight = 0
+	b.weight, b.unordered = 0, false
 	b.seqs, b.times, b.kindOf = b.seqs[:0], b.times[:0], b.kindOf[:0]
 	b.keys, b.keyEnds = b.keys[:0], b.keyEnds[:0]
 	b.values, b.valueEnds, b.kinds = b.values[:0], b.valueEnds[:0], b.kinds[:0]
@@ -167,6 +172,9 @@ func (b *blockBuilder) appendKinds(dst []byte) []byte {
 // prefix is what the keys of the group that begins with entry i have in common. They are in order, so the first and
 // the last tell.
 func (b *blockBuilder) prefix(i, shift int) []byte {
+	if b.unordered {
+		return nil
+	}
 	first, last := b.key(i), b.key(min(i+1<<shift, b.count())-1)
 	return first[:commonPrefix(first, last)]
 }
@@ -198,7 +206,9 @@ func (b *blockBuilder) cutKeys(shift int) []byte {
 			if n := min(i+1<<shift, len(b.keyEnds)); n-i > 1 {
 				lastAt = b.keyEnds[n-2]
 			}
-			cut = commonPrefix(b.keys[at:end], b.keys[lastAt:last])
+			if cut = 0; !b.unordered {
+				cut = commonPrefix(b.keys[at:end], b.keys[lastAt:last])
+			}
 		}
 		out = append(out, b.keys[int(at)+cut:end]...) // moves bytes towards the front only
 		b.keyEnds[i] = uint64(len(out))
