@@ -58,8 +58,18 @@ func (s *scribeStore) Load(first, n int) error {
 func (s *scribeStore) Sync() error { return nil } // what was acknowledged is durable
 
 func (s *scribeStore) Settle() error {
-	_, err := s.node.Seal(context.Background())
-	return err
+	if _, err := s.node.Seal(context.Background()); err != nil {
+		return err
+	}
+	for idle := 0; idle < 5; time.Sleep(100 * time.Millisecond) {
+		if err := s.ledger.CompactError(); err != nil {
+			return err
+		}
+		if idle++; !s.ledger.MergesDone() || len(s.ledger.WantedMerges()) > 0 {
+			idle = 0
+		}
+	}
+	return nil
 }
 
 func (s *scribeStore) Get(key, value []byte) (bool, error) {
