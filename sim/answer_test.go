@@ -138,6 +138,27 @@ func (s *subject) iterate(a *answer, o metaOp) error {
 	return a.walk(it, limit)
 }
 
+// scan begins one and, where it is to go on elsewhere, notes its first entries and goes there.
+func (s *subject) scan(a *answer, opts ledger.ScanOptions, seek []byte) (ledger.Iterator, error) {
+	l := s.stack.Ledger()
+	if seek == nil {
+		return l.Scan(opts)
+	}
+	it, err := l.Keys(opts)
+	if err != nil {
+		return nil, err
+	}
+	for range 3 {
+		if it.Next() {
+			a.entry(it.Entry())
+		}
+	}
+	if it.Seek(seek) {
+		a.entry(it.Entry())
+	}
+	return it, it.Err()
+}
+
 // walk notes the first entries that an iterator gives, and their values unless the limit is negative.
 func (a *answer) walk(it ledger.Iterator, limit int) error {
 	defer it.Close()
@@ -151,8 +172,8 @@ func (a *answer) walk(it ledger.Iterator, limit int) error {
 			limit--
 		}
 		a.entry(e)
-		fmt.Fprintf(&a.exact, "leaf %v\n", e.Leaf)
 		if values {
+			fmt.Fprintf(&a.exact, "leaf %v\n", e.Leaf)
 			if err := a.value(e); err != nil {
 				return err
 			}

@@ -95,7 +95,8 @@ func (p *party) String() string {
 	fmt.Fprintf(&b, "%d answers compared, %d restarts, %d power cuts", p.answers, p.restarts, p.crashes)
 	for _, s := range p.subjects {
 		m := s.stack.Ledger().Manifest()
-		fmt.Fprintf(&b, "\n  %-30s %6d entries, %4d segments with %6d", s.name, s.stack.Ledger().NextSeq(), len(m.Segments), m.TreeSize)
+		fmt.Fprintf(&b, "\n  %-30s %6d entries, %4d segments with %6d, %4d recorded", s.name, s.stack.Ledger().NextSeq(),
+			len(m.Segments), m.TreeSize, s.recorded())
 	}
 	return b.String()
 }
@@ -158,6 +159,8 @@ func (p *party) do(o metaOp) error {
 		return p.run()
 	case doFlush:
 		return p.each(o.who, (*subject).flush)
+	case doCompact:
+		return p.each(o.who, (*subject).compact)
 	case doTrim:
 		return p.each(o.who, func(s *subject) error {
 			_, err := s.stack.Trim()
@@ -244,16 +247,33 @@ func differ(want, got *bytes.Buffer) error {
 	return fmt.Errorf("in line %d of %d and %d\n%s\nand not\n%s", i+1, len(a), len(b), b[i], a[i])
 }
 
+// recorded is how many segments the log has recorded, merged ones too.
+func (s *subject) recorded() int {
+	size := s.stack.Ledger().NextSeq()
+	return int(size) - s.line.before(size)
+}
+
 // exercised says whether the operations have brought the subjects where it matters.
 func (p *party) exercised(ops int) error {
+	trimmed, merged := 0, 0
 	for _, s := range p.subjects {
-		m, first := s.stack.Ledger().Manifest(), s.stack.Log().FirstIndex()
-		if n := len(m.Segments); n < ops/250 || first == 1 {
-			return fmt.Errorf("%s has %d segments after %d operations, its log begins at %d: too little to compare", s.name, n, ops, first)
+		segments, recorded := len(s.stack.Ledger().Manifest().Segments), s.recorded()
+		if segments == 0 || recorded < ops/250 {
+			return fmt.Errorf("%s has %d segments, and %d are recorded, after %d operations", s.name, segments, recorded, ops)
+		}
+		if segments < recorded*2/3 {
+			merged++
+		}
+		if s.stack.Log().FirstIndex() > 1 {
+			trimmed++
 		}
 		if err := s.close(); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
+	}
+	if ops >= 600 && (trimmed < 5 || merged == 0) {
+		return fmt.Errorf("of %d subjects %d have trimmed their logs and %d have merged their segments: too few", len(p.subjects),
+			trimmed, merged)
 	}
 	if p.restarts == 0 || p.crashes == 0 || p.restarts+p.crashes < ops/50 {
 		return fmt.Errorf("%d restarts and %d power cuts in %d operations: too few", p.restarts, p.crashes, ops)

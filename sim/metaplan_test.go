@@ -18,6 +18,7 @@ const (
 	doWrite   action = iota
 	doSeal           // seals what is in memory, in every log
 	doFlush          // some steps of flushing, of the subjects of who
+	doCompact        // some steps of merging
 	doTrim           // drops log files
 	doPrepare        // makes a log file ready
 	doRestart        // closes and opens
@@ -37,12 +38,12 @@ const (
 )
 
 func (a action) String() string {
-	return [...]string{"write", "seal", "flush", "trim", "prepare", "restart", "crash", "get", "peek", "exists", "time", "scan",
+	return [...]string{"write", "seal", "flush", "compact", "trim", "prepare", "restart", "crash", "get", "peek", "exists", "time", "scan",
 		"history", "entries", "prove", "consistency", "drain", "all"}[a]
 }
 
 // weights are how often the actions come.
-var weights = [actions]int{doWrite: 80, doSeal: 2, doFlush: 24, doTrim: 5, doPrepare: 2, doRestart: 3, doCrash: 3, doGet: 26,
+var weights = [actions]int{doWrite: 80, doSeal: 3, doFlush: 24, doCompact: 16, doTrim: 5, doPrepare: 2, doRestart: 3, doCrash: 3, doGet: 26,
 	doPeek: 4, doExists: 3, doTime: 5, doScan: 14, doHistory: 8, doEntries: 6, doProve: 8, doConsistency: 5, doDrain: 3, doAll: 1}
 
 // metaOp is one operation. What it draws of the ledger (seqs, times, sizes) it draws as a number, which each log
@@ -55,6 +56,8 @@ type metaOp struct {
 	keep vfs.Keep        // doCrash
 
 	key, end        []byte
+	prefix          bool   // doScan: of what begins with key, and no end
+	seek            []byte // doScan: where to go on after some entries; nil to go on where the scan is
 	kind            ledger.SelectorKind
 	a, b            uint64 // draws
 	reverse, values bool
@@ -72,11 +75,11 @@ func (o metaOp) String() string {
 		return b.String()
 	case doSeal, doDrain, doAll:
 		return o.do.String()
-	case doFlush, doTrim, doPrepare, doRestart, doCrash:
+	case doFlush, doCompact, doTrim, doPrepare, doRestart, doCrash:
 		return fmt.Sprintf("%v of %b (%d, keep %d)", o.do, o.who, o.a, o.keep)
 	}
-	return fmt.Sprintf("%v of %q to %q, selector %d, %d, %d, reverse %v, values %v, hold %v", o.do, o.key, o.end, o.kind, o.a, o.b,
-		o.reverse, o.values, o.hold)
+	return fmt.Sprintf("%v of %q to %q, prefix %v, seek %q, selector %d, %d, %d, reverse %v, values %v, hold %v", o.do, o.key, o.end,
+		o.prefix, o.seek, o.kind, o.a, o.b, o.reverse, o.values, o.hold)
 }
 
 // planner draws operations. The first n operations of a seed are the same whatever n is.
@@ -100,6 +103,13 @@ func (p *planner) next() metaOp {
 		o.cmd = p.command()
 	case doScan:
 		o.key, o.end = p.bounds()
+		if o.prefix = p.r.IntN(4) == 0; o.prefix {
+			o.key, o.end = p.key(), nil
+			o.key = o.key[:p.r.IntN(len(o.key)+1)]
+		}
+		if p.r.IntN(3) == 0 {
+			o.seek = p.key()
+		}
 	default:
 		o.key = p.key()
 	}

@@ -14,9 +14,10 @@ import (
 
 // variant is one way to set up a ledger, which must make no difference to anybody.
 type variant struct {
-	name    string
-	lineage int
-	flushes int // steps of each flush; 0 to 4
+	name     string
+	lineage  int
+	flushes  int // steps of each flush
+	compacts int // steps of each compaction
 	// options in the n-th life of the subject.
 	options func(life int) Options
 }
@@ -35,21 +36,22 @@ func (k knobs) options(life int) Options {
 	return Options{Dir: "data",
 		WAL: wal.Options{Method: k.method, FileBytes: k.fileBytes, SpareFiles: k.spares},
 		Ledger: ledger.Options{SealAge: -1, BlockBytes: k.block, Compression: k.compression, BlockCacheBytes: k.cache,
-			SealBytes: 1 << 50, CheckEvery: 500}}
+			SealBytes: 1 << 50, CheckEvery: 500, CompactFanIn: 2, CompactBytesPerSecond: -1}}
 }
 
-// sealing has the ledger want seals of its own at a size.
-func (k knobs) sealing(bytes int64) func(int) Options {
+// leading has the ledger want seals of its own at a size, and merges of at least so many segments.
+func (k knobs) leading(seal int64, fanIn int) func(int) Options {
 	return func(life int) Options {
 		o := k.options(life)
-		o.Ledger.SealBytes = bytes
+		o.Ledger.SealBytes, o.Ledger.CompactFanIn = seal, fanIn
 		return o
 	}
 }
 
-// variants are in three lineages: memtables of 40 KiB, of 6 KiB, and as large as they get until the plan has them sealed.
-// The first of each leads: it decides what is sealed and recorded. In a lineage the subjects differ in everything that is
-// not in the log.
+// variants are in three lineages: memtables of 24 KiB, of which two segments are merged into one, of 6 KiB, of which four
+// are, and as large as they get until the plan has them sealed, with no merging. The first of each leads: it decides what
+// is sealed, merged and recorded. In a lineage the subjects differ in everything that is not in the log, and in how far
+// behind it they are.
 func variants() []variant {
 	plain := knobs{wal.ByPwrite, 64 << 10, 0, 4 << 10, segfile.S2, 1 << 20}
 	coarse := knobs{wal.ByStores, 128 << 10, -1, 16 << 10, segfile.Zstd, 64 << 20}
@@ -59,15 +61,15 @@ func variants() []variant {
 	// changing takes other settings in each life.
 	changing := func(life int) Options { return all[life%len(all)].options(life) }
 	return []variant{
-		{"plain", 0, 4, plain.sealing(40 << 10)},
-		{"coarse", 0, 3, coarse.options},
-		{"fine", 0, 2, fine.options},
-		{"changing", 0, 4, changing},
-		{"behind", 0, 1, plain.options},
-		{"small memtables", 1, 4, odd.sealing(6 << 10)},
-		{"small memtables, small blocks", 1, 4, fine.options},
-		{"large memtables", 2, 4, fine.sealing(1 << 50)},
-		{"large memtables, changing", 2, 2, changing},
+		{"plain", 0, 4, 3, plain.leading(24<<10, 2)},
+		{"coarse", 0, 3, 1, coarse.options},
+		{"fine", 0, 2, 4, fine.options},
+		{"changing", 0, 4, 2, changing},
+		{"behind, merges nothing", 0, 1, 0, plain.options},
+		{"small memtables", 1, 4, 4, odd.leading(6<<10, 4)},
+		{"small memtables, small blocks", 1, 4, 2, fine.options},
+		{"large memtables", 2, 4, 1, fine.leading(1<<50, -1)},
+		{"large memtables, changing", 2, 2, 1, changing},
 	}
 }
 
@@ -169,10 +171,16 @@ func (s *subject) run() error {
 	return err
 }
 
-// flush does some steps of flushing; the leader proposes what comes of them.
-func (s *subject) flush() error {
-	for range s.flushes {
-		if _, err := s.stack.Flush(); err != nil {
+// flush does some steps of flushing.
+func (s *subject) flush() error { return s.work(s.flushes, s.stack.Flush) }
+
+// compact does some steps of merging.
+func (s *subject) compact() error { return s.work(s.compacts, s.stack.Compact) }
+
+// work does some steps of work in the background; the leader proposes what comes of each.
+func (s *subject) work(steps int, step func() (bool, error)) error {
+	for range steps {
+		if _, err := step(); err != nil {
 			return err
 		}
 		if !s.leads {
@@ -214,6 +222,12 @@ func (s *subject) crash(o metaOp) error {
 	err := s.run()
 	if err == nil {
 		err = s.flush()
+	}
+	if err == nil {
+		err = s.run()
+	}
+	if err == nil {
+		err = s.compact()
 	}
 	if err == nil {
 		_, err = s.stack.Trim()
