@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"runtime"
 	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
@@ -20,6 +21,9 @@ const (
 	manifestName = "MANIFEST"
 	// flushBufferBytes bounds the write buffer of a segment under construction.
 	flushBufferBytes = 1 << 20
+	// flushYield is how many entries are added before whoever else is ready to run has a turn: the scheduler would let a
+	// flush keep a processor for 10 ms at a time, and what commits writes wait for it.
+	flushYield = 64
 	// flushRetryMin and flushRetryMax bound the pause after a flush that failed, on a full disk above all.
 	flushRetryMin = 100 * time.Millisecond
 	flushRetryMax = 5 * time.Second
@@ -116,7 +120,14 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 	if err != nil {
 		return info, err
 	}
-	if err := s.mem.each(w.Add); err != nil {
+	added := 0
+	err = s.mem.each(func(e *Entry) error {
+		if added++; added%flushYield == 0 {
+			runtime.Gosched()
+		}
+		return w.Add(e)
+	})
+	if err != nil {
 		return info, err
 	}
 	w.SetLedgerNodes(l.tree.Load().Level8(s.mem.first, s.last+1))

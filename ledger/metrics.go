@@ -9,6 +9,8 @@ type metrics struct {
 	flushSeconds  prometheus.Histogram
 	flushedBytes  prometheus.Counter
 	flushFailures prometheus.Counter
+	writeDelays   prometheus.Counter
+	delaySeconds  prometheus.Counter
 
 	compactions, compactRead, compactWritten, compactFailures prometheus.Counter
 	compactSeconds                                            prometheus.Histogram
@@ -34,11 +36,15 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 		compactSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scribe_ledger_compaction_seconds",
 			Help: "Time to build one segment by merging others.", Buckets: prometheus.ExponentialBuckets(0.01, 4, 10)}),
 	}
+	m.writeDelays = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_write_delays_total",
+		Help: "Writes that were made to wait because the flusher is behind."})
+	m.delaySeconds = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_write_delay_seconds_total",
+		Help: "Time that writes were made to wait because the flusher is behind."})
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
 	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures, m.compactions, m.compactRead,
-		m.compactWritten, m.compactFailures, m.compactSeconds,
+		m.compactWritten, m.compactFailures, m.compactSeconds, m.writeDelays, m.delaySeconds,
 		gauge("scribe_ledger_compactions_pending", "Merges that were decided and are not recorded yet.", func() float64 {
 			return float64(len(l.partition.Load().merges))
 		}),
@@ -53,6 +59,11 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 		gauge("scribe_ledger_sealed_memtables", "Sealed memtables that wait for their flush.", func() float64 {
 			return float64(len(l.peek().sealed))
 		}),
+		gauge("scribe_ledger_memory_bytes", "Bytes in the active memtable and the sealed ones.", func() float64 {
+			return float64(l.memoryBytes())
+		}),
+		gauge("scribe_ledger_write_delay_seconds", "What a small write waits at present because the flusher is behind.",
+			func() float64 { return l.delay().Seconds() }),
 		gauge("scribe_ledger_memtable_bytes", "Bytes in the active memtable.", func() float64 {
 			_, size, _, _ := l.peek().active.size()
 			return float64(size)

@@ -100,6 +100,7 @@ func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
 	if at, ok := ctx.Deadline(); ok {
 		p.deadline = at.UnixNano()
 	}
+	n.slowDown(ctx, len(p.data))
 	if err := n.begin(p); err != nil {
 		return ledger.Result{}, err
 	}
@@ -110,6 +111,22 @@ func (n *Node) submit(ctx context.Context, p *proposal) (ledger.Result, error) {
 		return n.abandon(p, "the write was not confirmed in time")
 	case <-n.ended:
 		return n.abandon(p, "the node ended before the write was confirmed")
+	}
+}
+
+// slowDown makes a writer wait while the ledger's flusher is behind. The caller waits, with nothing queued: the raft loop
+// and whoever else is served go on.
+func (n *Node) slowDown(ctx context.Context, bytes int) {
+	d := n.ledger.WriteDelay(bytes)
+	if d == 0 {
+		return
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done(): // which the caller finds out
+	case <-n.ended:
 	}
 }
 
