@@ -61,6 +61,7 @@ type checker struct {
 	log      *wal.Inspection     // nil when there is none
 	commands commands
 	tree     *treeCheck
+	window   window
 	records  recordCheck
 
 	done, total int64

@@ -37,7 +37,8 @@ func makeDirectory(t testing.TB, salt string, during func(*vfs.Mem, int)) made {
 	clock := int64(1_790_000_000_000_000)
 	n, err := node.Open(node.Options{FS: mem, Dir: testDir, NodeID: 1, Seed: 7, RaftAddr: "127.0.0.1:9001",
 		Heartbeat: 5 * time.Millisecond, Now: func() time.Time { return time.UnixMicro(clock) }, WAL: wal.Options{FileBytes: 64 << 10, SpareFiles: 1},
-		Ledger: ledger.Options{SealBytes: 1 << 30, CompactFanIn: -1, CheckEvery: 64, BlockBytes: 1 << 10, BlockCacheBytes: 1 << 20}})
+		Ledger: ledger.Options{SealBytes: 1 << 30, CheckEvery: 64, BlockBytes: 1 << 10, BlockCacheBytes: 1 << 20,
+			CompactFanIn: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,10 +241,52 @@ func TestWhatACrashLeaves(t *testing.T) {
 	}
 }
 
+// TestMerges: segments that were merged, and whatever a power cut leaves of a merge, are no damage; damage to them is.
+func TestMerges(t *testing.T) {
+	mem := vfs.NewMem()
+	n, err := node.Open(node.Options{FS: mem, Dir: testDir, NodeID: 1, Seed: 8, Heartbeat: 5 * time.Millisecond,
+		WAL:    wal.Options{FileBytes: 64 << 10},
+		Ledger: ledger.Options{SealBytes: 4 << 10, CompactFanIn: 2, BlockBytes: 1 << 10, BlockCacheBytes: 1 << 20}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	<-n.Ready()
+	rng := rand.New(rand.NewPCG(5, 6))
+	var crashed []*vfs.Mem
+	merged := func() bool {
+		return slices.ContainsFunc(n.Ledger().Manifest().Segments, func(s ledger.SegmentInfo) bool { return s.Entries > 60 })
+	}
+	for i := 0; !merged() || i < 400; i++ {
+		if i == 20_000 {
+			t.Fatalf("nothing is merged: %+v", n.Ledger().Manifest())
+		}
+		op := ledger.WriteOp{Op: tlog.OpPut, Key: fmt.Appendf(nil, "key-%03d", i*37%110), Value: noise(rng, 200)}
+		if _, err := n.Write(context.Background(), &ledger.Command{Ops: []ledger.WriteOp{op}}); err != nil {
+			t.Fatal(err)
+		}
+		if i%11 == 0 && len(crashed) < 60 {
+			crashed = append(crashed, mem.CrashClone(vfs.CrashOptions{Keep: vfs.Keep(i % 3), Rand: rng}))
+		}
+	}
+	must(t, n.Close())
+	crashed = append(crashed, mem)
+	for i, mem := range crashed {
+		if r := check(t, mem); !r.Clean {
+			t.Fatalf("crash %d:%s", i, r.text())
+		}
+	}
+	name := list(t, mem, "segments", ".seg")[0]
+	flip(t, mem, name, 700)
+	if r := check(t, mem); !r.has(Damage, KindSegmentDamaged, name) {
+		t.Errorf("a merged segment's damage is not found:%s", r.text())
+	}
+}
+
 // TestFlippedBits flips a bit at a sample of the bytes of every file: each one is found, in that file.
 func TestFlippedBits(t *testing.T) {
 	d := makeDirectory(t, "", nil)
-	step := map[string]int64{".seg": 151, "MANIFEST": 211, ".log": 1009}
+	step := map[string]int64{".seg": 307, "MANIFEST": 311, ".log": 2003}
 	for _, name := range slices.Concat(list(t, d.mem, "segments", ".seg"), []string{"MANIFEST"}, list(t, d.mem, "wal", ".log")) {
 		end := int64(len(read(t, d.mem, name)))
 		every := step[path.Base(name)]

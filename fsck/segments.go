@@ -129,7 +129,8 @@ func (c *checker) checkAlone(s *manifest.Segment, name string) error {
 
 // verify reads the whole segment. Op 3 entries and leaf hashes go on to what is checked across segments.
 func (c *checker) verify(t *sstable.Table, s *manifest.Segment, name string) error {
-	window := newWindow(s.FirstSeq, s.Entries, c.opts.WindowEntries)
+	window := &c.window
+	window.begin(s.FirstSeq, s.Entries, c.opts.WindowEntries)
 	err := t.Verify(c.ctx, func(e *sstable.Entry) merkle.Hash {
 		leaf := e.LeafHash()
 		window.put(e.Seq, leaf)

@@ -9,14 +9,21 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// window holds the leaf hashes of a run of seqs.
+// window holds the leaf hashes of a run of seqs. One serves all segments.
 type window struct {
 	first  uint64
 	leaves []merkle.Hash
+	size   uint64 // of a full one, in the current segment
+	order  []uint64
 }
 
-func newWindow(first, entries, most uint64) *window {
-	return &window{first: first, leaves: make([]merkle.Hash, min(entries, most))}
+// begin makes it that of the first seqs of a segment.
+func (w *window) begin(first, entries, most uint64) {
+	w.first, w.size = first, min(entries, most)
+	if uint64(cap(w.leaves)) < w.size {
+		w.leaves = make([]merkle.Hash, w.size)
+	}
+	w.leaves = w.leaves[:w.size]
 }
 
 func (w *window) put(seq uint64, leaf merkle.Hash) {
@@ -29,16 +36,16 @@ func (w *window) put(seq uint64, leaf merkle.Hash) {
 // tile once for a window.
 func (w *window) load(t *sstable.Table, first, n uint64) error {
 	w.first, w.leaves = first, w.leaves[:n]
-	order := make([]uint64, n) // ordinal, 32 bits, and place in the window
-	for i := range order {
-		ordinal, err := t.Ordinal(first + uint64(i))
+	w.order = w.order[:0] // ordinal, 32 bits, and place in the window
+	for i := range n {
+		ordinal, err := t.Ordinal(first + i)
 		if err != nil {
 			return err
 		}
-		order[i] = ordinal<<32 | uint64(i)
+		w.order = append(w.order, ordinal<<32|i)
 	}
-	slices.Sort(order)
-	for _, o := range order {
+	slices.Sort(w.order)
+	for _, o := range w.order {
 		leaf, err := t.Leaf(o >> 32)
 		if err != nil {
 			return err
@@ -84,9 +91,8 @@ func (t *treeCheck) segment(table *sstable.Table, s *manifest.Segment, name stri
 		return
 	}
 	t.tiles = t.tiles[:0]
-	size := uint64(cap(w.leaves))
-	for first := s.FirstSeq; first <= s.LastSeq; first += size {
-		n := min(size, s.LastSeq-first+1)
+	for first := s.FirstSeq; first <= s.LastSeq; first += w.size {
+		n := min(w.size, s.LastSeq-first+1)
 		if first > s.FirstSeq || !whole {
 			if err := w.load(table, first, n); err != nil {
 				t.skip(s) // the damage itself was told

@@ -39,7 +39,7 @@ func (in *inspector) records(f *logFile, sc *scan, damage error, successor *head
 	}
 	w := &walker{f: f, good: sc.good, limit: limit, damaged: damage != nil, visit: in.opts.Visit}
 	if damage == nil && !last && successor == nil {
-		limit, w.limit = sc.good, sc.good // the file behind is missing: what counts here is not known
+		w.limit = sc.good // the file behind is missing: what counts here is not known
 	}
 	var visitErr error
 	err := guardFault(&f, func() error {

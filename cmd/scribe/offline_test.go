@@ -29,7 +29,7 @@ func offline(t *testing.T) (*vfs.Mem, *command) {
 	now := time.UnixMicro(1_790_000_000_000_000)
 	n, err := node.Open(node.Options{FS: mem, Dir: "data", NodeID: 1, Seed: 5, RaftAddr: "127.0.0.1:9001",
 		HTTPAddr: "127.0.0.1:8001", Manual: true, Now: func() time.Time { return now },
-		WAL: wal.Options{FileBytes: 64 << 10}, Ledger: ledger.Options{SealBytes: 4 << 10, CheckEvery: 16, BlockBytes: 512}})
+		WAL: wal.Options{FileBytes: 64 << 10}, Ledger: ledger.Options{SealBytes: 4 << 10, CheckEvery: 16, BlockBytes: 512, CompactFanIn: -1}})
 	if err != nil {
 		t.Fatal(err)
 	}
