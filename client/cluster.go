@@ -35,6 +35,7 @@ type Member struct {
 	Role       string `json:"role"`
 	Voter      bool   `json:"voter"`
 	Healthy    bool   `json:"healthy"`
+	Detail     string `json:"detail"` // why it is not healthy, where that is known
 	MatchIndex uint64 `json:"match_index"`
 	Lag        uint64 `json:"lag"`
 }

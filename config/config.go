@@ -117,6 +117,8 @@ type Storage struct {
 	// The log keeps what is in segments already for members that are behind: at most this much, and as long.
 	KeepLogBytes int64
 	KeepLogAge   time.Duration
+	// DiskReserveBytes is the free space below which writes are refused; 0 lets the node choose.
+	DiskReserveBytes int64
 }
 
 // Raft holds the consensus timers.

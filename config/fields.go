@@ -113,6 +113,9 @@ func storageFields(c *Storage) []field {
 			help: "log kept for members that are behind though it is in segments; 0 keeps none"},
 		{key: "storage.keep_log_age", to: durationValue{&c.KeepLogAge, 0, century},
 			help: "how long it is kept; 0 keeps none"},
+		{key: "storage.disk_reserve_bytes", to: sizeValue{&c.DiskReserveBytes, 0, unbounded},
+			help: "free space below which writes are refused, beside what the entries in memory will take; 0 is a hundredth " +
+				"of the file system, at most 1 GiB, at least a log file and 16 MiB"},
 	}
 }
 

@@ -259,6 +259,7 @@ type member struct {
 	Healthy    bool   `json:"healthy"`
 	MatchIndex uint64 `json:"match_index"`
 	Lag        uint64 `json:"lag"`
+	Detail     string `json:"detail"`
 }
 
 func (s *scribe) status() (st clusterStatus) {

@@ -16,6 +16,7 @@ type memberJSON struct {
 	Healthy    bool   `json:"healthy"`
 	MatchIndex uint64 `json:"match_index"`
 	Lag        uint64 `json:"lag"`
+	Detail     string `json:"detail,omitempty"`
 }
 
 func membersJSON(members []node.Member) []memberJSON {

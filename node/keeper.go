@@ -6,19 +6,25 @@ import "time"
 const upkeepRetry = time.Second
 
 // runKeeper is the keeper: it makes the next log file ready ahead of need and drops those that the ledger has put into
-// segments, so that the log writer waits for neither.
+// segments, so that the log writer waits for neither. It also watches the disk's free space. Writes and ticks wake it.
 func (n *Node) runKeeper() {
 	defer n.goroutines.Done()
 	// The first log file serves the start; making the second one would only compete for the disk.
-	select {
-	case <-n.stop:
-		return
-	case <-n.failed:
-		return
-	case <-n.ready:
+	for started := false; !started; {
+		n.look()
+		select {
+		case <-n.stop:
+			return
+		case <-n.failed:
+			return
+		case <-n.ready:
+			started = true
+		case <-n.upkeep:
+		}
 	}
 	var retry <-chan time.Time // set while there was no space: every write wakes the keeper, and would not find more
 	for {
+		n.look()
 		if n.trim() {
 			retry = nil
 		}
@@ -45,6 +51,7 @@ func (n *Node) KeepStep() (worked bool, err error) {
 	if n.restoring.Load() {
 		return false, nil
 	}
+	n.look()
 	worked = n.trim()
 	n.prepare()
 	return worked, nil

@@ -14,6 +14,7 @@ type metrics struct {
 	badRequests     prometheus.Counter
 	droppedFrames   prometheus.Counter
 	refusedMessages prometheus.Counter
+	spaceRefusals   prometheus.Counter
 }
 
 func newMetrics(n *Node, r prometheus.Registerer) *metrics {
@@ -39,6 +40,8 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 		"Messages and requests of peers that were dropped, for want of room.")
 	m.refusedMessages = counter("scribe_node_refused_messages_total",
 		"Raft messages of peers that were refused: of another cluster, of a removed or replaced member, out of range.")
+	m.spaceRefusals = counter("scribe_node_disk_refused_writes_total",
+		"Writes that this node, as the leader, refused for want of disk space.")
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
@@ -59,12 +62,17 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 			}
 			return 0
 		}),
-		gauge("scribe_node_disk_full", "1 while the log finds no space on the disk.", func() float64 {
-			if n.diskFull.Load() {
-				return 1
-			}
-			return 0
-		}),
+		gauge("scribe_node_disk_full", "1 while less than the reserve is free on the disk, or the log finds no space.",
+			func() float64 {
+				if n.diskFull.Load() || n.space.short.Load() {
+					return 1
+				}
+				return 0
+			}),
+		gauge("scribe_node_disk_free_bytes", "Bytes free on the data directory's file system, as of about a second ago.",
+			func() float64 { return float64(n.space.free.Load()) }),
+		gauge("scribe_node_disk_reserve_bytes", "Bytes that must be free for clients' writes to be taken.",
+			func() float64 { return float64(n.space.reserve.Load()) }),
 	)
 	if r != nil {
 		r.MustRegister(m.all...)

@@ -73,8 +73,10 @@ type Node struct {
 	status    atomic.Pointer[raft.Status]
 	spareDone sync.Pool     // channels of proposals that were answered; nobody sends to them any more
 	sealing   chan struct{} // capacity 1: one explicit seal at a time
-	diskFull  atomic.Bool   // the log could not get space when it last tried
-	unpersist atomic.Int64  // bytes of commands that the log writer has not made durable yet
+	space     space
+	shortages shortages
+	diskFull  atomic.Bool  // the log could not get space when it last tried
+	unpersist atomic.Int64 // bytes of commands that the log writer has not made durable yet
 	// proposedBytes are those of commands that the core has not handed out yet.
 	proposedBytes atomic.Int64
 	linearMu      sync.Mutex    // held while linear is computed

@@ -43,6 +43,7 @@ func (n *Node) open() error {
 	}
 	n.openSnapshots()
 	n.metrics = newMetrics(n, opts.Registerer)
+	n.look()
 	if n.restoring.Load() {
 		n.beginRestore()
 		return nil

@@ -52,6 +52,10 @@ type Options struct {
 	// 10 min; negative keeps none.
 	KeepLogBytes int64
 	KeepLogAge   time.Duration
+	// DiskReserveBytes is the disk space below which clients' writes are refused (space). Default: a hundredth of the file
+	// system, at most 1 GiB, at least a log file and 16 MiB. What the segments of the entries in memory will take comes
+	// on top.
+	DiskReserveBytes int64
 	// SnapshotBytesPerSecond bounds what this node serves of its segments to members that lag. Default 64 MiB; negative
 	// is no bound.
 	SnapshotBytesPerSecond int64

@@ -11,23 +11,27 @@ import (
 
 // outlook is how the members are, as a leader sees it. Encoding:
 //
-//	kind u8 = 8 · term u64 · last index u64 · count u32 · members (id u64 · match u64 · active u8)
+//	kind u8 = 8 · term u64 · last index u64 · leader is short of space u8
+//	count u32 · members (id u64 · match u64 · active u8 · short of space u8)
 type outlook struct {
 	from    uint64
 	term    uint64
 	last    uint64
+	short   bool
 	members []raft.PeerStatus // ID, Match and Active
+	lacking []bool            // which of them are short of space
 }
 
-const outlookMemberBytes = 8 + 8 + 1
+const outlookMemberBytes = 8 + 8 + 1 + 1
 
 func (o *outlook) encode() []byte {
 	b := binary.BigEndian.AppendUint64([]byte{byte(requestOutlook)}, o.term)
-	b = binary.BigEndian.AppendUint64(b, o.last)
+	b = appendBool(binary.BigEndian.AppendUint64(b, o.last), o.short)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(o.members)))
-	for _, m := range o.members {
+	for i, m := range o.members {
 		b = binary.BigEndian.AppendUint64(b, m.ID)
 		b = appendBool(binary.BigEndian.AppendUint64(b, m.Match), m.Active)
+		b = appendBool(b, i < len(o.lacking) && o.lacking[i])
 	}
 	return b
 }
@@ -35,10 +39,12 @@ func (o *outlook) encode() []byte {
 func parseOutlook(b []byte) (*outlook, error) {
 	r := reader{b: b}
 	kind := requestKind(r.u8())
-	o := &outlook{term: r.u64(), last: r.u64()}
+	o := &outlook{term: r.u64(), last: r.u64(), short: r.boolean()}
 	o.members = make([]raft.PeerStatus, r.count(outlookMemberBytes, raft.MaxMembers))
+	o.lacking = make([]bool, len(o.members))
 	for i := range o.members {
 		o.members[i] = raft.PeerStatus{ID: r.u64(), Match: r.u64(), Active: r.boolean()}
+		o.lacking[i] = r.boolean()
 	}
 	r.bad = r.bad || kind != requestOutlook
 	return o, r.end(requestOutlook)
@@ -50,7 +56,11 @@ func (n *Node) tellOutlook() {
 	if st.Role != raft.Leader || len(st.Peers) == 0 || n.ticks%uint64(n.opts.ElectionTicks) != 0 {
 		return
 	}
-	o := outlook{term: st.Term, last: st.Last, members: st.Peers[:min(len(st.Peers), raft.MaxMembers)]}
+	o := outlook{term: st.Term, last: st.Last, short: n.space.short.Load(),
+		members: st.Peers[:min(len(st.Peers), raft.MaxMembers)]}
+	for _, m := range o.members {
+		o.lacking = append(o.lacking, n.isShort(m.ID))
+	}
 	for _, p := range o.members {
 		n.net().SendRequest(p.ID, o.encode())
 	}

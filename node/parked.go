@@ -1,6 +1,10 @@
 package node
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/scribe-ledger/scribe/ledger"
+)
 
 // Parked proposals are those that the raft loop has taken from the inbox and that wait there: for room in the core, for
 // the leader to be known, for the way to it. They keep their order. MaxQueue and MaxQueueBytes bound them, together with
@@ -70,6 +74,20 @@ func (n *Node) refuseParked(refusal *Unavailable) {
 		p.resolve(outcome{err: refusal})
 		return false
 	})
+}
+
+// refuseWrites refuses the parked writes for want of space and says whether there were any. Seals stay.
+func (n *Node) refuseWrites(refusal *Unavailable) (some bool) {
+	n.filterParked(func(p *proposal) bool {
+		if !ledger.IsWrite(p.data) {
+			return true
+		}
+		some = true
+		n.metrics.spaceRefusals.Inc()
+		p.resolve(outcome{err: refusal})
+		return false
+	})
+	return some
 }
 
 // expireParked answers the parked writes whose deadline has passed, and those that have waited for a leader long enough.

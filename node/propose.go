@@ -53,9 +53,8 @@ func (n *Node) proposeAsLeader() error {
 			return nil
 		}
 		count, size := n.nextBatch()
-		if refusal := n.admitBytes(size, count); refusal != nil {
-			n.refuseParked(refusal)
-			return nil
+		if refusal := n.admitSpace(size, count); refusal != nil && n.refuseWrites(refusal) {
+			continue // seals are left, which make space
 		}
 		batch := claim(n.parked[:count])
 		err := n.propose(batch)

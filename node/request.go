@@ -19,6 +19,7 @@ const (
 	requestChanged   requestKind = 6 // what became of it
 	requestRoots     requestKind = 7 // what a replica has built, for the leader (agree.go)
 	requestOutlook   requestKind = 8 // how the members are, from the leader (outlook.go)
+	requestSpace     requestKind = 9 // how a member's disk is, for the leader (shortage.go)
 )
 
 var errRequest = errors.New("node: malformed request")

@@ -23,8 +23,10 @@ func requests() [][]byte {
 	members, _ := raft.NewMembership(raft.Member{ID: 1, Role: raft.Voter, RaftAddr: "a:1"}, raft.Member{ID: 2, Role: raft.Joining})
 	report := rootReport{term: 4, segments: []tlog.Descriptor{{FirstSeq: 0, LastSeq: 9, Entries: 10, Root: merkle.Hash{1}}},
 		checks: []ledger.RootCheck{{Size: 65536, Root: merkle.Hash{2}}}}
-	view := outlook{term: 3, last: 9, members: []raft.PeerStatus{{ID: 2, Match: 8, Active: true}, {ID: 3}}}
-	all := [][]byte{view.encode(), f.encode(), encodeAnswers(5, someAnswers()), intro.encode(), join.encode(6), transfer.encode(7),
+	view := outlook{term: 3, last: 9, short: true, members: []raft.PeerStatus{{ID: 2, Match: 8, Active: true}, {ID: 3}},
+		lacking: []bool{false, true}}
+	disk := spaceReport{term: 3, short: true, free: 1 << 40, reserve: 5}
+	all := [][]byte{view.encode(), disk.encode(), f.encode(), encodeAnswers(5, someAnswers()), intro.encode(), join.encode(6), transfer.encode(7),
 		report.encode(), (&rootReport{}).encode()}
 	for _, err := range []error{nil, &MemberError{MemberConflict, "no"}, &Unavailable{DiskFull, "full"}, errElsewhere} {
 		c := changed{life: 1, number: 2, err: err}
@@ -60,6 +62,10 @@ func reencode(b []byte) []byte {
 	case requestAnswers:
 		if life, answers, err := parseAnswers(b); err == nil {
 			return encodeAnswers(life, answers)
+		}
+	case requestSpace:
+		if r, err := parseSpaceReport(b); err == nil {
+			return r.encode()
 		}
 	case requestIntroduce:
 		if i, err := parseIntroduction(b); err == nil {

@@ -16,14 +16,6 @@ const (
 	ownCommandBytes = 4 << 10
 )
 
-// reserve is the disk space that a log with so many bytes more must leave for segments: enough to flush one, after
-// which the log files that held its entries go and make space for the next. A memtable is sealed at SealBytes and its
-// segment is no longer than that, nor, but for the smallest entries, than the log that its entries stand in; so a small
-// disk is not kept from filling a log that will never hold a memtable of that size.
-func (n *Node) reserve(more int64) int64 {
-	return minFreeBytes + min(n.opts.Ledger.SealBytes, n.log.DiskBytes()+more)
-}
-
 // admitBytes refuses what the log has no space for, before it enters the log: once there it could not be taken back.
 // It is asked with the bytes of a batch of so many commands.
 func (n *Node) admitBytes(size, count int) *Unavailable {
@@ -47,40 +39,64 @@ func (n *Node) logNeeds(size, count int) int64 {
 	return n.unpersist.Load() + n.proposedBytes.Load() + int64(size) + int64(count+1)*logOverheadBytes + ownCommandBytes
 }
 
-// logHolds says whether a batch fits into the log without a new file.
-func (n *Node) logHolds(size, count int) bool { return n.logNeeds(size, count) <= n.log.Room() }
+// admitSpace refuses clients' writes for want of space: of this node's disk, of so many members' that no quorum has any,
+// or of the log's. It is asked with the bytes of a batch of so many commands.
+func (n *Node) admitSpace(size, count int) *Unavailable {
+	if fault := n.shortFault(); fault != "" {
+		return &Unavailable{Reason: DiskFull, Detail: fault}
+	}
+	return n.admitBytes(size, count)
+}
 
-// spaceFor says why a log file of so many bytes should not be made: it would leave too little for segments. A file
-// system that does not tell its free space is tried.
+// logHolds says whether a batch fits into the log without a new file. A file that is ready is taken only if another one
+// could be made in its place: the last one is for the start after a kill, for which there may be no space otherwise.
+func (n *Node) logHolds(size, count int) bool {
+	need := n.logNeeds(size, count)
+	return need <= n.log.Rest() || need <= n.log.Room() && n.spaceFor(n.log.FileBytes()) == nil
+}
+
+// spaceFor says why a log file of so many bytes should not be made: it would leave too little for the segments of what is
+// in memory. When those are written the log files that held their entries go, and make space for the next. A file system
+// that does not tell its free space is tried.
 func (n *Node) spaceFor(bytes int64) error {
 	space, err := n.opts.FS.Space(n.opts.Dir)
-	reserve := n.reserve(bytes)
-	if err != nil || space.Free >= uint64(bytes+reserve) {
+	segments := minFreeBytes + n.ledger.UnflushedBytes()
+	if err != nil || space.Free >= uint64(bytes+segments) {
 		return nil
 	}
-	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, reserve, space.Free)
+	return fmt.Errorf("a log file of %d bytes, and %d to spare for segments, do not fit into %d", bytes, segments, space.Free)
 }
 
 // yieldTimeouts is how many election timeouts pass between two tries to hand leadership over for want of space.
 const yieldTimeouts = 10
 
-// yield hands leadership over when this node is about to refuse writes for want of space, and others may have some.
+// yield hands leadership over when this node refuses writes for want of space, or is about to, and another has some.
 func (n *Node) yield() {
 	st := n.status.Load()
 	if st.Role != raft.Leader || st.Members.SoleVoter(st.ID) || n.ticks < n.yieldAt ||
-		(!n.diskFull.Load() && n.spaceFault() == "") {
+		(!n.space.short.Load() && !n.diskFull.Load() && n.spaceFault() == "") {
+		return
+	}
+	to := n.roomiest(st)
+	if to == 0 {
 		return
 	}
 	n.yieldAt = n.ticks + uint64(yieldTimeouts*n.opts.ElectionMaxTicks)
-	if err := n.core.Transfer(0); err == nil {
-		n.opts.Logger.Warn("this node's disk is full; leadership goes to another one")
+	if err := n.core.Transfer(to); err == nil {
+		n.opts.Logger.Warn("this node's disk is full; leadership goes to another one", "node_id", to)
 	}
 }
 
 // spaceFault says why writes are refused for want of space; empty when they are not.
 func (n *Node) spaceFault() string {
+	if fault := n.shortFault(); fault != "" {
+		return fault
+	}
 	if _, refusal := n.admit(); refusal != nil && refusal.Reason == DiskFull {
 		return refusal.Detail
+	}
+	if st := n.status.Load(); st.Leader != 0 && st.Role != raft.Leader {
+		return "" // the leader takes them
 	}
 	if n.diskFull.Load() && !n.logHolds(smallWriteBytes, 1) {
 		return "the disk is full: the log could not get space when it last tried"

@@ -71,6 +71,7 @@ func TestFullDiskShows(t *testing.T) {
 	fsys.SetLimit(1 << 20) // a log file, and not enough to leave for segments
 	opts := testOptions(fsys)
 	opts.Ledger.SealBytes = 1 << 30
+	opts.DiskReserveBytes = 1
 	n := openNode(t, opts)
 	if n.prepare() {
 		t.Fatal("a second log file is ready")
@@ -119,6 +120,7 @@ func TestLogLeavesSpaceForSegments(t *testing.T) {
 	opts.WAL.FileBytes = 4 << 20
 	opts.Ledger.SealBytes = 24 << 20
 	opts.Ledger.SealAge = time.Hour
+	opts.DiskReserveBytes = 1 // it is the log's own limit that counts here
 	opts.Ledger.Compression = segfile.NoCompression
 	var later atomic.Int64
 	opts.Now = func() time.Time { return time.Now().Add(time.Duration(later.Load())) }

@@ -66,6 +66,9 @@ func (n *Node) warning() string {
 	if _, err := n.ledger.Installed(); err != nil {
 		return "segments cannot be written, so the log grows; it is tried again: " + err.Error()
 	}
+	if d := n.shortOfSpace(); d != "" && n.status.Load().Role != raft.Leader {
+		return "the disk is full: " + d + "; what it cannot store it must fetch later"
+	}
 	if n.diskFull.Load() {
 		return "no space for the next log file; writes are refused once the present one is full"
 	}
@@ -94,6 +97,9 @@ func (n *Node) memberStatus(st *raft.Status, m raft.Member, own Status) Member {
 	if m.ID == n.opts.NodeID {
 		out.HTTPAddr, out.RaftAddr = n.opts.HTTPAddr, n.opts.RaftAddr
 		out.Healthy, out.MatchIndex = own.Fault == "", own.LastIndex
+	}
+	if n.isShort(m.ID) {
+		out.Healthy, out.Detail = false, "its disk is full: less than the reserve is free"
 	}
 	out.Lag = last - min(out.MatchIndex, last)
 	return out

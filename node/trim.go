@@ -106,7 +106,8 @@ func (n *Node) logMargin(now time.Time) margin {
 	m := margin{bytes: max(n.opts.KeepLogBytes, 0), aged: n.trimmer.agedOut(now, max(n.opts.KeepLogAge, 0))}
 	st := n.status.Load()
 	switch {
-	case len(st.Members.Members) <= 1 || n.diskFull.Load() || n.spaceFor(n.log.FileBytes()) != nil:
+	case len(st.Members.Members) <= 1 || n.diskFull.Load() || n.space.short.Load() ||
+		n.spaceFor(n.log.FileBytes()) != nil:
 		m.bytes = 0
 	case st.Role == raft.Leader: // which alone knows how far they are; it may be another node's turn any time
 		m.needed = raft.MaxIndex

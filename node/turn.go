@@ -192,6 +192,7 @@ func (n *Node) roleChanged(now raft.SoftState) {
 	}
 	n.intro = introductions{next: n.ticks} // whoever leads now may not know this node
 	n.roots.lead(now)
+	n.shortages.lead()
 	n.publishStatus()
 	n.introduce()
 	n.opts.Logger.Info("raft role", "role", now.Role.String(), "leader", now.Leader, "term", now.Term)
@@ -219,6 +220,8 @@ func (n *Node) takeRequest(from uint64, payload []byte) error {
 		return n.takeRoots(from, payload)
 	case requestOutlook:
 		return n.takeOutlook(from, payload)
+	case requestSpace:
+		return n.takeSpace(from, payload)
 	}
 	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }

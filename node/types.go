@@ -58,4 +58,5 @@ type Member struct {
 	Healthy    bool
 	MatchIndex uint64
 	Lag        uint64
+	Detail     string // why it is not healthy, where that is known
 }

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
+	"github.com/scribe-ledger/scribe/wal"
 )
 
 const (
@@ -147,6 +150,7 @@ func (n *Node) PersistStep() (worked bool, err error) {
 		n.net().Send(m)
 	}
 	n.unpersist.Add(-clientBytes(w.current.entries))
+	n.space.written.Add(w.current.bytes)
 	n.report(w.current.number, 0, nil)
 	n.poke(n.upkeep)
 	w.current = write{}
@@ -160,6 +164,11 @@ func (n *Node) persist(w *write) error {
 	}
 	if w.hard == nil && len(w.entries) == 0 {
 		return nil // only messages that wait for an earlier write, which is durable
+	}
+	if err := n.mayTakeSpace(w); err != nil {
+		n.writer.blocked = true
+		n.setDiskFull(err)
+		return ErrBlocked
 	}
 	began := n.opts.Now()
 	err := n.log.Append(w.hard, w.entries)
@@ -176,6 +185,18 @@ func (n *Node) persist(w *write) error {
 		n.fail(err)
 	}
 	return err
+}
+
+// mayTakeSpace says why what a leader sent does not go into the log: it would need a new log file, and what that leaves is
+// too little for the segments of what is in memory. Those can then be written, and space is found, or it comes back.
+// What holds no writes goes into the log in any case. A leader has asked before it took the writes in.
+func (n *Node) mayTakeSpace(w *write) error {
+	need := wal.BatchBytes(w.entries)
+	if need <= n.log.Room() || n.status.Load().Role == raft.Leader ||
+		!slices.ContainsFunc(w.entries, func(e raft.Entry) bool { return e.Kind == raft.EntryNormal && ledger.IsWrite(e.Data) }) {
+		return nil
+	}
+	return n.spaceFor(max(need, n.log.FileBytes()))
 }
 
 // clientBytes is what the commands among entries take in the log.

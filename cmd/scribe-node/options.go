@@ -27,6 +27,7 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		Ledger: ledger.Options{SealBytes: c.Storage.SealBytes, SealAge: c.Storage.SealAge,
 			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes)},
 		KeepLogBytes: orNone(c.Storage.KeepLogBytes), KeepLogAge: orNone(c.Storage.KeepLogAge),
+		DiskReserveBytes:       c.Storage.DiskReserveBytes,
 		SnapshotBytesPerSecond: orNone(c.Raft.SnapshotBytesPerSecond),
 		Logger:                 logger, Registerer: registry,
 	}
