@@ -59,7 +59,7 @@ func TestDiskReserve(t *testing.T) {
 	if !strings.Contains(string(h.body), "degraded") || !strings.Contains(string(h.body), "disk is full") {
 		t.Errorf("/health on a full disk: %s", h.body)
 	}
-	m := string(s.get("/metrics").want(200).body)
+	m := string(s.get("/metrics/prometheus").want(200).body)
 	for _, want := range []string{"scribe_node_disk_full 1\n", "scribe_node_disk_refused_writes_total ",
 		"scribe_node_disk_free_bytes ", "scribe_node_disk_reserve_bytes "} {
 		if !strings.Contains(m, want) {

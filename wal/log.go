@@ -100,14 +100,16 @@ func (l *Log) LastIndex() uint64 {
 
 // Room is how large a batch, in BatchBytes, can be appended without making a new file: into the rest of the file, or
 // into a spare that is ready, whichever holds more.
-func (l *Log) Room() int64 {
-	room := l.spares.largest() - headerSize
+func (l *Log) Room() int64 { return max(l.spares.largest()-headerSize, l.Rest()) }
+
+// Rest is how large a batch, in BatchBytes, can be appended to the file that is appended to now.
+func (l *Log) Rest() int64 {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if f := l.active(); f != nil && !f.sealed {
-		room = max(room, int64(len(f.buf))-f.end)
+		return max(int64(len(f.buf))-f.end, 0)
 	}
-	return max(room, 0)
+	return 0
 }
 
 // DiskBytes is what the log files and the spares that are ready take on disk.

@@ -12,7 +12,7 @@ import (
 // to the last byte that counts, and pinned: by a durable note behind the last batch, or, when anything but zeros
 // follows it, by a new file whose header says where the old one ends. Open returns *vfs.CorruptError when acknowledged
 // bytes are damaged or missing, and *OwnerError when it is another's log; the files are left as they are. On a full
-// disk it opens without a new file.
+// disk it makes do with the files that there are.
 //
 // The caller has made sure that no other process or Log has the directory open.
 func Open(o Options) (*Log, error) {
@@ -229,26 +229,55 @@ func (l *Log) clear(trimmed, spares []uint64) error {
 // look like a torn tail.
 func (l *Log) pin() error {
 	f := l.active()
-	if f != nil && !f.sealed && f.end+noteSize <= int64(len(f.buf)) {
-		if f.end > f.good || f.good == headerSize {
-			return nil
-		}
-		e := encoder{id: f.hdr.id, origin: f.hdr.sum, base: f.end, prev: f.endSum}
-		e.note(f.good, l.line.next-1)
-		if err := f.write(l.opts.Method, e.buf, f.end); err != nil {
-			return fmt.Errorf("wal: write %s: %w", f.path, err)
-		}
-		if err := f.sync(l.opts.Method, f.end, int64(len(e.buf))); err != nil {
-			return fmt.Errorf("wal: sync %s: %w", f.path, err)
-		}
-		f.end, f.endSum = e.at(), e.prev
+	fits := f != nil && f.end+noteSize <= int64(len(f.buf))
+	if fits && !f.sealed {
+		return l.pinIn(f)
+	}
+	_, err := l.roll(0, nil)
+	if err == nil || !vfs.IsNoSpace(err) || l.err != nil {
+		return err
+	}
+	if !fits {
+		l.opts.Logger.Warn("no space for a log file: entries can be read, not appended", "dir", l.opts.Dir, "error", err)
 		return nil
 	}
-	if _, err := l.roll(0, nil); err != nil {
-		if !vfs.IsNoSpace(err) || l.err != nil {
-			return err
-		}
-		l.opts.Logger.Warn("no space for a log file: entries can be read, not appended", "dir", l.opts.Dir, "error", err)
+	if err := l.scrub(f); err != nil {
+		return err
 	}
+	return l.pinIn(f)
+}
+
+// pinIn pins the end of f, which may be appended to.
+func (l *Log) pinIn(f *logFile) error {
+	if f.end > f.good || f.good == headerSize {
+		return nil
+	}
+	e := encoder{id: f.hdr.id, origin: f.hdr.sum, base: f.end, prev: f.endSum}
+	e.note(f.good, l.line.next-1)
+	if err := f.write(l.opts.Method, e.buf, f.end); err != nil {
+		return fmt.Errorf("wal: write %s: %w", f.path, err)
+	}
+	if err := f.sync(l.opts.Method, f.end, int64(len(e.buf))); err != nil {
+		return fmt.Errorf("wal: sync %s: %w", f.path, err)
+	}
+	f.end, f.endSum = e.at(), e.prev
+	return nil
+}
+
+// scrub puts zeros behind the end of f, so that it can be appended to though an older life's bytes or a torn batch stood
+// there. They do not count, by what replay found, and none of it needs space: the file has its blocks. A crash on the way
+// leaves fewer of them. It is slower than a new file, and for disks that have no space for one.
+func (l *Log) scrub(f *logFile) error {
+	zeros := make([]byte, zeroChunk)
+	for off := f.end; off < int64(len(f.buf)); off += zeroChunk {
+		if err := f.write(l.opts.Method, zeros[:min(zeroChunk, int64(len(f.buf))-off)], off); err != nil {
+			return fmt.Errorf("wal: write %s: %w", f.path, err)
+		}
+	}
+	if err := f.sync(l.opts.Method, f.end, int64(len(f.buf))-f.end); err != nil {
+		return fmt.Errorf("wal: sync %s: %w", f.path, err)
+	}
+	f.sealed = false
+	l.opts.Logger.Warn("no space for a log file: the log goes on in the last one", "file", f.path)
 	return nil
 }
