@@ -15,6 +15,8 @@ import (
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/node"
+	"github.com/scribe-ledger/scribe/segfile"
+	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
 	"github.com/scribe-ledger/scribe/wal"
@@ -277,10 +279,52 @@ func TestMerges(t *testing.T) {
 		}
 	}
 	name := list(t, mem, "segments", ".seg")[0]
-	flip(t, mem, name, 700)
-	if r := check(t, mem); !r.has(Damage, KindSegmentDamaged, name) {
+	damaged := clone(mem)
+	flip(t, damaged, name, 700)
+	if r := check(t, damaged); !r.has(Damage, KindSegmentDamaged, name) {
 		t.Errorf("a merged segment's damage is not found:%s", r.text())
 	}
+	// The same segment, well written, with a wrong node of the ledger tree.
+	for _, name := range list(t, mem, "segments", ".seg") {
+		if file, ok := withWrongNodes(t, read(t, mem, name)); ok {
+			write(t, mem, name, file)
+			if r := check(t, mem); r.Damaged != 1 || !r.has(Damage, KindLedgerTree, name) {
+				t.Errorf("a wrong node of the ledger tree:%s", r.text())
+			}
+			return
+		}
+	}
+	t.Error("no segment has nodes of the ledger tree")
+}
+
+// withWrongNodes writes a segment anew, with another last node of the ledger tree; false when it has none.
+func withWrongNodes(t *testing.T, file []byte) ([]byte, bool) {
+	t.Helper()
+	table, err := sstable.Open(segfile.NewBytesSource("segment", file), sstable.Options{})
+	must(t, err)
+	nodes, err := table.LedgerNodes()
+	must(t, err)
+	if len(nodes) == 0 {
+		return nil, false
+	}
+	nodes[len(nodes)-1][0] ^= 1
+	var out bytes.Buffer
+	info := table.Info()
+	w, err := sstable.NewWriter(&out, info.FirstSeq, info.LastSeq, sstable.WriterOptions{BlockBytes: 1 << 10})
+	must(t, err)
+	for it := table.ByOrdinal(sstable.ScanOptions{Leaves: true}); ; {
+		if !it.Next() {
+			must(t, it.Err())
+			break
+		}
+		e := *it.Entry()
+		e.Sum()
+		must(t, w.Add(&e))
+	}
+	w.SetLedgerNodes(nodes)
+	_, err = w.Finish()
+	must(t, err)
+	return out.Bytes(), true
 }
 
 // TestFlippedBits flips a bit at a sample of the bytes of every file: each one is found, in that file.
