@@ -64,7 +64,7 @@ func agrees(t *testing.T, m *model, table *Table) {
 	}
 }
 
-// TestFlippedBits flips every bit of a small segment file, and a bit of every byte of one with two leaf tiles.
+// TestFlippedBits flips three bits of every byte of a small segment file, and a bit of every byte of one with two leaf tiles.
 func TestFlippedBits(t *testing.T) {
 	zstd := smallOptions
 	zstd.Compression = segfile.Zstd
@@ -74,7 +74,7 @@ func TestFlippedBits(t *testing.T) {
 		bits []int
 		step int
 	}{
-		"small":      {smallModel(), smallOptions, []int{0, 1, 2, 3, 4, 5, 6, 7}, 1},
+		"small":      {smallModel(), smallOptions, []int{0, 4, 7}, 1},
 		"small zstd": {smallModel(), zstd, []int{3}, 1},
 		"tiled":      {tiledModel(), WriterOptions{BlockBytes: 500}, []int{5}, 3},
 	} {

@@ -38,6 +38,9 @@ func TestLargestSegment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if next := ix.parts[0].nextSep; string(next.key) != "m" || next.seq != math.MaxUint64 {
+		t.Errorf("behind the first partition comes %q", next.key)
+	}
 	part := indexBuilder{}
 	part.add(segfile.Handle{Offset: 15 * gib, Length: gib / 2}, math.MaxUint32-10, separator{})
 	part.add(segfile.Handle{Offset: 15*gib + gib/2, Length: gib / 2}, math.MaxUint32-2,
