@@ -115,8 +115,17 @@ func (l *Ledger) writeSegment(id string, s *sealed) (info sstable.Info, err erro
 		}
 	}()
 	_, size, _, _ := s.mem.size()
-	w, err := sstable.NewWriter(&appender{f: f}, s.mem.first, s.last, sstable.WriterOptions{Compression: l.opts.Compression,
-		BlockBytes: l.opts.BlockBytes, BufferBytes: int(min(size, flushBufferBytes))})
+	opts := sstable.WriterOptions{Compression: l.opts.Compression, BlockBytes: l.opts.BlockBytes,
+		BufferBytes: int(min(size, flushBufferBytes))}
+	if s.last-s.mem.first >= sstable.MaxEntriesInMemory {
+		scratch, drop, err := l.scratch(temporary)
+		if err != nil {
+			return info, err
+		}
+		defer drop()
+		opts.Scratch = scratch
+	}
+	w, err := sstable.NewWriter(&appender{f: f}, s.mem.first, s.last, opts)
 	if err != nil {
 		return info, err
 	}
