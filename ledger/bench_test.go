@@ -3,6 +3,7 @@ package ledger
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -50,25 +51,31 @@ func benchApply(b *testing.B, l *Ledger, index uint64, command []byte) {
 	}
 }
 
-// filled returns a ledger with benchEntries entries, in memory or in one installed segment.
-func filled(b *testing.B, sealed bool) *Ledger {
+// benchPlaces are where the entries of a read benchmark lie: in a memtable, in one segment, in eight.
+var benchPlaces = []struct {
+	name     string
+	segments int
+}{{"memory", 0}, {"segment", 1}, {"segments", 8}}
+
+// filled returns a ledger with benchEntries entries, in memory or in so many installed segments.
+func filled(b *testing.B, segments int) *Ledger {
 	b.Helper()
 	l := benchLedger(b)
 	index := uint64(0)
-	for _, c := range benchCommands(b) {
+	for i, c := range benchCommands(b) {
 		index++
 		benchApply(b, l, index, c)
+		if segments > 0 && (i+1)%(benchEntries/segments) == 0 {
+			index++
+			benchApply(b, l, index, SealNow())
+			index = benchFlush(b, l, index+1)
+		}
 	}
-	if !sealed {
-		return l
-	}
-	benchApply(b, l, index+1, SealNow())
-	benchFlush(b, l, index+2)
 	return l
 }
 
-// benchFlush builds, records and installs what is sealed.
-func benchFlush(b *testing.B, l *Ledger, index uint64) {
+// benchFlush builds, records and installs what is sealed. It returns the index of the last entry applied.
+func benchFlush(b *testing.B, l *Ledger, index uint64) uint64 {
 	for {
 		worked, err := l.FlushStep()
 		if err != nil {
@@ -80,25 +87,95 @@ func benchFlush(b *testing.B, l *Ledger, index uint64) {
 			index++
 		}
 		if !worked && len(wants) == 0 {
-			return
+			return index - 1
 		}
 	}
 }
 
-// BenchmarkApply is one put: decode, value hash, leaf hash, ledger tree, memtable.
+// BenchmarkApply is one put: decode, value hash, leaf hash, ledger tree, memtable. Without hashing it is the same but for
+// the two hashes and the tree: what the proofs cost is the difference.
 func BenchmarkApply(b *testing.B) {
+	unhashed := func(l *Ledger, index uint64, command []byte) error {
+		c, err := decodeCommand(command)
+		if err != nil {
+			return err
+		}
+		if outcome, err := l.judge(&c.write); outcome != nil || err != nil {
+			return fmt.Errorf("%w, %w", outcome, err)
+		}
+		l.store(l.draft(&c.write, c.time), c.time, len(command))
+		l.applied.Store(index)
+		return nil
+	}
+	hashed := func(l *Ledger, index uint64, command []byte) error {
+		_, err := l.Apply(index, 1, command)
+		return err
+	}
+	for _, way := range []struct {
+		name  string
+		apply func(*Ledger, uint64, []byte) error
+	}{{"hashed", hashed}, {"unhashed", unhashed}} {
+		b.Run(way.name, func(b *testing.B) {
+			commands := benchCommands(b)
+			l := benchLedger(b)
+			index := uint64(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				if index == benchEntries {
+					b.StopTimer()
+					l, index = benchLedger(b), 0
+					b.StartTimer()
+				}
+				index++
+				if err := way.apply(l, index, commands[index-1]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkApplyBesideFlush is apply while the memtable before is written to disk: the figures are percentiles.
+func BenchmarkApplyBesideFlush(b *testing.B) {
 	commands := benchCommands(b)
 	l := benchLedger(b)
 	index := uint64(0)
+	took := make([]time.Duration, 0, benchEntries)
 	for b.Loop() {
-		if index%benchEntries == 0 && index > 0 {
-			b.StopTimer()
-			l = benchLedger(b)
-			index = 0
-			b.StartTimer()
+		for _, c := range commands { // new versions, from the second time on
+			index++
+			benchApply(b, l, index, c)
 		}
 		index++
-		benchApply(b, l, index, commands[index-1])
+		benchApply(b, l, index, SealNow())
+		flushed := make(chan error, 1)
+		go func() {
+			_, err := l.FlushStep()
+			flushed <- err
+		}()
+		var err error
+		for busy := true; busy; {
+			began := time.Now()
+			index++
+			benchApply(b, l, index, commands[index%benchEntries])
+			took = append(took, time.Since(began))
+			select {
+			case err = <-flushed:
+				busy = false
+			default:
+			}
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		index = benchFlush(b, l, index+1)
+	}
+	slices.Sort(took)
+	for _, p := range []struct {
+		name string
+		at   int
+	}{{"p50-ns", len(took) / 2}, {"p99.9-ns", len(took) * 999 / 1000}, {"max-ns", len(took) - 1}} {
+		b.ReportMetric(float64(took[p.at].Nanoseconds()), p.name)
 	}
 }
 
@@ -107,20 +184,18 @@ func BenchmarkFlush(b *testing.B) {
 	b.SetBytes(benchEntries * (16 + 256))
 	for b.Loop() {
 		b.StopTimer()
-		l := filled(b, false)
+		l := filled(b, 0)
 		benchApply(b, l, benchEntries+1, SealNow())
 		b.StartTimer()
 		benchFlush(b, l, benchEntries+2)
 	}
 }
 
+// BenchmarkGet is a point read of a random key. Absent keys lie between the others.
 func BenchmarkGet(b *testing.B) {
-	for _, where := range []struct {
-		name   string
-		sealed bool
-	}{{"memory", false}, {"segment", true}} {
-		b.Run(where.name, func(b *testing.B) {
-			l := filled(b, where.sealed)
+	for _, where := range benchPlaces {
+		l := filled(b, where.segments)
+		b.Run("present/"+where.name, func(b *testing.B) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -129,41 +204,73 @@ func BenchmarkGet(b *testing.B) {
 				}
 			}
 		})
+		b.Run("absent/"+where.name, func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(3, 4))
+			b.ReportAllocs()
+			for b.Loop() {
+				key := append(benchKey(rng.IntN(benchEntries)), 'x')
+				if ok, err := l.Exists(key); ok || err != nil {
+					b.Fatal(ok, err)
+				}
+			}
+		})
 	}
 }
 
 // BenchmarkScan is one entry of a scan over everything.
 func BenchmarkScan(b *testing.B) {
-	for _, where := range []struct {
-		name   string
-		sealed bool
-	}{{"memory", false}, {"segment", true}} {
-		b.Run(where.name, func(b *testing.B) {
-			l := filled(b, where.sealed)
-			scan := func() Iterator {
-				it, err := l.Scan(ScanOptions{AsOf: l.NextSeq()})
-				if err != nil {
-					b.Fatal(err)
-				}
-				return it
-			}
-			it := scan()
-			for b.Loop() {
-				if !it.Next() {
-					if it.Close() != nil {
-						b.Fatal(it.Err())
+	for _, where := range benchPlaces {
+		l := filled(b, where.segments)
+		for _, reverse := range []bool{false, true} {
+			b.Run(map[bool]string{false: "forward/", true: "reverse/"}[reverse]+where.name, func(b *testing.B) {
+				it := benchKeys(b, l, reverse)
+				b.ReportAllocs()
+				for b.Loop() {
+					if !it.Next() {
+						if err := it.Close(); err != nil {
+							b.Fatal(err)
+						}
+						it = benchKeys(b, l, reverse)
 					}
-					it = scan()
+				}
+				it.Close()
+			})
+		}
+	}
+}
+
+// BenchmarkScan100 is a scan of 100 entries from a random key.
+func BenchmarkScan100(b *testing.B) {
+	for _, where := range benchPlaces {
+		l := filled(b, where.segments)
+		b.Run(where.name, func(b *testing.B) {
+			rng := rand.New(rand.NewPCG(3, 4))
+			b.ReportAllocs()
+			for b.Loop() {
+				it := benchKeys(b, l, false)
+				n := 0
+				for ok := it.Seek(benchKey(rng.IntN(benchEntries - 100))); ok && n < 100; n++ {
+					ok = it.Next()
+				}
+				if err := it.Close(); err != nil || n != 100 {
+					b.Fatal(n, err)
 				}
 			}
-			it.Close()
 		})
 	}
 }
 
+func benchKeys(b *testing.B, l *Ledger, reverse bool) *KeyIterator {
+	it, err := l.Keys(ScanOptions{AsOf: l.NextSeq(), Reverse: reverse})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return it
+}
+
 // BenchmarkProve is one proof with both trees, of a random key.
 func BenchmarkProve(b *testing.B) {
-	l := filled(b, true)
+	l := filled(b, 1)
 	rng := rand.New(rand.NewPCG(3, 4))
 	for b.Loop() {
 		if _, err := l.Prove(benchKey(rng.IntN(benchEntries)), Selector{}); err != nil {

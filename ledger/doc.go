@@ -16,7 +16,10 @@
 //   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are.
 //   - Another member's state takes the place of this one as a whole: it is derived and verified first (Staging), decided
 //     on by one durable note (Install), and finished by Open after a crash.
-//   - Readers work on a view that never changes, up to a size that was published before they took it.
+//   - Readers work on a view that never changes, up to a size that was published before they took it. A memtable has one
+//     writer, Apply, and its readers take no lock: they hold up nobody, and nobody holds them up.
+//   - A memtable keeps a large value where the command has it, and copies the rest. So the bytes given to Apply must not
+//     change afterwards.
 //
 // # Who calls what
 //
