@@ -19,6 +19,25 @@ func (c *Client) Seal(ctx context.Context) (SealResult, error) {
 	return out, err
 }
 
+// CompactResult says what a compaction did.
+type CompactResult struct {
+	Segments []string `json:"segments"` // ids of the segments made
+	Merged   int      `json:"merged"`   // segments that they took the place of
+	Left     int      `json:"left"`     // segments that there are now
+}
+
+// Compact returns once segments are merged as far as is due or, with full set, into as few as the limits allow. It can be
+// repeated freely.
+func (c *Client) Compact(ctx context.Context, full bool) (CompactResult, error) {
+	target := "/v1/admin/compact"
+	if full {
+		target += "?full=1"
+	}
+	var out CompactResult
+	err := c.json(ctx, &call{method: http.MethodPost, target: target}, &out)
+	return out, err
+}
+
 // maxAnswer bounds the answers that are small by nature.
 const maxAnswer = 16 << 20
 

@@ -119,6 +119,11 @@ type Storage struct {
 	KeepLogAge   time.Duration
 	// DiskReserveBytes is the free space below which writes are refused; 0 lets the node choose.
 	DiskReserveBytes int64
+	// Neighbouring segments are merged: at least so many at a time, 0 for none by itself; into segments of at most so many
+	// bytes; written at most so fast, 0 for as fast as the disk goes.
+	CompactFanIn          int
+	CompactMaxBytes       int64
+	CompactBytesPerSecond int64
 }
 
 // Raft holds the consensus timers.
@@ -177,7 +182,8 @@ func Default() Config {
 			MaxInflightBytes: 256 << 20, MaxHeaderBytes: 64 << 10},
 		Storage: Storage{SealBytes: 64 << 20, SealAge: 5 * time.Minute, WALFileBytes: 32 << 20, WALAppend: "pwrite",
 			BlockBytes: 16 << 10, BlockCacheBytes: 128 << 20, Compression: "s2",
-			KeepLogBytes: 256 << 20, KeepLogAge: 10 * time.Minute},
+			KeepLogBytes: 256 << 20, KeepLogAge: 10 * time.Minute,
+			CompactFanIn: 4, CompactMaxBytes: 16 << 30, CompactBytesPerSecond: 64 << 20},
 		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: 500 * time.Millisecond, ElectionMax: time.Second,
 			SnapshotBytesPerSecond: 64 << 20},
 		Tier: Tier{Backend: "dir", S3: S3{Region: "us-east-1"},

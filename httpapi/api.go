@@ -89,6 +89,7 @@ func (a *API) routes() {
 	get("/v1/manifest", classManifest, (*call).manifest)
 	get("/v1/segments", classManifest, (*call).segments)
 	a.add("/v1/admin/seal", &route{class: classAdmin, method: http.MethodPost, handler: (*call).seal})
+	a.add("/v1/admin/compact", &route{class: classAdmin, method: http.MethodPost, handler: (*call).compact})
 	get("/cluster/status", classCluster, (*call).clusterStatus)
 	get("/cluster/members", classCluster, (*call).clusterMembers)
 	get("/cluster/leader", classCluster, (*call).clusterLeader)

@@ -20,6 +20,9 @@ type Backend interface {
 	Barrier(ctx context.Context) error
 	// Seal makes everything committed before the call part of durable, recorded segments.
 	Seal(ctx context.Context) (node.SealResult, error)
+	// Compact merges segments until nothing more is due or, with all set, until as few are left as the limits allow.
+	// Errors: *node.Unavailable.
+	Compact(ctx context.Context, all bool) (node.CompactResult, error)
 	// Join, Leave, Promote and Transfer change the members, or who leads them, from any node, and return once that is
 	// committed. What holds already is no error. Transfer to 0 is to the member that is furthest. Errors:
 	// *node.MemberError (nothing was changed) and *node.Unavailable.

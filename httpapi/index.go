@@ -48,6 +48,7 @@ func (c *call) index() error {
 		"manifest":    "/v1/manifest",
 		"segments":    "/v1/segments",
 		"seal":        "/v1/admin/seal",
+		"compact":     "/v1/admin/compact",
 		"cluster":     "/cluster/status",
 		"health":      "/health",
 		"metrics":     "/metrics",

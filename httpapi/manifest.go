@@ -96,6 +96,31 @@ func (c *call) seal() error {
 	return c.sendValueJSON(http.StatusOK, answer)
 }
 
+// compact answers /v1/admin/compact. It takes as long as the merges do; the client's leaving ends the wait, not the merges.
+func (c *call) compact() error {
+	q, err := parseQuery(c.rawQuery())
+	if err != nil {
+		return err
+	}
+	full, err := q.flag("full")
+	if err != nil {
+		return err
+	}
+	result, err := c.api.backend.Compact(c.r.Context(), full)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Segments []string `json:"segments"`
+		Merged   int      `json:"merged"`
+		Left     int      `json:"left"`
+	}{result.Segments, result.Merged, result.Left}
+	if answer.Segments == nil {
+		answer.Segments = []string{}
+	}
+	return c.sendValueJSON(http.StatusOK, answer)
+}
+
 // sendValueJSON encodes and sends the answer of a route that is seldom called.
 func (c *call) sendValueJSON(status int, v any) error {
 	body, err := json.Marshal(v)

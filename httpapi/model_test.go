@@ -154,6 +154,15 @@ func (m *model) Seal(context.Context) (node.SealResult, error) {
 	return node.SealResult{Segments: []string{tlog.SegmentID(first, n-1)}, SealedThrough: n - 1, Any: true}, m.fail
 }
 
+func (m *model) Compact(_ context.Context, all bool) (node.CompactResult, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !all || m.fail != nil {
+		return node.CompactResult{Left: 2}, m.fail
+	}
+	return node.CompactResult{Segments: []string{tlog.SegmentID(0, 1)}, Merged: 2, Left: 1}, nil
+}
+
 func (m *model) Status() node.Status {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -183,6 +183,18 @@ func TestConsistencyProof(t *testing.T) {
 	}
 }
 
+func TestCompact(t *testing.T) {
+	r := newRig(t, nil)
+	if m := r.do("POST", "/v1/admin/compact", "").wants(t, 200).json(t); fmt.Sprint(m) != "map[left:2 merged:0 segments:[]]" {
+		t.Errorf("%v", m)
+	}
+	m := r.do("POST", "/v1/admin/compact?full=1", "").wants(t, 200).json(t)
+	if fmt.Sprint(m) != "map[left:1 merged:2 segments:["+tlog.SegmentID(0, 1)+"]]" {
+		t.Errorf("%v", m)
+	}
+	r.do("POST", "/v1/admin/compact?full=yes", "").problem(t, 400, codeBadRequest)
+}
+
 func TestManifestAndSeal(t *testing.T) {
 	r := newRig(t, nil)
 	if p := r.get("/v1/segments").wants(t, 200); strings.TrimSpace(p.body) != `{"segments":[]}` {

@@ -73,10 +73,12 @@ type Node struct {
 	status    atomic.Pointer[raft.Status]
 	spareDone sync.Pool     // channels of proposals that were answered; nobody sends to them any more
 	sealing   chan struct{} // capacity 1: one explicit seal at a time
-	space     space
-	shortages shortages
-	diskFull  atomic.Bool  // the log could not get space when it last tried
-	unpersist atomic.Int64 // bytes of commands that the log writer has not made durable yet
+	// compacting has capacity 1: one explicit compaction at a time.
+	compacting chan struct{}
+	space      space
+	shortages  shortages
+	diskFull   atomic.Bool  // the log could not get space when it last tried
+	unpersist  atomic.Int64 // bytes of commands that the log writer has not made durable yet
 	// proposedBytes are those of commands that the core has not handed out yet.
 	proposedBytes atomic.Int64
 	linearMu      sync.Mutex    // held while linear is computed
@@ -101,15 +103,16 @@ type Node struct {
 func Open(opts Options) (_ *Node, err error) {
 	opts = opts.withDefaults()
 	n := &Node{
-		opts:     opts,
-		wake:     make(chan struct{}, 1),
-		upkeep:   make(chan struct{}, 1),
-		sealing:  make(chan struct{}, 1),
-		underWay: make(map[ledger.WantKey]any),
-		ready:    make(chan struct{}),
-		stop:     make(chan struct{}),
-		failed:   make(chan struct{}),
-		ended:    make(chan struct{}),
+		opts:       opts,
+		wake:       make(chan struct{}, 1),
+		upkeep:     make(chan struct{}, 1),
+		sealing:    make(chan struct{}, 1),
+		compacting: make(chan struct{}, 1),
+		underWay:   make(map[ledger.WantKey]any),
+		ready:      make(chan struct{}),
+		stop:       make(chan struct{}),
+		failed:     make(chan struct{}),
+		ended:      make(chan struct{}),
 	}
 	n.draw = source(&opts)
 	n.status.Store(&raft.Status{ID: opts.NodeID})

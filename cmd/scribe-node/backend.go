@@ -93,6 +93,11 @@ func (s *slot) Seal(ctx context.Context) (node.SealResult, error) {
 	return use(s, func(b httpapi.Backend) (node.SealResult, error) { return b.Seal(ctx) })
 }
 
+// Compact implements httpapi.Backend.
+func (s *slot) Compact(ctx context.Context, all bool) (node.CompactResult, error) {
+	return use(s, func(b httpapi.Backend) (node.CompactResult, error) { return b.Compact(ctx, all) })
+}
+
 // Join implements httpapi.Backend.
 func (s *slot) Join(ctx context.Context, r node.JoinRequest) (node.JoinResult, error) {
 	return use(s, func(b httpapi.Backend) (node.JoinResult, error) { return b.Join(ctx, r) })

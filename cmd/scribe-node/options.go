@@ -25,7 +25,9 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		Heartbeat: c.Raft.Heartbeat,
 		WAL:       wal.Options{FileBytes: c.Storage.WALFileBytes, Method: wal.ByPwrite},
 		Ledger: ledger.Options{SealBytes: c.Storage.SealBytes, SealAge: c.Storage.SealAge,
-			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes)},
+			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes),
+			CompactFanIn: c.Storage.CompactFanIn, CompactMaxBytes: c.Storage.CompactMaxBytes,
+			CompactBytesPerSecond: orNone(c.Storage.CompactBytesPerSecond)},
 		KeepLogBytes: orNone(c.Storage.KeepLogBytes), KeepLogAge: orNone(c.Storage.KeepLogAge),
 		DiskReserveBytes:       c.Storage.DiskReserveBytes,
 		SnapshotBytesPerSecond: orNone(c.Raft.SnapshotBytesPerSecond),
@@ -36,6 +38,7 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		opts.Initial = append(opts.Initial, node.Founder{NodeID: p.ID, RaftAddr: p.RaftAddr})
 	}
 	opts.Ledger.SealAge = orNone(opts.Ledger.SealAge)
+	opts.Ledger.CompactFanIn = orNone(opts.Ledger.CompactFanIn)
 	if c.Storage.WALAppend == "stores" {
 		opts.WAL.Method = wal.ByStores
 	}
@@ -58,7 +61,7 @@ func electionTicks(c config.Raft) (least, most int) {
 }
 
 // orNone is v where options take a negative value for none, and zero for their default.
-func orNone[T ~int64](v T) T {
+func orNone[T ~int | ~int64](v T) T {
 	if v == 0 {
 		return -1
 	}

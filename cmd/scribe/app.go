@@ -95,7 +95,7 @@ did not verify, 2 for a mistake on the command line, 5 when fsck found damage.`,
 	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(),
 		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer(),
-		a.inspect(), a.fsck())
+		a.compact(), a.inspect(), a.fsck())
 	return root
 }
 
