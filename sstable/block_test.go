@@ -77,6 +77,7 @@ func TestDecodeBlockRefuses(t *testing.T) {
 		"keys behind segment entries":     blockOf(segment(1), version("z", 2)),
 		"segment entries behind keys":     blockOf(version("a", 1), segment(2)),
 		"a seq that is not the segment's": blockOf(version("a", 10)),
+		"a later seq that is not":         blockOf(version("a", 3), version("b", 12)),
 		"no op":                           blockOf(none),
 		"no key":                          blockOf(version("", 1)),
 		"a key too long":                  blockOf(version(long+"abc", 1)),
