@@ -104,8 +104,46 @@ func segments() []Mutation {
 				Old: "v.sealed[: len(v.sealed)-1 : len(v.sealed)-1]", New: "v.sealed[:len(v.sealed):len(v.sealed)]"}},
 			Tests: []string{"./ledger", "./sim"}, Hangs: true},
 	}
+	out = append(out, merges()...)
 	for i := range out {
 		out[i].Unseen = besideClusters
 	}
 	return out
+}
+
+// merges are those of the same bugs that making one segment of several could bring back.
+func merges() []Mutation {
+	return []Mutation{
+		{Bug: 38, Name: "merge-not-synced", What: "a merged segment is listed before its name is durable",
+			Edits: []Edit{{File: "ledger/compactbuild.go", In: "func (l *Ledger) placeMerged(",
+				Old: "if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {", New: "if err := error(nil); err != nil {"}},
+			Tests: []string{"./sim", "./ledger"}},
+		{Bug: 51, Name: "merge-unsynced", What: "a merged segment gets its name before its bytes are durable",
+			Edits: []Edit{{File: "ledger/compactbuild.go", In: "func (l *Ledger) writeMerged(",
+				Old: "return info, f.Sync()", New: "return info, nil"}},
+			Tests: []string{"./sim", "./ledger"}},
+		{Bug: 51, Name: "inputs-first", What: "the segments that were merged go before the manifest that does without them is durable",
+			Edits: []Edit{{File: "ledger/compact.go", In: "func (l *Ledger) installMerge(",
+				Old: "	state, err := v.state.WithMerged(segmentOf(m.info))\n",
+				New: `	for _, t := range inputs {
+		if err := l.opts.FS.Remove(l.segmentFile(t.Info().ID)); err != nil {
+			return err
+		}
+	}
+	state, err := v.state.WithMerged(segmentOf(m.info))
+`}},
+			Tests: []string{"./sim", "./ledger"}},
+		{Bug: 52, Name: "merge-skips", What: "a merge leaves out the first entry of the first key",
+			Edits: []Edit{{File: "ledger/merger.go", In: "func (m *merger) next(",
+				Old: "if m.begun && len(m.heap) > 0 {", New: "if len(m.heap) > 0 {"}},
+			Tests: []string{"./ledger"}},
+		{Bug: 52, Name: "merge-of-another", What: "a merge takes the segment behind its last one in, too",
+			Edits: []Edit{{File: "manifest/edit.go", In: "func (s *State) WithMerged(",
+				Old: "s.Segments[to+1:]", New: "s.Segments[min(to+2, len(s.Segments)):]"}},
+			Tests: []string{"./manifest", "./sim"}},
+		{Bug: 53, Name: "merge-decided-twice", What: "a merge is decided of segments that another one is about",
+			Edits: []Edit{{File: "ledger/partition.go", In: "func (p *partition) admits(",
+				Old: " && !p.busy(r)", New: ""}},
+			Tests: []string{"./ledger", "./sim"}},
+	}
 }
