@@ -12,8 +12,10 @@ import (
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
+	"github.com/scribe-ledger/scribe/wal"
 )
 
 // restate writes the manifest anew, with a right checksum, as change makes it.
@@ -278,5 +280,19 @@ func TestRecords(t *testing.T) {
 	}
 	if line[0] != desc(0, 39) {
 		t.Error(line)
+	}
+}
+
+// TestUncommittedCommands: what was not committed when the log was written says nothing of the ledger.
+func TestUncommittedCommands(t *testing.T) {
+	c := newChecker(t.Context(), Options{FS: vfs.NewMem(), Dir: testDir})
+	c.log = &wal.Inspection{Hard: raft.HardState{Commit: 5}}
+	for index := range uint64(4) {
+		c.commands.all = append(c.commands.all, command{index: 3 + index, check: &ledger.RootCheck{Size: index}},
+			command{index: 3 + index, desc: &tlog.Descriptor{FirstSeq: index}})
+	}
+	c.settleCommands()
+	if len(c.commands.checks) != 3 || len(c.commands.recorded) != 3 {
+		t.Errorf("%+v", c.commands)
 	}
 }

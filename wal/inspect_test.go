@@ -255,3 +255,61 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+// TestInspectTorn: the entries of a batch whose marker never reached the disk are shown as torn, and are no fault.
+func TestInspectTorn(t *testing.T) {
+	mem, _ := written(t, ByPwrite, true)
+	var last Record
+	if _, err := Inspect(InspectOptions{FS: mem, Dir: testDir, Visit: func(r *Record) error {
+		if r.Type == "marker" {
+			last = *r
+		}
+		return nil
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	f, err := mem.OpenRW(last.File)
+	must(t, err)
+	_, err = f.WriteAt(make([]byte, markerSize+noteSize), last.Offset)
+	must(t, err)
+	must(t, f.Close())
+	torn := 0
+	in, err := Inspect(InspectOptions{FS: mem, Dir: testDir, Visit: func(r *Record) error {
+		if r.Torn {
+			torn++
+		}
+		return nil
+	}})
+	if err != nil || torn == 0 || in.Tail != TailTorn || len(in.Faults) > 0 {
+		t.Fatalf("%d torn records, tail %v, %+v, %v", torn, in.Tail, in.Faults, err)
+	}
+	if err := agrees(t, mem); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestInspectStranger: one file of another member's log, with a header that verifies.
+func TestInspectStranger(t *testing.T) {
+	mem, _ := written(t, ByPwrite, true)
+	name := testDir + "/" + logFiles(t, mem)[1]
+	f, err := mem.OpenRW(name)
+	must(t, err)
+	defer f.Close()
+	size, err := f.Size()
+	must(t, err)
+	b := make([]byte, size)
+	_, err = f.ReadAt(b, 0)
+	must(t, err)
+	h, err := decodeHeader(name, b)
+	must(t, err)
+	h.owner.Node++
+	_, err = f.WriteAt(h.encode(), 0)
+	must(t, err)
+	in, _ := inspected(t, mem)
+	if !slices.ContainsFunc(in.Faults, func(f Fault) bool { return f.File == name && f.Offset == ownerOffset }) {
+		t.Errorf("%+v", in.Faults)
+	}
+	if err := agrees(t, mem); err != nil {
+		t.Error(err)
+	}
+}
