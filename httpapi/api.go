@@ -25,6 +25,7 @@ type API struct {
 	other map[string]*route
 
 	calls    sync.Pool // of *call
+	pieces   sync.Pool // of *[readPiece]byte
 	inFlight atomic.Int64
 }
 
@@ -54,6 +55,7 @@ func New(opt Options) *API {
 		other:   make(map[string]*route),
 	}
 	a.calls.New = func() any { return &call{api: a} }
+	a.pieces.New = func() any { return new([readPiece]byte) }
 	a.metrics = newMetrics(a)
 	// Lookup alone is used, and it neither redirects nor cleans; the switches say so to whoever reads this.
 	a.router.RedirectTrailingSlash = false

@@ -43,6 +43,8 @@ type Reader interface {
 	Get(key []byte, sel ledger.Selector) (*ledger.Entry, error)
 	// Peek is Get, except that the Value of an entry may be nil though it has one; ValueSize and ValueHash are set then.
 	Peek(key []byte, sel ledger.Selector) (*ledger.Entry, error)
+	// OpenValue opens the value of a put that Peek has found, to be read piece by piece. ErrVersionNotFound.
+	OpenValue(seq uint64) (ledger.Value, error)
 	// History walks the versions of a key with seq < before, newest first, tombstones included. The iterator is empty
 	// when there are none; Exists tells a key never written from one whose versions are all at or after before.
 	History(key []byte, before uint64, values bool) (ledger.Iterator, error)

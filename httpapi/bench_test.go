@@ -33,6 +33,7 @@ func newInstant(size int) *instant {
 
 func (b *instant) Get([]byte, ledger.Selector) (*ledger.Entry, error)  { return &b.entry, nil }
 func (b *instant) Peek([]byte, ledger.Selector) (*ledger.Entry, error) { return &b.entry, nil }
+func (b *instant) OpenValue(uint64) (ledger.Value, error)              { return nil, ledger.ErrVersionNotFound }
 func (b *instant) Barrier(context.Context) error                       { return nil }
 func (b *instant) Write(context.Context, *ledger.Command) (ledger.Receipt, error) {
 	return ledger.Receipt{FirstSeq: 4711, Count: 1, Time: 1_790_000_000_000_000}, nil

@@ -99,6 +99,17 @@ func (h *headers) addDigest(sum merkle.Hash) {
 	h.end("Repr-Digest")
 }
 
+// addContentRange says which bytes of how many are sent (RFC 9110 §14.4).
+func (h *headers) addContentRange(part byteRange, size uint64) {
+	h.buf = append(h.buf, "bytes "...)
+	h.buf = strconv.AppendInt(h.buf, int64(part.from), 10)
+	h.buf = append(h.buf, '-')
+	h.buf = strconv.AppendInt(h.buf, int64(part.from+part.length-1), 10)
+	h.buf = append(h.buf, '/')
+	h.buf = strconv.AppendUint(h.buf, size, 10)
+	h.end("Content-Range")
+}
+
 // moveTo puts the headers into dst and forgets them.
 func (h *headers) moveTo(dst http.Header) {
 	text := string(h.buf)

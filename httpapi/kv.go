@@ -61,64 +61,23 @@ func (c *call) getKV() error {
 	return c.sendValue(e, part)
 }
 
-// sendValue sends a version's value, or the part of it that was asked for.
+// sendValue sends a version's value, or the part of it that was asked for. A large one that Peek left out is never in
+// memory as a whole.
 func (c *call) sendValue(e *ledger.Entry, part byteRange) error {
-	value, err := c.value(e, part)
-	if err != nil {
-		return err
+	left := e.Value == nil && part.length > 0
+	if left && c.r.Method != http.MethodHead {
+		return c.stream(e, part)
 	}
-	c.versionHeaders(e)
-	contentType := e.ContentType
-	if contentType == "" {
-		contentType = defaultContentType
-	}
-	c.untyped = contentType == defaultContentType
-	c.head.add("Content-Type", contentType)
-	c.head.addDigest(valueSum(e))
-	c.contentLength(part.length)
-	status := http.StatusOK
-	if part.partial {
-		status = http.StatusPartialContent
-		c.head.add("Content-Range", "bytes "+strconv.Itoa(part.from)+"-"+strconv.Itoa(part.from+part.length-1)+
-			"/"+strconv.FormatUint(e.ValueSize, 10))
-	}
-	if e.ValueSize > netBuffer {
-		c.w.Header()["Accept-Ranges"] = c.api.fixed.ranges // who would read a short value in parts?
-	}
-	if active(contentType) {
-		c.w.Header()["Content-Security-Policy"] = c.api.fixed.sandbox
-	}
-	c.begin(status)
-	if c.r.Method != http.MethodHead {
-		_, _ = c.Write(value[part.from : part.from+part.length])
-	}
-	return nil
-}
-
-// value returns the value of an entry that was peeked at, of which part is to be sent. A large one is read only when
-// the budget has room for all of it.
-func (c *call) value(e *ledger.Entry, part byteRange) ([]byte, error) {
-	if c.r.Method == http.MethodHead {
-		return nil, nil
-	}
-	left := e.Value == nil && e.ValueSize > 0 // left out by Peek
-	need := part.length
-	if left {
-		need = int(e.ValueSize)
-	}
-	if need > smallBytes {
-		if err := c.hold(int64(need)); err != nil {
-			return nil, err
+	if c.r.Method != http.MethodHead && part.length > smallBytes {
+		if err := c.hold(int64(part.length)); err != nil {
+			return err
 		}
 	}
-	if !left {
-		return e.Value, nil
+	c.begin(c.valueHead(e, part))
+	if c.r.Method != http.MethodHead {
+		_, _ = c.Write(e.Value[part.from : part.from+part.length])
 	}
-	full, err := c.api.backend.Get(e.Key, ledger.Selector{Kind: ledger.BySeq, Seq: e.Seq})
-	if err != nil {
-		return nil, err
-	}
-	return full.Value, nil
+	return nil
 }
 
 // active says that a browser may run what is in a document of this type: HTML, and everything that is XML. Such a value

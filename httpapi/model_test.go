@@ -35,6 +35,9 @@ type model struct {
 	barriers  int
 	badProof  bool
 	onGet     func()
+	badFrom   int // with readErr, where large values cannot be read; 0 nowhere
+	opened    int // values that are not closed
+	readMost  int // bytes asked of a large value at once
 
 	changed   []string // what changes of the members came
 	changeErr error    // answers them
@@ -248,6 +251,41 @@ func (m *model) Peek(key []byte, sel ledger.Selector) (*ledger.Entry, error) {
 		e.ValueHash, e.Value = sha256.Sum256(e.Value), nil
 	}
 	return e, err
+}
+
+func (m *model) OpenValue(seq uint64) (ledger.Value, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if seq >= uint64(len(m.log)) || m.log[seq].Op != tlog.OpPut {
+		return nil, ledger.ErrVersionNotFound
+	}
+	m.opened++
+	return &modelValue{m, m.log[seq].Value}, nil
+}
+
+type modelValue struct {
+	m *model
+	b []byte
+}
+
+func (v *modelValue) Size() uint64      { return uint64(len(v.b)) }
+func (v *modelValue) Hash() merkle.Hash { return sha256.Sum256(v.b) }
+
+func (v *modelValue) Close() error {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	v.m.opened--
+	return nil
+}
+
+func (v *modelValue) ReadAt(p []byte, off int64) (int, error) {
+	v.m.mu.Lock()
+	defer v.m.mu.Unlock()
+	v.m.readMost = max(v.m.readMost, len(p))
+	if v.m.readErr != nil && int(off)+len(p) > v.m.badFrom {
+		return 0, v.m.readErr
+	}
+	return bytes.NewReader(v.b).ReadAt(p, off)
 }
 
 // modelIter hands out each entry in the same space, as a real iterator may, so that whoever keeps one is found out.

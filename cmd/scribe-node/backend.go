@@ -132,6 +132,10 @@ func (s *slot) Get(key []byte, sel ledger.Selector) (*ledger.Entry, error) {
 }
 
 // Peek implements httpapi.Reader.
+func (s *slot) OpenValue(seq uint64) (ledger.Value, error) {
+	return use(s, func(b httpapi.Backend) (ledger.Value, error) { return b.OpenValue(seq) })
+}
+
 func (s *slot) Peek(key []byte, sel ledger.Selector) (*ledger.Entry, error) {
 	return use(s, func(b httpapi.Backend) (*ledger.Entry, error) { return b.Peek(key, sel) })
 }
