@@ -169,7 +169,7 @@ func (x *machine) walkOn(t *rapid.T) {
 		if !p.it.Next() {
 			t.Fatalf("%s ends %d entries early: %v", p.what, len(p.want), p.it.Err())
 		}
-		if err := same(p.it.Entry(), p.want[0], p.values, true); err != nil {
+		if err := same(p.it.Entry(), p.want[0], p.values, p.leaf); err != nil {
 			t.Fatalf("%s: %v", p.what, err)
 		}
 		p.want = p.want[1:]
