@@ -118,8 +118,12 @@ func (s *subject) iterate(a *answer, o metaOp) error {
 	limit := int(o.b % 300)
 	switch o.do {
 	case doScan:
-		it, err = l.Scan(ledger.ScanOptions{Start: o.key, End: o.end, Reverse: o.reverse, KeysOnly: !o.values, Leaves: true,
-			AsOf: s.line.seqOf(o.a)})
+		opts := ledger.ScanOptions{Start: o.key, End: o.end, Reverse: o.reverse, KeysOnly: !o.values, Leaves: o.values,
+			AsOf: s.line.seqOf(o.a)}
+		if o.prefix {
+			opts.Start, opts.Prefix = nil, o.key
+		}
+		it, err = s.scan(a, opts, o.seek)
 	case doHistory:
 		it, err = l.History(o.key, s.line.seqOf(o.a), o.values)
 	default: // doEntries; limits count what is common

@@ -73,22 +73,21 @@ func TestFlippedBitsOfLargeValues(t *testing.T) {
 	}
 }
 
-// TestLargeValuesSurvive cuts the power at every call that writes, seals and flushes large values.
+// TestLargeValuesSurvive cuts the power at calls that write, seal, flush and merge large values.
 func TestLargeValuesSurvive(t *testing.T) {
-	value := bytes.Repeat([]byte("0123456789abcdef"), 5<<10)
+	value := bytes.Repeat([]byte("0123456789abcdef"), 5<<9)
 	var steps []Step
 	for i := range 6 {
 		steps = append(steps, Step{Kind: StepWrite, Write: &ledger.Command{Ops: []ledger.WriteOp{
 			{Op: tlog.OpPut, Key: fmt.Appendf(nil, "small/%d", i), Value: value[:i*7]},
 			{Op: tlog.OpPut, Key: []byte("large"), Value: value[:len(value)-i]}}}}, Step{Kind: StepRun})
-		if i%2 == 1 {
-			steps = append(steps, Step{Kind: StepSeal}, Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepPrepare},
-				Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepTrim})
-		}
+		steps = append(steps, Step{Kind: StepSeal}, Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepPrepare},
+			Step{Kind: StepRun}, Step{Kind: StepFlush}, Step{Kind: StepTrim}, Step{Kind: StepCompact}, Step{Kind: StepRun},
+			Step{Kind: StepCompact}, Step{Kind: StepRun}, Step{Kind: StepCompact}, Step{Kind: StepCompact})
 	}
-	stride := int64(1)
+	stride := int64(2)
 	if testing.Short() || raceDetector {
-		stride = 5
+		stride = 11
 	}
 	for _, s := range crashScripts()[:2] {
 		s.name, s.steps = "large-"+s.name, steps
