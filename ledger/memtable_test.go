@@ -382,3 +382,56 @@ func scanMemtable(m *memtable, size uint64, reverse bool) error {
 	}
 	return nil
 }
+
+// TestOldVersionsAreNear: from the newest of many versions of a key, any other one is few links away.
+func TestOldVersionsAreNear(t *testing.T) {
+	const versions = 30_000
+	m := newMemtable(0, 0)
+	for i := range uint64(versions) {
+		m.add(&Entry{Record: tlog.Record{Op: tlog.OpPut, Seq: i, Key: []byte("k")}}, false)
+	}
+	for maxSeq := uint64(0); maxSeq < versions; maxSeq += 37 {
+		steps := 0
+		for link := uint32(versions); link != m.find([]byte("k"), maxSeq); steps++ {
+			if v := m.version(link); v.jump > uint32(maxSeq)+1 {
+				link = v.jump
+			} else {
+				link = v.older
+			}
+		}
+		if steps > 60 { // 30,000 is 2^15
+			t.Fatalf("version %d is %d links away", maxSeq, steps)
+		}
+	}
+}
+
+// TestLargeValuesAreNotCopied when they are the better part of their command, and are when they would hold on to more.
+func TestLargeValuesAreNotCopied(t *testing.T) {
+	r := newReplica(t, nil)
+	large := bytes.Repeat([]byte("v"), 2*aliasBytes)
+	put := func(key string) WriteOp { return WriteOp{Op: tlog.OpPut, Key: []byte(key), Value: large} }
+	alone := mustEncode(t, &Command{Ops: []WriteOp{put("alone")}})
+	among := mustEncode(t, &Command{Ops: []WriteOp{put("a"), put("b"), put("c")}})
+	mustApply(t, r.l, 1, alone)
+	mustApply(t, r.l, 2, among)
+	for key, want := range map[string]bool{"alone": true, "a": false, "c": false} {
+		e, err := r.l.Get([]byte(key), Selector{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		aliased := &e.Value[len(e.Value)-1] == &alone[len(alone)-1] || bytes.Contains(among, e.Key) && within(e.Value, among)
+		if aliased != want || !bytes.Equal(e.Value, large) {
+			t.Errorf("the value of %q lies in its command: %v, want %v", key, aliased, want)
+		}
+	}
+}
+
+// within says whether part is a piece of whole's memory.
+func within(part, whole []byte) bool {
+	for i := range whole {
+		if &whole[i] == &part[0] {
+			return true
+		}
+	}
+	return false
+}

@@ -26,6 +26,8 @@ func TestWriteDelay(t *testing.T) {
 			t.Fatalf("delay %v after %v", d, last)
 		case held <= 250_000 && d != 0:
 			t.Fatalf("delay %v with %d bytes", d, held)
+		case held <= 325_000 && d > maxWriteDelay/8: // half way to the wall
+			t.Fatalf("delay %v with %d bytes", d, held)
 		case held >= 260_000 && d == 0:
 			t.Fatalf("no delay with %d bytes", held)
 		}
