@@ -101,7 +101,7 @@ func (l *Ledger) installMerged() (worked bool, err error) {
 			return true, l.installMerge(m)
 		case !p.pending(m.span): // part of a larger one by now
 			l.forgetMerged(m)
-			m.table.doomed.Store(true)
+			l.doom(m.table)
 			m.table.release()
 			return true, nil
 		}
@@ -131,8 +131,9 @@ func (l *Ledger) installMerge(m *merged) error {
 		return fmt.Errorf("install merged segment %s: write the manifest: %w", m.info.ID, err)
 	}
 	for _, t := range inputs {
-		t.doomed.Store(true)
+		l.doom(t)
 	}
+	l.buryStrays(m.span)
 	l.swap(func(v *view) {
 		v.state = state
 		i := slices.Index(v.tables, inputs[0])

@@ -16,16 +16,53 @@ import (
 // the ledger closes is removed by the next Open.
 type leftovers struct {
 	mu   sync.Mutex
-	ids  []string       // of segments that nobody holds any more; guarded by mu
-	pins map[string]int // ids of files that a staging uses where they are; guarded by mu
+	held map[string]bool // ids of those that somebody holds yet; guarded by mu
+	ids  []string        // of those that nobody holds any more; guarded by mu
+	pins map[string]int  // ids of files that a staging uses where they are; guarded by mu
+}
+
+// doom has a segment's file go with its last reader. The caller holds a reference.
+func (l *Ledger) doom(t *table) {
+	g := &l.leftovers
+	g.mu.Lock()
+	if g.held == nil {
+		g.held = make(map[string]bool)
+	}
+	g.held[tlog.SegmentID(t.first, t.last)] = true
+	g.mu.Unlock()
+	t.doomed.Store(true)
 }
 
 // bury takes the id of a merged segment whose last reader has gone. For any goroutine.
 func (l *Ledger) bury(id string) {
 	l.leftovers.mu.Lock()
+	delete(l.leftovers.held, id)
 	l.leftovers.ids = append(l.leftovers.ids, id)
 	l.leftovers.mu.Unlock()
 	l.pokeCompactor()
+}
+
+// buryStrays gives up the files of smaller merges that were finished before a restart, and then overtaken by one that is
+// installed now.
+func (l *Ledger) buryStrays(span manifest.Range) {
+	names, err := l.opts.FS.List(l.segmentDir())
+	if err != nil {
+		return // the next Open removes them
+	}
+	for _, name := range names {
+		id := strings.TrimSuffix(name, segmentSuffix)
+		first, last, err := tlog.ParseSegmentID(id)
+		if err != nil || id == name || first < span.FirstSeq || last > span.LastSeq ||
+			first == span.FirstSeq && last == span.LastSeq {
+			continue
+		}
+		l.leftovers.mu.Lock()
+		held := l.leftovers.held[id]
+		l.leftovers.mu.Unlock()
+		if !held {
+			l.bury(id)
+		}
+	}
 }
 
 // pin keeps a segment's file where it is, whether the state lists it or not, until unpin.
