@@ -48,11 +48,11 @@ func (n *Node) admitSpace(size, count int) *Unavailable {
 	return n.admitBytes(size, count)
 }
 
-// logHolds says whether a batch fits into the log without a new file. A file that is ready is taken only if another one
-// could be made in its place: the last one is for the start after a kill, for which there may be no space otherwise.
+// logHolds says whether a batch fits into the log without a new file. The last file that is ready is taken only if another
+// one could be made in its place: it is for the start after a kill, for which there may be no space otherwise.
 func (n *Node) logHolds(size, count int) bool {
 	need := n.logNeeds(size, count)
-	return need <= n.log.Rest() || need <= n.log.Room() && n.spaceFor(n.log.FileBytes()) == nil
+	return need <= n.log.Rest() || need <= n.log.Room() && (n.log.Spares() > 1 || n.spaceFor(n.log.FileBytes()) == nil)
 }
 
 // spaceFor says why a log file of so many bytes should not be made: it would leave too little for the segments of what is

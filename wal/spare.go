@@ -156,6 +156,20 @@ func (l *Log) discard(sp spare, f vfs.File) {
 	}
 }
 
+// Spares is how many files are ready to be used as the next log file.
+func (l *Log) Spares() int {
+	p := &l.spares
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, s := range p.ready {
+		if s.size >= l.opts.FileBytes {
+			n++
+		}
+	}
+	return n
+}
+
 // Prepared says whether a spare is ready, so that Prepare has nothing to do.
 func (l *Log) Prepared() bool { return l.spares.largest() >= l.opts.FileBytes }
 
