@@ -28,7 +28,7 @@ type Options struct {
 	SealBytes       int64               // memtable bytes at which a seal is wanted; default 64 MiB
 	SealAge         time.Duration       // age of the oldest put or delete at which a seal is wanted; default 5 min, negative never
 	MaxSealed       int                 // sealed memtables waiting for their flush before writes are refused; default 4
-	BlockCacheBytes int64               // decoded segment blocks kept in memory; default 64 MiB
+	BlockCacheBytes int64               // decoded segment blocks kept in memory; default 64 MiB, negative none
 	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 

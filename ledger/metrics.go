@@ -43,6 +43,9 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
+	count := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, value)
+	}
 	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures, m.compactions, m.compactRead,
 		m.compactWritten, m.compactFailures, m.compactSeconds, m.writeDelays, m.delaySeconds,
 		gauge("scribe_ledger_compactions_pending", "Merges that were decided and are not recorded yet.", func() float64 {
@@ -71,6 +74,16 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 		gauge("scribe_ledger_block_cache_bytes", "Decoded segment blocks held in memory.", func() float64 {
 			return float64(l.cache.Stats().Bytes)
 		}),
+		gauge("scribe_ledger_block_cache_max_bytes", "Decoded segment blocks that may be held in memory.", func() float64 {
+			return float64(l.cache.Stats().MaxBytes)
+		}),
+		count("scribe_ledger_block_cache_hits_total", "Segment blocks found in memory.", func() float64 {
+			return float64(l.cache.Stats().Hits)
+		}),
+		count("scribe_ledger_block_cache_misses_total", "Segment blocks looked for in memory and not found.",
+			func() float64 { return float64(l.cache.Stats().Misses) }),
+		count("scribe_ledger_block_cache_evictions_total", "Segment blocks that went from memory to make room, or for "+
+			"which none was made.", func() float64 { return float64(l.cache.Stats().Evictions) }),
 	}
 	if r != nil {
 		r.MustRegister(m.all...)

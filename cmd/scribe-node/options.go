@@ -25,7 +25,7 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		Heartbeat: c.Raft.Heartbeat,
 		WAL:       wal.Options{FileBytes: c.Storage.WALFileBytes, Method: wal.ByPwrite},
 		Ledger: ledger.Options{SealBytes: c.Storage.SealBytes, SealAge: c.Storage.SealAge,
-			BlockCacheBytes: c.Storage.BlockCacheBytes, BlockBytes: int(c.Storage.BlockBytes),
+			BlockCacheBytes: orNone(c.Storage.BlockCacheBytes), BlockBytes: int(c.Storage.BlockBytes),
 			CompactFanIn: c.Storage.CompactFanIn, CompactMaxBytes: c.Storage.CompactMaxBytes,
 			CompactBytesPerSecond: orNone(c.Storage.CompactBytesPerSecond)},
 		KeepLogBytes: orNone(c.Storage.KeepLogBytes), KeepLogAge: orNone(c.Storage.KeepLogAge),
