@@ -10,6 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -98,6 +99,10 @@ func TestOwnCommandsRoundTrip(t *testing.T) {
 	if c, err := decodeCommand(encodeCheck(check)); err != nil || c.kind != kindCheck || c.check != check {
 		t.Errorf("check of %+v decodes as %+v, %v", check, c, err)
 	}
+	span := manifest.Range{FirstSeq: 3, LastSeq: 12}
+	if c, err := decodeCommand(encodeMerge(span)); err != nil || c.kind != kindMerge || c.merge != span {
+		t.Errorf("merge of %+v decodes as %+v, %v", span, c, err)
+	}
 	if !bytes.Equal(SealNow(), encodeSeal(sealAny)) {
 		t.Error("SealNow is not a seal of anything")
 	}
@@ -178,6 +183,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add(encodeSeal(sealAny))
+	f.Add(encodeMerge(manifest.Range{FirstSeq: 3, LastSeq: 12}))
 	f.Add(encodeRecord(tlog.Descriptor{FirstSeq: 1, LastSeq: 2, Entries: 2}))
 	f.Add(encodeCheck(RootCheck{Size: 1 << 40}))
 	f.Add(append(make([]byte, commandHeaderBytes), 0xff))

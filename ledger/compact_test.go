@@ -153,6 +153,10 @@ func TestCompactFinished(t *testing.T) {
 	for i := range 2 {
 		c.segment(i, true)
 	}
+	a, b := c.leader.l.WantedMerges(), c.leader.l.WantedMerges()
+	if len(a) != 1 || len(b) != 1 || &a[0].Data[0] == &b[0].Data[0] {
+		t.Fatalf("wanted are %v and %v: the log owns what was proposed", a, b)
+	}
 	c.wants()
 	if err := compactAll(c.follower.l); err != nil {
 		t.Fatal(err)
@@ -160,6 +164,7 @@ func TestCompactFinished(t *testing.T) {
 	if got := c.follower.l.MergedRoots(); len(got) != 1 {
 		t.Fatalf("built are %+v", got)
 	}
+	firstInput := c.follower.l.Manifest().Segments[0].ID
 	c.follower.restart(t, c.log)
 	if worked, err := c.follower.l.CompactStep(); !worked || err != nil {
 		t.Fatal(worked, err)
@@ -180,11 +185,33 @@ func TestCompactFinished(t *testing.T) {
 	if n := len(c.follower.segmentFiles(t)); n != 3 {
 		t.Errorf("%d files while a reader holds the inputs", n)
 	}
+	// Whoever dies with a reader leaves them to the next start.
+	left, opts := c.follower.mem.CrashClone(vfs.CrashOptions{Keep: vfs.KeepAll}), c.follower.l.opts
+	opts.FS = left
+	next, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len((&replica{left, next}).segmentFiles(t)); n != 1 {
+		t.Errorf("%d files after a restart", n)
+	}
+	if err := next.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// A staging that has found one of use keeps it.
+	c.follower.l.pin(firstInput)
 	for it.Next() {
 	}
 	if err := it.Close(); err != nil {
 		t.Fatal(err)
 	}
+	if err := compactAll(c.follower.l); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(c.follower.segmentFiles(t)); n != 2 {
+		t.Errorf("%d files when one is pinned", n)
+	}
+	c.follower.l.unpin(firstInput)
 	if err := compactAll(c.follower.l); err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@
 // Open, which restores the last manifest, and Apply of the log behind it.
 //
 //	Apply → active memtable → (seal) → sealed memtables → (build, record, install) → segments
+//	                                      neighbouring segments → (decide, build, record, install) → fewer of them
 //
 // # Invariants
 //
@@ -13,7 +14,10 @@
 //   - A seq is in exactly one place: a segment, a sealed memtable or the active one, and these partition the ledger
 //     by seq. So the newest version of a key is the first one found from the new end.
 //   - What the manifest stores beside the segments is the state at the seal point, captured when the seal was applied.
-//   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are.
+//   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are, and the
+//     segments that were merged only after that, and after their last reader.
+//   - What is recorded, and what is to be merged, follows from the log; what is built and installed is each replica's own
+//     affair, and may be ahead of it or behind (compact.go).
 //   - Another member's state takes the place of this one as a whole: it is derived and verified first (Staging), decided
 //     on by one durable note (Install), and finished by Open after a crash.
 //   - Readers work on a view that never changes, up to a size that was published before they took it. A memtable has one
@@ -24,8 +28,8 @@
 // # Who calls what
 //
 // One goroutine, the apply loop of the node, calls Apply, SetMembers and Install. A Staging is for one goroutine at a
-// time, any. The flusher is the ledger's only goroutine; with
-// Options.Manual there is none and the owner calls FlushStep instead. All other methods are safe from anywhere.
+// time, any. The ledger's goroutines are the flusher and the compactor; with Options.Manual there are none, and the owner
+// calls FlushStep and CompactStep instead. All other methods are safe from anywhere.
 //
 // Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
 // move, and they must close iterators: an open one keeps segments mapped.

@@ -33,6 +33,7 @@ func TestCluster(t *testing.T) {
 		}
 		var mu sync.Mutex
 		var total Stats
+		unmerged := 0 // seeds in which no segments were merged
 		next := make(chan uint64)
 		var workers sync.WaitGroup
 		for range runtime.GOMAXPROCS(0) {
@@ -41,6 +42,9 @@ func TestCluster(t *testing.T) {
 					stats := runSeed(t, seed, duration)
 					mu.Lock()
 					total.Add(stats)
+					if stats.Merges == 0 {
+						unmerged++
+					}
 					mu.Unlock()
 				}
 			})
@@ -51,7 +55,10 @@ func TestCluster(t *testing.T) {
 		close(next)
 		workers.Wait()
 		if testing.Verbose() {
-			t.Log(total.String())
+			t.Logf("%s; %d seeds without a merge", total.String(), unmerged)
+		}
+		if duration >= 100*time.Second && 10*unmerged > seeds {
+			t.Errorf("in %d of %d seeds nothing was merged: too many", unmerged, seeds)
 		}
 	})
 }
