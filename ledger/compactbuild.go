@@ -43,6 +43,9 @@ func (l *Ledger) build1(span manifest.Range, id string, inputs []*table) error {
 	if done, err := l.takeFinished(span, id, inputs); done || err != nil {
 		return err
 	}
+	if err := l.roomToMerge(inputs); err != nil {
+		return err
+	}
 	began := l.opts.Now()
 	temporary := l.segmentFile(id) + temporarySuffix
 	info, err := l.writeMerged(temporary, span, inputs)

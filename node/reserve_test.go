@@ -42,12 +42,12 @@ func TestReserveIsKept(t *testing.T) {
 	const reserve = 20 << 20
 	c := newCluster(t, 1, func(o *Options) {
 		o.DiskReserveBytes = reserve
-		o.WAL.FileBytes, o.Ledger.SealBytes, o.Ledger.SealAge = 1<<20, 4<<20, -1
+		o.WAL.FileBytes, o.Ledger.SealBytes, o.Ledger.SealAge = 1<<20, 12<<20, -1
 		o.Ledger.Compression = segfile.NoCompression
 		o.Logger = slog.New(slog.NewTextHandler(&log, nil))
 	})
 	m := c.member(1)
-	const disk = 48 << 20
+	const disk = 80 << 20
 	m.fsys.SetLimit(disk)
 	n := c.leader()
 	value := strings.Repeat("x", 64<<10)
@@ -64,7 +64,7 @@ func TestReserveIsKept(t *testing.T) {
 		t.Fatalf("on a full disk: %v", err)
 	}
 	space, _ := m.fsys.Space("data")
-	if unflushed := n.Ledger().UnflushedBytes(); int64(space.Free) < reserve+unflushed-4<<20 {
+	if unflushed := n.Ledger().UnflushedBytes(); unflushed < 4<<20 || int64(space.Free) < reserve+unflushed-2<<20 {
 		t.Errorf("%d bytes are free, of a reserve of %d, with %d to flush", space.Free, reserve, unflushed)
 	}
 	if st := n.Status(); !strings.Contains(st.WritesFault, "free") || !st.Ready || st.Members[0].Healthy ||
