@@ -65,6 +65,7 @@ func (c *cluster) catchUpOnce(name string, missed int64, killReceiver, killSende
 	late.stop()
 	c.fill(name, missed, others...)
 	others[0].seal()
+	others[0].compact() // what is merged midway has to be fetched anew
 	eventually(t, func() string {
 		for _, p := range others {
 			if first := p.status().FirstIndex; first <= at {

@@ -94,6 +94,12 @@ func (s *scribe) seal() (out struct {
 	return out
 }
 
+// compact merges until there is nothing left to merge.
+func (s *scribe) compact() {
+	s.t.Helper()
+	s.do("POST", "/v1/admin/compact", nil).want(200)
+}
+
 // want checks the status.
 func (a *answer) want(status int) *answer {
 	a.t.Helper()
