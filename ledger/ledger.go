@@ -32,7 +32,7 @@ type Options struct {
 	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 
-	// CompactFanIn is the fewest neighbouring segments that are merged into one, of up to twice as many; default 4,
+	// CompactFanIn is the fewest neighbouring segments that are merged into one, of at most 64; default 4,
 	// negative merges nothing by itself. CompactMaxBytes bounds the segment that is made; default 16 GiB.
 	// CompactBytesPerSecond bounds how fast it is written; default 64 MiB, negative is no bound.
 	CompactFanIn          int

@@ -26,9 +26,10 @@ type planLimits struct {
 //
 // Neighbours are merged where none of them is large beside all together: the whole is at least three quarters of fanIn
 // times the largest. So every merge puts each of its entries into a segment that is so many times as large, and no entry
-// is written more often than the logarithm of what there is; and where nothing more can be merged, sizes fall off from the
-// old end to the new, so that the segments are about as many. Of several such places that with the smallest segments comes
-// first: it costs least and makes the most of them.
+// is written more often than the logarithm of what there is; and where nothing more can be merged, sizes mostly fall off
+// from the old end to the new, so that the segments are about as many. Sizes in an unlucky order could leave more: maxFanIn
+// neighbours are merged whatever their sizes. Of several such places that with the smallest segments comes first: it costs
+// least and makes the most of them.
 func planMerges(parts []planned, limits planLimits, room int) []manifest.Range {
 	parts = append([]planned(nil), parts...)
 	var out []manifest.Range
@@ -61,7 +62,7 @@ func bestWindow(parts []planned, limits planLimits) (from, n int) {
 			if !p.free || total > limits.maxBytes || p.LastSeq-parts[i].FirstSeq >= limits.maxEntries {
 				break
 			}
-			if k < limits.fanIn || 4*total < 3*uint64(limits.fanIn)*largest {
+			if k < limits.fanIn || k < limits.maxFanIn && 4*total < 3*uint64(limits.fanIn)*largest {
 				continue
 			}
 			// Of one tier, and of as many, the oldest: it was found first.

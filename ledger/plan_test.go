@@ -48,7 +48,7 @@ func TestPlan(t *testing.T) {
 func TestPlanSettles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fanIn := rapid.IntRange(2, 5).Draw(t, "fan-in")
-		limits := planLimits{fanIn: fanIn, maxFanIn: 2 * fanIn, maxBytes: 1 << 30, maxEntries: 1 << 40}
+		limits := planLimits{fanIn: fanIn, maxFanIn: maxMergeInputs, maxBytes: 1 << 30, maxEntries: 1 << 40}
 		var parts []planned
 		var stored, written uint64
 		for i := range rapid.IntRange(1, 300).Draw(t, "segments") {
@@ -78,7 +78,7 @@ func TestPlanSettles(t *testing.T) {
 		for n := stored; n > 1; n /= 2 {
 			log++
 		}
-		if len(parts) > 4*fanIn*log || written > uint64(4*log)*stored {
+		if len(parts) > maxMergeInputs || written > uint64(4*log)*stored {
 			t.Fatalf("%d segments are left, %d bytes written for %d", len(parts), written, stored)
 		}
 		if left := planAll(parts, planLimits{maxFanIn: 64, maxBytes: 1 << 40, maxEntries: 1 << 40}, 4); len(parts) > 1 &&

@@ -17,8 +17,7 @@ type plans struct {
 	ranges    []manifest.Range
 }
 
-// maxMergeInputs bounds how many segments become one when as few as possible are to be left: each is read through a
-// block of its own.
+// maxMergeInputs bounds how many segments become one: each is read through a block of its own.
 const maxMergeInputs = 64
 
 // WantedMerges returns the merges of neighbouring segments that are due, the most useful first.
@@ -43,7 +42,7 @@ func (l *Ledger) planLimits() planLimits {
 		fanIn = defaultFanIn // for who asks for it
 	}
 	fanIn = max(fanIn, 2)
-	return planLimits{fanIn: fanIn, maxFanIn: 2 * fanIn, maxBytes: uint64(l.opts.CompactMaxBytes),
+	return planLimits{fanIn: fanIn, maxFanIn: maxMergeInputs, maxBytes: uint64(l.opts.CompactMaxBytes),
 		maxEntries: sstable.MaxEntries}
 }
 
@@ -52,7 +51,7 @@ func (l *Ledger) planLimits() planLimits {
 func (l *Ledger) MergesLeft(all bool) []Want {
 	p, limits, plan := l.partition.Load(), l.planLimits(), planMerges
 	if all {
-		limits.maxFanIn, plan = maxMergeInputs, planAll
+		plan = planAll
 	}
 	return mergeWants(plan(planInput(p, l.peek().state), limits, manifest.MaxMerges-len(p.merges)))
 }
