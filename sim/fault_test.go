@@ -14,7 +14,7 @@ import (
 // faultSizes have small values: a large one would need no other operations.
 var faultSizes = Sizes{Small: 500, Large: 20 << 10, Every: 15}
 
-const faultOps = 45
+const faultOps = 60
 
 // failure is one way in which an operation fails.
 type failure struct {
