@@ -2,7 +2,8 @@ package ledger
 
 import (
 	"fmt"
-	"syscall"
+
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 const (
@@ -43,5 +44,5 @@ func (l *Ledger) roomToMerge(inputs []*table) error {
 		return nil
 	}
 	return fmt.Errorf("%w: %d bytes to write, and %d to leave for the entries in memory, do not fit into %d",
-		syscall.ENOSPC, need, leave, space.Free)
+		vfs.ErrReserved, need, leave, space.Free)
 }
