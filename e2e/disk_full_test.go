@@ -45,10 +45,14 @@ func TestDiskReserve(t *testing.T) {
 		n++
 		return s.do("PUT", fmt.Sprintf("/v1/kv/k%05d", n), noise(100<<10, fmt.Sprint(n)))
 	}
-	a := put()
-	for ; a.status == 201 && n < 1000; a = put() {
+	fill := func() *answer {
+		a := put()
+		for ; a.status == 201 && n < 1000; a = put() {
+		}
+		a.wantProblem(507, "disk_full")
+		return a
 	}
-	a.wantProblem(507, "disk_full")
+	a := fill()
 	if !strings.Contains(string(a.body), "bytes are free") {
 		t.Errorf("507 does not tell how much is free: %s", a.body)
 	}
@@ -73,7 +77,7 @@ func TestDiskReserve(t *testing.T) {
 	s.kill()
 	s = start(t, o)
 	s.get("/v1/kv/k00001").want(200)
-	put().wantProblem(507, "disk_full")
+	fill() // merges and trimmed log files may have made some room
 	if err := os.Remove(others); err != nil {
 		t.Fatal(err)
 	}
