@@ -43,6 +43,7 @@ type options struct {
 	verbose    bool
 	keepGoing  bool
 	profile    string
+	allocs     string
 	nodes      int
 }
 
@@ -58,6 +59,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.BoolVar(&o.verbose, "v", false, "print every event")
 	f.BoolVar(&o.keepGoing, "k", false, "go on after a seed that fails")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile to this file")
+	f.StringVar(&o.allocs, "memprofile", "", "write a profile of all allocations to this file")
 	f.IntVar(&o.nodes, "nodes", 0, "founders, in place of the drawn number")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -91,7 +93,19 @@ func run(args []string, out, errs io.Writer) error {
 		defer pprof.StopCPUProfile()
 	}
 	r := runner{options: o, out: out}
-	return r.run()
+	if err := r.run(); err != nil || o.allocs == "" {
+		return err
+	}
+	return writeAllocations(o.allocs)
+}
+
+// writeAllocations writes the profile of what was allocated since the start.
+func writeAllocations(name string) error {
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(f, 0), f.Close())
 }
 
 // runner runs the seeds.
