@@ -210,7 +210,7 @@ func (l *Ledger) applySeal(first, index, term uint64) {
 		v.active = l.active
 		v.sealed = append([]*sealed{s}, v.sealed...)
 	})
-	l.pokeFlusher()
+	l.flusher.poke()
 }
 
 // applyRecord makes a segment's existence part of the ledger. Each segment is recorded once: those of memtables in seq

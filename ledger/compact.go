@@ -1,10 +1,8 @@
 package ledger
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/sstable"
@@ -33,7 +31,7 @@ func (l *Ledger) partitionChanged() {
 	l.flushMu.Lock()
 	l.broadcast()
 	l.flushMu.Unlock()
-	l.pokeCompactor()
+	l.compactor.poke()
 	l.notify()
 }
 
@@ -210,83 +208,6 @@ func (l *Ledger) isBuilt(r manifest.Range) bool {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	return slices.ContainsFunc(l.merged, func(m *merged) bool { return m.span == r })
-}
-
-// compactLoop is the compactor. It is in no hurry, and leaves the processor and the disk to those that are.
-func (l *Ledger) compactLoop() {
-	defer close(l.compactorDone)
-	vfs.Background()
-	pause := time.Duration(0)
-	for {
-		var later <-chan time.Time
-		if pause > 0 {
-			later = l.opts.After(pause)
-		}
-		select {
-		case <-l.stop:
-			return
-		case <-later:
-		case <-l.compactPoke:
-			if pause > 0 { // what failed is not tried more often because something else happens
-				select {
-				case <-l.stop:
-					return
-				case <-later:
-				}
-			}
-		}
-		pause = l.drainCompactions(pause)
-	}
-}
-
-// drainCompactions compacts until nothing is left (it returns 0), the ledger closes, or a step fails: then it returns how
-// long to wait before the next try.
-func (l *Ledger) drainCompactions(lastPause time.Duration) time.Duration {
-	for {
-		select {
-		case <-l.stop:
-			return 0
-		default:
-		}
-		worked, err := l.CompactStep()
-		if errors.Is(err, ErrClosed) {
-			return 0
-		}
-		l.setCompactError(err)
-		if diverged := (*DivergedError)(nil); errors.As(err, &diverged) {
-			l.opts.Logger.Error("a merge found that this replica has diverged; nothing is merged any more", "error", err)
-			l.notify()
-			<-l.stop
-			return 0
-		}
-		if err != nil {
-			pause := min(max(2*lastPause, flushRetryMin), flushRetryMax)
-			l.metrics.compactFailures.Inc()
-			l.opts.Logger.Error("compaction failed; the segments stay as they are, and it is tried again", "error", err,
-				"retry_in", pause)
-			return pause
-		}
-		if !worked {
-			return 0
-		}
-		lastPause = 0
-	}
-}
-
-func (l *Ledger) pokeCompactor() {
-	select {
-	case l.compactPoke <- struct{}{}:
-	default:
-	}
-}
-
-func (l *Ledger) setCompactError(err error) {
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	if err != nil || l.compactErr != nil {
-		l.compactErr = err
-		l.broadcast()
-	}
 }
 
 func describe(r manifest.Recorded) tlog.Descriptor {

@@ -39,7 +39,7 @@ func (l *Ledger) bury(id string) {
 	delete(l.leftovers.held, id)
 	l.leftovers.ids = append(l.leftovers.ids, id)
 	l.leftovers.mu.Unlock()
-	l.pokeCompactor()
+	l.compactor.poke()
 }
 
 // buryStrays gives up the files of smaller merges that were finished before a restart, and then overtaken by one that is
@@ -80,7 +80,7 @@ func (l *Ledger) unpin(id string) {
 	defer l.leftovers.mu.Unlock()
 	if l.leftovers.pins[id]--; l.leftovers.pins[id] == 0 {
 		delete(l.leftovers.pins, id)
-		l.pokeCompactor()
+		l.compactor.poke()
 	}
 }
 

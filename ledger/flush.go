@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"path"
 	"runtime"
-	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/sstable"
@@ -24,9 +23,6 @@ const (
 	// flushYield is how many entries are added before whoever else is ready to run has a turn: the scheduler would let a
 	// flush keep a processor for 10 ms at a time, and what commits writes wait for it.
 	flushYield = 64
-	// flushRetryMin and flushRetryMax bound the pause after a flush that failed, on a full disk above all.
-	flushRetryMin = 100 * time.Millisecond
-	flushRetryMax = 5 * time.Second
 )
 
 // FlushStep does the next piece of flushing and says whether there was one: it builds the segment of the oldest sealed
@@ -202,7 +198,7 @@ func (l *Ledger) install(v *view, s *sealed) error {
 	})
 	t.release() // the builder's reference; the views have their own
 	l.setInstalled(state.TreeSize)
-	l.pokeCompactor()
+	l.compactor.poke()
 	l.opts.Logger.Info("segment installed", "segment", info.ID, "manifest_version", state.Version, "applied_index",
 		state.AppliedIndex)
 	l.notify()
@@ -219,7 +215,7 @@ func (l *Ledger) recordSealed(s *sealed, d tlog.Descriptor) error {
 		}
 	}
 	s.recorded = &d // from here on build compares
-	l.pokeFlusher()
+	l.flusher.poke()
 	return nil
 }
 
@@ -240,64 +236,4 @@ func descriptorOf(i sstable.Info) tlog.Descriptor {
 func segmentOf(i sstable.Info) manifest.Segment {
 	return manifest.Segment{FirstSeq: i.FirstSeq, LastSeq: i.LastSeq, Entries: i.Entries, Bytes: i.Bytes, Root: i.Root,
 		MinKey: i.MinKey, MaxKey: i.MaxKey, FirstTime: i.FirstTime, LastTime: i.LastTime, Tier: manifest.Local}
-}
-
-// flushLoop is the flusher.
-func (l *Ledger) flushLoop() {
-	defer close(l.flusherDone)
-	pause := time.Duration(0)
-	for {
-		if pause > 0 {
-			select {
-			case <-l.stop:
-				return
-			case <-l.opts.After(pause):
-			}
-		} else {
-			select {
-			case <-l.stop:
-				return
-			case <-l.flushPoke:
-			}
-		}
-		pause = l.drainFlushes(pause)
-	}
-}
-
-// drainFlushes flushes until nothing is left (it returns 0), the ledger closes, or a step fails: then it returns how
-// long to wait before the next try. A replica that has diverged tries no more: it waits for its end.
-func (l *Ledger) drainFlushes(lastPause time.Duration) time.Duration {
-	for {
-		select {
-		case <-l.stop:
-			return 0
-		default:
-		}
-		worked, err := l.FlushStep()
-		l.setFlushError(err)
-		if diverged := (*DivergedError)(nil); errors.As(err, &diverged) {
-			l.opts.Logger.Error("flush found that this replica has diverged; nothing is flushed any more", "error", err)
-			l.notify()
-			<-l.stop
-			return 0
-		}
-		if err != nil {
-			pause := min(max(2*lastPause, flushRetryMin), flushRetryMax)
-			l.metrics.flushFailures.Inc()
-			l.opts.Logger.Error("flush failed; the data is safe in the log, and the flush is tried again", "error", err,
-				"retry_in", pause)
-			return pause
-		}
-		if !worked {
-			return 0
-		}
-		lastPause = 0
-	}
-}
-
-func (l *Ledger) pokeFlusher() {
-	select {
-	case l.flushPoke <- struct{}{}:
-	default:
-	}
 }

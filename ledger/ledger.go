@@ -144,19 +144,15 @@ type Ledger struct {
 	plans     plans
 	leftovers leftovers
 
-	flushMu    sync.Mutex    // guards the flush fields of every sealed memtable, and:
-	flushErr   error         // what the last flush step met
-	compactErr error         // what the last compaction step met
-	installed  uint64        // entries below are in segments that the manifest on disk lists
-	merged     []*merged     // built, and not installed; oldest first
-	changed    chan struct{} // closed and replaced when one of these, or the partition, changes
+	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, the errors of the workers, and:
+	installed uint64        // entries below are in segments that the manifest on disk lists
+	merged    []*merged     // built, and not installed; oldest first
+	changed   chan struct{} // closed and replaced when one of these, or the partition, changes
 
-	flushPoke     chan struct{} // capacity 1
-	compactPoke   chan struct{} // capacity 1
-	stop          chan struct{}
-	flusherDone   chan struct{}
-	compactorDone chan struct{}
-	closeOnce     sync.Once
+	flusher   *worker
+	compactor *worker
+	stop      chan struct{}
+	closeOnce sync.Once
 }
 
 // Open opens the ledger in a directory, which it makes if need be: the manifest, its segments, the ledger tree. The
@@ -166,15 +162,12 @@ type Ledger struct {
 func Open(opts Options) (*Ledger, error) {
 	opts = opts.withDefaults()
 	l := &Ledger{
-		opts:          opts,
-		cache:         sstable.NewBlockCache(opts.BlockCacheBytes),
-		changed:       make(chan struct{}),
-		flushPoke:     make(chan struct{}, 1),
-		compactPoke:   make(chan struct{}, 1),
-		stop:          make(chan struct{}),
-		flusherDone:   make(chan struct{}),
-		compactorDone: make(chan struct{}),
+		opts:    opts,
+		cache:   sstable.NewBlockCache(opts.BlockCacheBytes),
+		changed: make(chan struct{}),
+		stop:    make(chan struct{}),
 	}
+	l.flusher, l.compactor = l.newFlusher(), l.newCompactor()
 	if err := opts.FS.MkdirAll(l.segmentDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -194,22 +187,25 @@ func Open(opts Options) (*Ledger, error) {
 	}
 	l.metrics = newMetrics(l, opts.Registerer)
 	if opts.Manual {
-		close(l.flusherDone)
-		close(l.compactorDone)
+		close(l.flusher.done)
+		close(l.compactor.done)
 	} else {
-		go l.flushLoop()
-		go l.compactLoop()
+		go l.flusher.run(l.metrics.flushFailures)
+		go func() { // in no hurry: it leaves the processor and the disk to those that are
+			vfs.Background()
+			l.compactor.run(l.metrics.compactFailures)
+		}()
 	}
 	return l, nil
 }
 
-// Close stops the flusher and the compactor, and lets the segments go once the last reader has. What is not flushed stays in the log. An
-// iterator that was made before goes on; other reads, Apply and FlushStep give ErrClosed.
+// Close stops the flusher and the compactor, and lets the segments go once the last reader has. What is not flushed
+// stays in the log. An iterator that was made before goes on; other reads, Apply and FlushStep give ErrClosed.
 func (l *Ledger) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.stop)
-		<-l.flusherDone
-		<-l.compactorDone
+		<-l.flusher.done
+		<-l.compactor.done
 		l.metrics.unregister()
 		l.swapMu.Lock()
 		defer l.swapMu.Unlock()

@@ -87,7 +87,7 @@ func (l *Ledger) MergesDone() bool {
 func (l *Ledger) WaitMerges(ctx context.Context) error {
 	for {
 		l.flushMu.Lock()
-		err, changed := l.compactErr, l.changed
+		err, changed := l.compactor.err, l.changed
 		l.flushMu.Unlock()
 		switch {
 		case l.MergesDone():
@@ -110,9 +110,7 @@ func (l *Ledger) WaitMerges(ctx context.Context) error {
 
 // CompactError is what the last step of the compactor met; nil when it went well.
 func (l *Ledger) CompactError() error {
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	return l.compactErr
+	return l.compactor.lastError()
 }
 
 // SegmentsOf returns the ids of the segments that merging has made of those listed in before.

@@ -161,7 +161,7 @@ func (l *Ledger) adopt(a *assembled) error {
 		old.release()
 	}
 	l.setInstalled(state.TreeSize)
-	l.pokeCompactor()
+	l.compactor.poke()
 	return nil
 }
 

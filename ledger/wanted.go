@@ -61,16 +61,14 @@ func (l *Ledger) Backlog() (full bool, cause error) {
 	if len(v.sealed) < l.opts.MaxSealed && size < 2*l.opts.SealBytes {
 		return false, nil
 	}
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	return true, l.flushErr
+	return true, l.flusher.lastError()
 }
 
 // Installed returns how many entries are in segments that the manifest on disk lists, and what the last flush step met.
 func (l *Ledger) Installed() (through uint64, err error) {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
-	return l.installed, l.flushErr
+	return l.installed, l.flusher.err
 }
 
 // WaitInstalled waits until Installed reaches through. It gives up with the context's error, with ErrClosed, or with
@@ -78,7 +76,7 @@ func (l *Ledger) Installed() (through uint64, err error) {
 func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
 	for {
 		l.flushMu.Lock()
-		installed, err, changed := l.installed, l.flushErr, l.changed
+		installed, err, changed := l.installed, l.flusher.err, l.changed
 		l.flushMu.Unlock()
 		switch {
 		case installed >= through:
@@ -110,16 +108,6 @@ func (l *Ledger) setInstalled(through uint64) {
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	l.installed = through
-	l.broadcast()
-}
-
-func (l *Ledger) setFlushError(err error) {
-	l.flushMu.Lock()
-	defer l.flushMu.Unlock()
-	if err == nil && l.flushErr == nil {
-		return
-	}
-	l.flushErr = err
 	l.broadcast()
 }
 
