@@ -28,6 +28,9 @@ var floors = map[string]struct {
 	"manifest": {1, []string{"merkle"}},
 
 	"sstable": {2, []string{"segfile", "tlog", "merkle", "vfs"}},
+	"tier":    {2, []string{"segfile", "manifest", "vfs"}},
+
+	"tier/s3store": {3, []string{"tier"}},
 
 	"ledger": {3, []string{"sstable", "segfile", "tlog", "manifest", "merkle", "vfs"}},
 
@@ -45,6 +48,9 @@ var floors = map[string]struct {
 	"cmd/scribe-cluster": {6, []string{"client"}},
 }
 
+// testKits help the tests of other packages: any test, and any unbound package, may import them; nothing else may.
+var testKits = []string{"tier/storetest", "tier/s3test"}
+
 // unbound packages may import anything and are imported by nothing.
 var unbound = []string{"sim", "bench", "e2e"}
 
@@ -52,7 +58,7 @@ func TestImportsGoDown(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, name := range goFiles(t) {
 		pkg := filepath.ToSlash(filepath.Dir(name))
-		if pkg == "." || isUnbound(pkg) || strings.HasPrefix(pkg, "tools") {
+		if pkg == "." || isUnbound(pkg) || contains(testKits, pkg) || strings.HasPrefix(pkg, "tools") {
 			continue
 		}
 		own, known := floors[pkg]
@@ -63,7 +69,8 @@ func TestImportsGoDown(t *testing.T) {
 		seen[pkg] = true
 		for _, to := range ourImports(t, name) {
 			switch {
-			case isUnbound(to):
+			case contains(testKits, to) && strings.HasSuffix(name, "_test.go"):
+			case isUnbound(to) || contains(testKits, to):
 				t.Errorf("%s imports %s, which nothing may import", name, to)
 			case !contains(own.may, to) && !(strings.HasSuffix(name, "_test.go") && floors[to].floor < own.floor):
 				t.Errorf("%s imports %s, which %s may not", name, to, pkg)
@@ -89,6 +96,21 @@ func TestOnlyVFSTouchesFiles(t *testing.T) {
 		for _, imp := range imports(t, name) {
 			if imp == "os" || imp == "golang.org/x/sys/unix" || imp == "syscall" {
 				t.Errorf("%s imports %s: file system calls belong to vfs", name, imp)
+			}
+		}
+	}
+}
+
+// TestOneImporterOfTheAWSSDK: nobody else is tied to it, nor pays for compiling it.
+func TestOneImporterOfTheAWSSDK(t *testing.T) {
+	for _, name := range goFiles(t) {
+		pkg := filepath.ToSlash(filepath.Dir(name))
+		if pkg == "tier/s3store" || contains(testKits, pkg) || isUnbound(pkg) {
+			continue
+		}
+		for _, imp := range imports(t, name) {
+			if strings.HasPrefix(imp, "github.com/aws/") {
+				t.Errorf("%s imports %s: only tier/s3store does", name, imp)
 			}
 		}
 	}
