@@ -165,6 +165,19 @@ func (c *copyNet) flush(at ...*copyMember) {
 	}
 }
 
+// compact builds and installs merges at some members, as far as the log has come.
+func (c *copyNet) compact(at ...*copyMember) {
+	c.t.Helper()
+	for _, m := range at {
+		for worked := true; worked; {
+			var err error
+			if worked, err = m.l.CompactStep(); err != nil {
+				c.t.Fatal(err)
+			}
+		}
+	}
+}
+
 // aim has a member fetch what another has.
 func (m *copyMember) aim(from *copyMember) {
 	index, _, _ := from.l.SealPoint()

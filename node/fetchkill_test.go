@@ -122,6 +122,42 @@ func TestFetchTakesANewerGoal(t *testing.T) {
 	}
 }
 
+// TestFetchAsksAnewForWhatWasMerged: all peers that answer have merged what is missing, and one is gone for good. The
+// snapshot is asked for anew, and names the merged segment.
+func TestFetchAsksAnewForWhatWasMerged(t *testing.T) {
+	c := newCopyNet(t, 4)
+	taker, leader, other, gone := c.members[0], c.members[1], c.members[2], c.members[3]
+	for range 4 {
+		c.segment(6_000, leader, other)
+	}
+	merged := false
+	c.meddle = func(p bulkPacket) []bulkPacket {
+		if f, err := parseBulk(p.payload); err != nil || p.to == gone.id || f.kind == bulkChunkRequest && !merged {
+			return nil
+		}
+		return []bulkPacket{p}
+	}
+	taker.aim(leader)
+	c.run(func() bool { return taker.s.phase == copying })
+	c.now = c.now.Add(2 * keepManifestFor) // or the giver was restarted: it keeps no segments for this copy any more
+	c.step()
+	merged = true
+	for _, w := range leader.l.WantedMerges() {
+		c.apply(w.Data, leader, other)
+	}
+	c.compact(leader, other)
+	for _, d := range leader.l.MergedRoots() {
+		c.apply(ledger.RecordWant(d).Data, leader, other)
+	}
+	c.compact(leader, other)
+	if n := len(leader.l.Manifest().Segments); n != 1 {
+		t.Fatalf("%d segments are left", n)
+	}
+	taker.aim(leader) // as it does again and again
+	c.fetch(taker)
+	c.same(taker, leader)
+}
+
 // TestFetchOnAFullDisk waits for space, and goes on when there is some.
 func TestFetchOnAFullDisk(t *testing.T) {
 	c, taker, leader, _ := killed(t)

@@ -82,7 +82,7 @@ func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err err
 		}
 		c.from = s.free(now, func(o *giver) bool { return !slices.Contains(c.without, o.id) })
 		if c.from == nil {
-			return false, nil
+			return s.renewWithout(c, now), nil
 		}
 	}
 	for c.next < c.part.Bytes && c.from.underWay < fetchWindow && !now.Before(c.from.notBefore) {
@@ -95,6 +95,24 @@ func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err err
 		some = true
 	}
 	return some, nil
+}
+
+// renewWithout asks for a newer snapshot when some peers do not have a segment and all others do not answer: one of
+// those may be gone for good, and a merge may have taken the file everywhere else.
+func (s *snapshots) renewWithout(c *segmentCopy, now time.Time) bool {
+	if c.refusals == 0 || s.now.repair {
+		return false
+	}
+	for _, o := range s.givers {
+		if !slices.Contains(c.without, o.id) && !now.Before(o.notBefore) {
+			return false // it is busy, and may have it
+		}
+	}
+	s.log.Warn("some peers do not have a segment of the snapshot, the others do not answer; it is asked for anew",
+		"segment", c.part.ID())
+	s.pause = now.Add(fetchPause)
+	s.renew()
+	return true
 }
 
 // takeChunk takes a piece of a segment and says whether it is the one that was asked for.
