@@ -85,8 +85,18 @@ func TestNames(t *testing.T) {
 		if info, err := fsys.Stat(a); err != nil || info != (vfs.Info{Size: 4}) {
 			t.Errorf("Stat = %+v, %v", info, err)
 		}
-		must(t, fsys.SyncDir(dir))
+		must(t, create(t, fsys, b, []byte("three")).Close())
+		wantError(t, "Link of nothing", fsys.Link(none, path.Join(dir, "c")), fs.ErrNotExist)
+		wantError(t, "Link into no directory", fsys.Link(a, path.Join(none, "a")), fs.ErrNotExist)
+		wantError(t, "Link to a taken name", fsys.Link(a, b), fs.ErrExist)
+		must(t, fsys.Remove(b))
+		must(t, fsys.Link(a, b))
 		must(t, fsys.Remove(a))
+		if got := content(t, fsys, b); string(got) != "two!" {
+			t.Errorf("the second name has %q", got)
+		}
+		must(t, fsys.SyncDir(dir))
+		must(t, fsys.Remove(b))
 		if names, err := fsys.List(dir); err != nil || len(names) != 0 {
 			t.Errorf("List after Remove = %v, %v", names, err)
 		}

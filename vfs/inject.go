@@ -106,6 +106,12 @@ func (x *Inject) Rename(oldName, newName string) error {
 	return x.do(op, func() error { return x.inner.Rename(oldName, newName) })
 }
 
+// Link implements FS.
+func (x *Inject) Link(oldName, newName string) error {
+	op := Op{Kind: OpLink, Name: oldName, NewName: newName}
+	return x.do(op, func() error { return x.inner.Link(oldName, newName) })
+}
+
 // MkdirAll implements FS.
 func (x *Inject) MkdirAll(dir string) error {
 	return x.do(Op{Kind: OpMkdirAll, Name: dir}, func() error { return x.inner.MkdirAll(dir) })

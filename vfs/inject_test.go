@@ -46,6 +46,7 @@ func everyOp(fsys vfs.FS) map[vfs.OpKind]error {
 	_, errs[vfs.OpStat] = fsys.Stat("f")
 	_, errs[vfs.OpSpace] = fsys.Space("/")
 	errs[vfs.OpRename] = fsys.Rename("from", "to")
+	errs[vfs.OpLink] = fsys.Link("f", "linked")
 	errs[vfs.OpRemove] = fsys.Remove("gone")
 	errs[vfs.OpSyncDir] = fsys.SyncDir("/")
 	l, err := fsys.Lock("LOCK")
@@ -117,14 +118,15 @@ func TestFaultByKind(t *testing.T) {
 
 func TestFailedAndPersisted(t *testing.T) {
 	for _, persisted := range []bool{false, true} {
-		fault := vfs.FailFrom(0, nil).Kinds(vfs.OpWriteAt, vfs.OpRename, vfs.OpRemove, vfs.OpCreate, vfs.OpTruncate)
+		fault := vfs.FailFrom(0, nil).Kinds(vfs.OpWriteAt, vfs.OpRename, vfs.OpLink, vfs.OpRemove, vfs.OpCreate,
+			vfs.OpTruncate)
 		if persisted {
 			fault.Persisted()
 		}
 		m := stage(t)
 		for kind, err := range everyOp(vfs.NewInject(m, fault.Hook)) {
 			switch kind {
-			case vfs.OpWriteAt, vfs.OpRename, vfs.OpRemove, vfs.OpCreate, vfs.OpTruncate:
+			case vfs.OpWriteAt, vfs.OpRename, vfs.OpLink, vfs.OpRemove, vfs.OpCreate, vfs.OpTruncate:
 				wantError(t, kind.String(), err, vfs.ErrInjected)
 			}
 		}
@@ -133,7 +135,7 @@ func TestFailedAndPersisted(t *testing.T) {
 		want := "d f from gone LOCK"
 		head := "0123"
 		if persisted {
-			want, head = "d f new to LOCK", "abcd"
+			want, head = "d f linked new to LOCK", "abcd"
 		}
 		wanted := strings.Fields(want)
 		slices.Sort(wanted)

@@ -158,6 +158,27 @@ func (m *Mem) rename(oldName, newName string) error {
 	return nil
 }
 
+// Link implements FS. Only files get second names.
+func (m *Mem) Link(oldName, newName string) error {
+	m.lock()
+	defer m.mu.Unlock()
+	n, err := m.lookup(oldName)
+	if err == nil && n.dir != nil {
+		err = unix.EPERM
+	}
+	if err != nil {
+		return pathError("link", oldName, err)
+	}
+	to, base, err := m.parent(newName)
+	if err == nil && to.entries[base] != nil {
+		err = unix.EEXIST
+	}
+	if err == nil {
+		m.change(to, &dirChange{set: base, node: n})
+	}
+	return pathError("link", newName, err)
+}
+
 // MkdirAll implements FS.
 func (m *Mem) MkdirAll(dir string) error {
 	m.lock()

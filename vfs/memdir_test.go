@@ -53,6 +53,7 @@ func TestCrashDirectory(t *testing.T) {
 			},
 			"remove": func(t *rapid.T) { _ = m.Remove(name.Draw(t, "name")) },                     // may not be there
 			"rename": func(t *rapid.T) { _ = m.Rename(name.Draw(t, "old"), name.Draw(t, "new")) }, // likewise
+			"link":   func(t *rapid.T) { _ = m.Link(name.Draw(t, "old"), name.Draw(t, "new")) },
 			"sync": func(t *rapid.T) {
 				if err := m.SyncDir("d"); err != nil {
 					t.Fatal(err)

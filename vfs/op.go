@@ -12,6 +12,7 @@ const (
 	OpOpenRW
 	OpRemove
 	OpRename
+	OpLink
 	OpMkdirAll
 	OpList
 	OpStat
@@ -41,6 +42,7 @@ var opNames = [opKindEnd]string{
 	OpOpenRW:      "open for writing",
 	OpRemove:      "remove",
 	OpRename:      "rename",
+	OpLink:        "link",
 	OpMkdirAll:    "mkdir",
 	OpList:        "list",
 	OpStat:        "stat",
@@ -73,8 +75,8 @@ func (k OpKind) String() string {
 // same states as a crash before the next that does.
 func (k OpKind) Mutates() bool {
 	switch k {
-	case OpCreate, OpRemove, OpRename, OpMkdirAll, OpSyncDir, OpLock, OpWriteAt, OpTruncate, OpPreallocate, OpSync,
-		OpMapSync:
+	case OpCreate, OpRemove, OpRename, OpLink, OpMkdirAll, OpSyncDir, OpLock, OpWriteAt, OpTruncate, OpPreallocate,
+		OpSync, OpMapSync:
 		return true
 	}
 	return false
@@ -85,7 +87,7 @@ type Op struct {
 	N       int64 // how many came before it
 	Kind    OpKind
 	Name    string // the file's or directory's name, as it was opened
-	NewName string // of a rename
+	NewName string // of a rename or link
 	Off     int64  // of a read, write or mapping sync
 	Len     int64  // bytes of these; the size given to Truncate, Preallocate and Map
 }
@@ -93,7 +95,7 @@ type Op struct {
 func (o Op) String() string {
 	s := fmt.Sprintf("#%d %s %s", o.N, o.Kind, o.Name)
 	switch o.Kind {
-	case OpRename:
+	case OpRename, OpLink:
 		s += " to " + o.NewName
 	case OpReadAt, OpWriteAt, OpMapSync:
 		s += fmt.Sprintf(" [%d, +%d)", o.Off, o.Len)

@@ -61,6 +61,9 @@ func (OS) Remove(name string) error {
 // Rename implements FS.
 func (OS) Rename(oldName, newName string) error { return os.Rename(oldName, newName) }
 
+// Link implements FS.
+func (OS) Link(oldName, newName string) error { return os.Link(oldName, newName) }
+
 // MkdirAll implements FS. Each directory it makes is synced into its parent before the next is made, so that no crash
 // leaves a durable child whose parent is not. When dir is there already it is synced into its parent as well: an
 // earlier process may have made it and come no further.

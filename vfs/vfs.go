@@ -7,7 +7,7 @@ import (
 )
 
 // FS is the set of file system calls the project makes. Names are slash-separated paths. All methods are safe for
-// concurrent use. A change to a directory (Create, Remove, Rename) is durable only after SyncDir of that directory.
+// concurrent use. A change to a directory (Create, Remove, Rename, Link) is durable only after SyncDir of that directory.
 type FS interface {
 	// Create makes a new, empty file for reading and writing. It fails with fs.ErrExist when the name is taken.
 	Create(name string) (File, error)
@@ -19,6 +19,8 @@ type FS interface {
 	Remove(name string) error
 	// Rename moves a file, replacing one that stands at newName.
 	Rename(oldName, newName string) error
+	// Link gives a file a second name, at once and whole. It fails with fs.ErrExist when newName is taken.
+	Link(oldName, newName string) error
 	// MkdirAll makes a directory and its parents, and makes them durable.
 	MkdirAll(dir string) error
 	// List returns the base names in dir, sorted.
