@@ -85,27 +85,7 @@ func (l *Ledger) MergesDone() bool {
 // WaitMerges waits until MergesDone. It gives up with the context's error, with ErrClosed, or with the compactor's error
 // when that is one that waiting does not cure.
 func (l *Ledger) WaitMerges(ctx context.Context) error {
-	for {
-		l.flushMu.Lock()
-		err, changed := l.compactor.err, l.changed
-		l.flushMu.Unlock()
-		switch {
-		case l.MergesDone():
-			return nil
-		case isLasting(err):
-			return err
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			if err != nil {
-				return err
-			}
-			return ctx.Err()
-		case <-l.stop:
-			return ErrClosed
-		}
-	}
+	return l.waitFor(ctx, l.compactor, l.MergesDone)
 }
 
 // CompactError is what the last step of the compactor met; nil when it went well.

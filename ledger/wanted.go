@@ -74,12 +74,22 @@ func (l *Ledger) Installed() (through uint64, err error) {
 // WaitInstalled waits until Installed reaches through. It gives up with the context's error, with ErrClosed, or with
 // the flusher's error when that is a full disk, damage or divergence, which waiting does not cure.
 func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
+	return l.waitFor(ctx, l.flusher, func() bool {
+		installed, _ := l.Installed()
+		return installed >= through
+	})
+}
+
+// waitFor waits until done, which is looked at anew whenever something changes. It gives up with the error of the worker
+// that brings it about when that is lasting; with that error, else the context's, when the context ends; with ErrClosed.
+func (l *Ledger) waitFor(ctx context.Context, by *worker, done func() bool) error {
 	for {
+		// Taken before the look at what is done: a change after that look closes this channel.
 		l.flushMu.Lock()
-		installed, err, changed := l.installed, l.flusher.err, l.changed
+		err, changed := by.err, l.changed
 		l.flushMu.Unlock()
 		switch {
-		case installed >= through:
+		case done():
 			return nil
 		case isLasting(err):
 			return err
@@ -97,7 +107,7 @@ func (l *Ledger) WaitInstalled(ctx context.Context, through uint64) error {
 	}
 }
 
-// isLasting says whether a flush error is of a kind that waiting does not cure.
+// isLasting says whether a worker's error is of a kind that waiting does not cure.
 func isLasting(err error) bool {
 	var corrupt *vfs.CorruptError
 	var diverged *DivergedError
