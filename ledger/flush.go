@@ -84,7 +84,11 @@ func (l *Ledger) build(s *sealed) error {
 		}
 	}
 	s.built, s.info = t, info
-	took := l.opts.Now().Sub(began)
+	now := l.opts.Now()
+	if _, size, _, _ := s.mem.size(); size >= l.opts.SealBytes {
+		l.pace.flushed(now)
+	}
+	took := now.Sub(began)
 	l.metrics.flushSeconds.Observe(took.Seconds())
 	l.metrics.flushedBytes.Add(float64(info.Bytes))
 	l.opts.Logger.Info("segment built", "segment", id, "entries", info.Entries, "bytes", info.Bytes, "root",

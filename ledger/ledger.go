@@ -32,8 +32,9 @@ type Options struct {
 	BlockBytes      int                 // of a segment's data blocks before compression; default 16 KiB
 	Compression     segfile.Compression // of segment blocks
 
-	// CompactFanIn is the fewest neighbouring segments that are merged into one, of at most 64; default 4,
-	// negative merges nothing by itself. CompactMaxBytes bounds the segment that is made; default 16 GiB.
+	// CompactFanIn is the fewest neighbouring segments that are merged into one, of at most 64, four times as many while
+	// writes come fast; default 4, negative merges nothing by itself. CompactMaxBytes bounds the segment that is made;
+	// default 16 GiB.
 	// CompactBytesPerSecond bounds how fast it is written; default 64 MiB, negative is no bound.
 	CompactFanIn          int
 	CompactMaxBytes       int64
@@ -142,6 +143,7 @@ type Ledger struct {
 
 	compacts  sync.Mutex // held through CompactStep; taken before flushes
 	plans     plans
+	pace      pace
 	leftovers leftovers
 
 	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, the errors of the workers, and:

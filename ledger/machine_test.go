@@ -25,7 +25,8 @@ const (
 // testOptions make everything small, so that few commands go through many seals.
 func testOptions(fs vfs.FS) Options {
 	return Options{FS: fs, Dir: "data", ClusterID: testCluster, SealBytes: 2_000, SealAge: -1, BlockCacheBytes: 1 << 10,
-		BlockBytes: 200, Manual: true, CompactFanIn: -1, idempotencyWindow: testWindow}
+		BlockBytes: 200, Manual: true, CompactFanIn: -1, idempotencyWindow: testWindow,
+		Now: func() time.Time { return time.UnixMicro(0) }}
 }
 
 // machine is a ledger beside its model, and the log that both were fed.

@@ -55,6 +55,10 @@ func TestPlanSettles(t *testing.T) {
 			size := rapid.Uint64Range(1, 1000).Draw(t, "size")
 			parts = append(parts, planned{manifest.Range{FirstSeq: uint64(i), LastSeq: uint64(i)}, size, true})
 			stored += size
+			limits := limits
+			if rapid.Bool().Draw(t, "fast") {
+				limits.fanIn *= busyFanIn
+			}
 			for {
 				merges := planMerges(parts, limits, 4)
 				if len(merges) == 0 {

@@ -14,24 +14,30 @@ type plans struct {
 	mu        sync.Mutex
 	state     *manifest.State
 	partition *partition
+	fanIn     int
 	ranges    []manifest.Range
 }
 
 // maxMergeInputs bounds how many segments become one: each is read through a block of its own.
 const maxMergeInputs = 64
 
-// WantedMerges returns the merges of neighbouring segments that are due, the most useful first.
+// WantedMerges returns the merges of neighbouring segments that are due, the most useful first. While writes come fast,
+// CompactFanIn times 4 segments make one, since each entry is merged the fewer times the wider merges are; what then
+// stands at CompactFanIn or more is merged when they have slowed down.
 func (l *Ledger) WantedMerges() []Want {
 	if l.opts.CompactFanIn < 0 || l.absent.Load() {
 		return nil
 	}
-	p, state := l.partition.Load(), l.peek().state
+	p, state, limits := l.partition.Load(), l.peek().state, l.planLimits()
+	if l.pace.fast(l.opts.Now()) {
+		limits.fanIn = min(busyFanIn*limits.fanIn, limits.maxFanIn)
+	}
 	c := &l.plans
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != state || c.partition != p {
-		c.state, c.partition = state, p
-		c.ranges = planMerges(planInput(p, state), l.planLimits(), manifest.MaxMerges-len(p.merges))
+	if c.state != state || c.partition != p || c.fanIn != limits.fanIn {
+		c.state, c.partition, c.fanIn = state, p, limits.fanIn
+		c.ranges = planMerges(planInput(p, state), limits, manifest.MaxMerges-len(p.merges))
 	}
 	return mergeWants(c.ranges)
 }

@@ -65,7 +65,8 @@ func (s *scribeStore) Settle() error {
 		if err := s.ledger.CompactError(); err != nil {
 			return err
 		}
-		if idle++; !s.ledger.MergesDone() || len(s.ledger.WantedMerges()) > 0 {
+		// Those among them that wait for writes to slow down are due too.
+		if idle++; !s.ledger.MergesDone() || len(s.ledger.MergesLeft(false)) > 0 {
 			idle = 0
 		}
 	}
