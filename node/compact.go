@@ -1,13 +1,6 @@
 package node
 
-import (
-	"context"
-	"errors"
-	"fmt"
-
-	"github.com/scribe-ledger/scribe/ledger"
-	"github.com/scribe-ledger/scribe/vfs"
-)
+import "context"
 
 // CompactResult says what a compaction did.
 type CompactResult struct {
@@ -19,18 +12,14 @@ type CompactResult struct {
 // Compact merges segments until the plan wants nothing more merged or, with all set, until as few are left as the limits
 // allow, and all of it is done on this node. One goes on at a time; others wait for it. Errors: *Unavailable.
 func (n *Node) Compact(ctx context.Context, all bool) (CompactResult, error) {
-	select {
-	case n.compacting <- struct{}{}:
-	case <-ctx.Done():
-		return CompactResult{}, &Unavailable{Reason: Overloaded, Detail: "another compaction is still under way"}
-	case <-n.ended:
-		return CompactResult{}, &Unavailable{Reason: NotReady, Detail: "the node is being stopped"}
+	if err := n.enter(ctx, n.compacting, "compaction"); err != nil {
+		return CompactResult{}, err
 	}
 	defer func() { <-n.compacting }()
 	before := n.ledger.Manifest().Segments
 	for {
 		if err := n.ledger.WaitMerges(ctx); err != nil {
-			return CompactResult{}, compactFailed(err)
+			return CompactResult{}, unfinished("not all merges are done yet", err)
 		}
 		wants := n.ledger.MergesLeft(all)
 		if len(wants) == 0 {
@@ -46,17 +35,4 @@ func (n *Node) Compact(ctx context.Context, all bool) (CompactResult, error) {
 	out := CompactResult{Left: len(n.ledger.Manifest().Segments)}
 	out.Segments, out.Merged = n.ledger.SegmentsOf(before)
 	return out, nil
-}
-
-func compactFailed(err error) error {
-	reason := NotReady
-	switch {
-	case vfs.IsNoSpace(err):
-		reason = DiskFull
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		reason = OutcomeUnknown
-	case errors.Is(err, ledger.ErrRebuilding):
-		reason = NotReady
-	}
-	return &Unavailable{Reason: reason, Detail: fmt.Sprintf("not all merges are done yet: %v", err)}
 }
