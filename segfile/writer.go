@@ -1,7 +1,6 @@
 package segfile
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -19,7 +18,9 @@ type WriterOptions struct {
 // Writer appends blocks, then sections, then the footer. It never seeks. After an error it is of no further use and
 // repeats that error.
 type Writer struct {
-	out      *bufio.Writer
+	out      io.Writer
+	buf      []byte // not written yet; it grows with the file, up to limit
+	limit    int
 	enc      *encoder
 	salt     uint64
 	offset   uint64 // bytes written so far
@@ -39,7 +40,7 @@ func NewWriter(out io.Writer, opts WriterOptions) (*Writer, error) {
 	if opts.BufferBytes <= 0 {
 		opts.BufferBytes = 256 << 10
 	}
-	return &Writer{out: bufio.NewWriterSize(out, opts.BufferBytes), enc: enc, salt: opts.Salt}, nil
+	return &Writer{out: out, limit: opts.BufferBytes, enc: enc, salt: opts.Salt}, nil
 }
 
 // Offset is where the next block will begin.
@@ -128,18 +129,47 @@ func (w *Writer) Finish() (uint64, error) {
 	if err := w.write(f.append(tail)); err != nil {
 		return 0, err
 	}
-	if err := w.out.Flush(); err != nil {
-		return 0, w.fail(fmt.Errorf("segfile: write: %w", err))
+	if err := w.flush(); err != nil {
+		return 0, err
 	}
 	w.err = errors.New("segfile: writer is finished")
 	return w.offset, nil
 }
 
+// write gathers b. The output gets pieces of limit bytes, or larger ones as they come.
 func (w *Writer) write(b []byte) error {
-	if _, err := w.out.Write(b); err != nil {
+	w.offset += uint64(len(b))
+	for len(b) > w.limit-len(w.buf) {
+		if len(w.buf) == 0 {
+			return w.put(b)
+		}
+		n := w.limit - len(w.buf)
+		w.buf, b = append(w.buf, b[:n]...), b[n:]
+		if err := w.flush(); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf, b...)
+	return nil
+}
+
+func (w *Writer) flush() error {
+	if len(w.buf) == 0 {
+		return nil
+	}
+	err := w.put(w.buf)
+	w.buf = w.buf[:0]
+	return err
+}
+
+func (w *Writer) put(b []byte) error {
+	n, err := w.out.Write(b)
+	if err == nil && n < len(b) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
 		return w.fail(fmt.Errorf("segfile: write: %w", err))
 	}
-	w.offset += uint64(len(b))
 	return nil
 }
 

@@ -46,7 +46,7 @@ func newSpill(to Scratch, entries uint64) *spill {
 		to = &memoryScratch{}
 	}
 	return &spill{to: to, entries: entries, buckets: make([]bucket, (entries-1)/bucketSeqs+1),
-		tile: make([]byte, 0, leafTileBytes)}
+		tile: make([]byte, 0, min(entries*merkle.HashSize, leafTileBytes))}
 }
 
 func (s *spill) bucketsAt() uint64 { return s.entries * merkle.HashSize }
@@ -64,12 +64,12 @@ func (s *spill) add(leaf merkle.Hash, seq uint64) error {
 		return fmt.Errorf("sstable: more entries than seqs around entry %d of the segment", seq)
 	}
 	if b.buf == nil {
-		b.buf = make([]byte, 0, bucketBuffer)
+		b.buf = make([]byte, 0, min(s.bucketLen(n)*bucketRecord, bucketBuffer))
 	}
 	b.buf = binary.LittleEndian.AppendUint16(b.buf, uint16(seq%bucketSeqs))
 	b.buf = binary.LittleEndian.AppendUint32(b.buf, uint32(s.leaves))
 	b.count++
-	if len(b.buf) == cap(b.buf) {
+	if len(b.buf) == bucketBuffer {
 		if err := s.flushBucket(n); err != nil {
 			return err
 		}
@@ -131,8 +131,9 @@ func (s *spill) writeLeaves(w *segfile.Writer) error {
 
 // writeSeqs appends the seq tiles. It fails when a seq came twice, and with it another one not at all.
 func (s *spill) writeSeqs(w *segfile.Writer, a tileArray) error {
-	records := make([]byte, bucketSeqs*bucketRecord)
-	ordinals := make([]uint32, bucketSeqs)
+	longest := s.bucketLen(0)
+	records := make([]byte, longest*bucketRecord)
+	ordinals := make([]uint32, longest)
 	var tile []byte
 	for n := range uint64(len(s.buckets)) {
 		if err := s.flushBucket(n); err != nil {
