@@ -121,7 +121,7 @@ const (
 func TestLockHelper(t *testing.T) {
 	name := os.Getenv(lockHelperEnv)
 	if name == "" {
-		t.Skip("run by TestLockAcrossProcesses")
+		return // this is not that process
 	}
 	if os.Getenv(lockHelperFullEnv) != "" { // the system answers EFBIG where a full disk answers ENOSPC
 		signal.Ignore(unix.SIGXFSZ)

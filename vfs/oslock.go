@@ -17,19 +17,39 @@ import (
 // the owner's process id as text, for the error message only: a full disk, which cannot take it, keeps nobody from the
 // lock. The file is never removed: a lock on an unlinked file excludes nobody.
 func (OS) Lock(name string) (io.Closer, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, fileMode)
+	lock, err := flock(name, os.O_RDWR|os.O_CREATE, unix.LOCK_EX)
+	if err != nil {
+		return nil, err
+	}
+	lock.writeHolder()
+	return lock, nil
+}
+
+// LockShared takes a shared lock on the file name, which must be there: while it is held nobody gets Lock, and it is
+// refused with ErrLocked while somebody has that. It changes nothing, so it is for those who only read. fs.ErrNotExist
+// when there is no such file.
+func (OS) LockShared(name string) (io.Closer, error) {
+	lock, err := flock(name, os.O_RDONLY, unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	return lock, nil
+}
+
+// flock opens a file and locks it, without waiting for whoever has it: that is ErrLocked.
+func flock(name string, openFlags, how int) (*osFile, error) {
+	f, err := os.OpenFile(name, openFlags, fileMode)
 	if err != nil {
 		return nil, err
 	}
 	lock := &osFile{f: f}
-	err = lock.control("flock", func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	err = lock.control("flock", func(fd int) error { return unix.Flock(fd, how|unix.LOCK_NB) })
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		err = fmt.Errorf("%w: %s, %s", ErrLocked, name, lock.holder())
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	lock.writeHolder()
 	return lock, nil
 }
 
