@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"slices"
 
@@ -22,120 +21,96 @@ type Result struct {
 // An error means that this replica cannot tell what the command does, because its bytes or a segment it must look into
 // are damaged, or because it has diverged: the node must stop, and must not apply what follows.
 func (l *Ledger) Apply(index, term uint64, data []byte) (Result, error) {
-	c, err := decodeCommand(data)
-	if err != nil {
-		return Result{}, fmt.Errorf("apply entry %d of term %d: %w", index, term, err)
+	var result [1]Result
+	_, err := l.ApplyBatch([]Committed{{index, term, data}}, result[:0])
+	return result[0], err
+}
+
+// applyCommand applies a command to what is there and what is pending. What a write appends is pending afterwards.
+func (l *Ledger) applyCommand(committed *Committed, res *Result) error {
+	c := &l.command
+	if err := c.decode(committed.Data); err != nil {
+		return err
 	}
 	now := max(c.time, l.lastTime)
-	var res Result
+	if c.kind == kindWrite {
+		return l.applyWrite(&c.write, now, len(committed.Data), res)
+	}
+	// All others act on the ledger as readers know it.
+	if err := l.show(); err != nil {
+		return err
+	}
 	switch c.kind {
-	case kindWrite:
-		res, err = l.applyWrite(&c.write, now, len(data))
 	case kindSeal:
-		l.applySeal(c.first, index, term)
+		l.applySeal(c.first, committed.Index, committed.Term)
 		res.Receipt.FirstSeq = l.next
 	case kindRecord:
-		err = l.applyRecord(c.desc, now)
+		return l.applyRecord(c.desc, now)
 	case kindMerge:
 		if l.applyMerge(c.merge) {
 			res.Receipt.Count = 1
 		}
 	case kindCheck:
-		err = l.applyCheck(c.check)
+		return l.applyCheck(c.check)
 	}
-	if err == nil {
-		err = l.crossChecks()
-	}
-	if err != nil {
-		l.noteDamage(err)
-		return Result{}, fmt.Errorf("apply entry %d of term %d: %w", index, term, err)
-	}
-	l.applied.Store(index)
-	return res, nil
+	return nil
 }
 
-func (l *Ledger) applyWrite(w *Command, now int64, commandBytes int) (Result, error) {
+func (l *Ledger) applyWrite(w *Command, now int64, commandBytes int, res *Result) error {
 	if w.IdempotencyKey != "" {
 		if r := l.memory.find(w.IdempotencyKey); r != nil {
-			if r.request != w.RequestHash {
-				return Result{Err: ErrIdempotencyMismatch}, nil
-			}
-			return Result{Receipt: Receipt{FirstSeq: r.firstSeq, Count: r.count, Time: r.time, LeafHash: r.leaf,
-				Replayed: true}}, nil
+			return l.applyAgain(w, r, res)
 		}
 	}
-	if outcome, err := l.judge(w); outcome != nil || err != nil {
-		return Result{Err: outcome}, err
+	var err error
+	if res.Err, err = l.judge(w, ^uint64(0)); res.Err != nil || err != nil {
+		return err
 	}
-	entries := l.draft(w, now)
-	hashEntries(entries)
-	rec := Receipt{FirstSeq: l.next, Count: uint64(len(entries)), Time: now, LeafHash: entries[0].Leaf}
-	l.append(entries, now, commandBytes)
+	res.Receipt = Receipt{FirstSeq: l.next, Count: uint64(len(w.Ops)), Time: now}
+	p := &l.pending
+	p.receipts = append(p.receipts, unsigned{l.next, &res.Receipt.LeafHash})
 	if w.IdempotencyKey != "" {
-		l.memory.add(&remembered{key: w.IdempotencyKey, request: w.RequestHash, firstSeq: rec.FirstSeq,
-			count: rec.Count, time: now, leaf: rec.LeafHash})
+		r := &remembered{key: w.IdempotencyKey, request: w.RequestHash, firstSeq: l.next, count: uint64(len(w.Ops)), time: now}
+		p.receipts = append(p.receipts, unsigned{l.next, &r.leaf})
+		l.memory.add(r)
 	}
-	return Result{Receipt: rec}, nil
-}
-
-// maxDraft bounds how many entries' room is kept for the next command.
-const maxDraft = 1024
-
-// draft makes the entries of a command, but for their hashes. They are valid until the next call.
-func (l *Ledger) draft(w *Command, now int64) []Entry {
-	entries := l.drafts[:0]
+	var e Entry
 	for i := range w.Ops {
 		op := &w.Ops[i]
-		entries = append(entries, Entry{Value: op.Value, Record: tlog.Record{Op: op.Op, Seq: l.next + uint64(i), Time: now,
-			Key: op.Key, ContentType: op.ContentType, Principal: w.Principal, ValueSize: uint64(len(op.Value))}})
+		e.Record = tlog.Record{Op: op.Op, Seq: l.next, Time: now, Key: op.Key, ContentType: op.ContentType,
+			Principal: w.Principal, ValueSize: uint64(len(op.Value))}
+		e.Value = op.Value
+		// A value that is the better part of its command stays in it: the memtable keeps the command, which nobody changes
+		// any more, instead of a copy.
+		l.add(&e, 2*len(op.Value) >= commandBytes)
 	}
-	if cap(entries) <= maxDraft {
-		l.drafts = entries
-	}
-	return entries
+	return nil
 }
 
-// hashEntries computes what the trees commit to: the hash of each value, and the leaf hash over each record.
-func hashEntries(entries []Entry) {
-	for i := range entries {
-		e := &entries[i]
-		e.ValueHash = sha256.Sum256(e.Value)
-		e.Leaf = e.LeafHash()
+// applyAgain applies a write under an idempotency key that has been used.
+func (l *Ledger) applyAgain(w *Command, r *remembered, res *Result) error {
+	if r.request != w.RequestHash {
+		res.Err = ErrIdempotencyMismatch
+		return nil
 	}
+	if r.firstSeq >= l.published.Load() { // in this batch, and without its leaf hash
+		if err := l.show(); err != nil {
+			return err
+		}
+	}
+	res.Receipt = Receipt{FirstSeq: r.firstSeq, Count: r.count, Time: r.time, LeafHash: r.leaf, Replayed: true}
+	return nil
 }
 
-// append makes entries, whose seqs begin at next, part of the ledger, all at once for readers. The entries alias a
-// command of commandBytes.
-func (l *Ledger) append(entries []Entry, now int64, commandBytes int) {
-	for i := range entries {
-		l.leaves = append(l.leaves, entries[i].Leaf)
-	}
-	l.tree.Load().Append(l.leaves...)
-	l.leaves = l.leaves[:0]
-	l.store(entries, now, commandBytes)
-}
-
-// store puts entries into the memtable and shows them to readers. A value that is the better part of its command stays
-// in it: the memtable keeps the command, which nobody changes any more, instead of a copy.
-func (l *Ledger) store(entries []Entry, now int64, commandBytes int) {
-	for i := range entries {
-		l.active.add(&entries[i], 2*len(entries[i].Value) >= commandBytes)
-	}
-	l.next += uint64(len(entries))
-	l.lastTime = now
-	l.published.Store(l.next)
-	clear(entries) // they must not hold commands that nobody else does
-}
-
-// judge checks a command against the state before it: conditions, and that what is deleted is live. The first result is
-// the outcome that stops it.
-func (l *Ledger) judge(w *Command) (outcome, err error) {
+// judge checks a command against the entries with seq <= maxSeq: conditions, and that what is deleted is live. The first
+// result is the outcome that stops it.
+func (l *Ledger) judge(w *Command, maxSeq uint64) (outcome, err error) {
 	for i := range w.Ops {
 		op := &w.Ops[i]
 		if op.Op != tlog.OpDelete && len(op.Conditions) == 0 {
 			continue
 		}
-		e, err := l.newest(op.Key)
+		e, err := l.newest(op.Key, maxSeq)
 		if err != nil {
 			return nil, err
 		}
@@ -172,19 +147,23 @@ func (c *Condition) holds(newest *Entry, live bool) bool {
 // Check looks up what Apply will have to look up for a command, so that damage is found, and answered to the one client
 // it concerns, before the command is in the log of every replica. Its error is *vfs.CorruptError or an I/O error.
 func (l *Ledger) Check(w *Command) error {
-	_, err := l.judge(w)
+	size := l.published.Load()
+	if size == 0 {
+		return nil
+	}
+	_, err := l.judge(w, size-1)
 	l.noteDamage(err)
 	return err
 }
 
-// newest returns the newest version of a key, without its value, for the apply loop and for Check; nil if never written.
-func (l *Ledger) newest(key []byte) (*Entry, error) {
+// newest returns what the newest version of a key with seq <= maxSeq does, and its seq; nil if there is none.
+func (l *Ledger) newest(key []byte, maxSeq uint64) (*Entry, error) {
 	v, err := l.acquire()
 	if err != nil {
 		return nil, err
 	}
 	defer v.release()
-	return v.get(key, ^uint64(0), true)
+	return v.newest(key, maxSeq)
 }
 
 // applySeal freezes the active memtable, if it is the one meant and holds anything, together with the state that the
@@ -227,11 +206,11 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 		return err
 	}
 	value := d.Append(nil)
-	e := &Entry{Value: value}
-	e.Record = tlog.Record{Op: tlog.OpSegment, Seq: l.next, Time: now, Key: []byte(d.ID()),
-		ValueSize: uint64(len(value)), ValueHash: sha256.Sum256(value)}
-	e.Leaf = e.LeafHash()
-	l.append([]Entry{*e}, now, len(value))
+	l.add(&Entry{Value: value, Record: tlog.Record{Op: tlog.OpSegment, Seq: l.next, Time: now, Key: []byte(d.ID()),
+		ValueSize: uint64(len(value))}}, false)
+	if err := l.show(); err != nil {
+		return err
+	}
 	l.partition.Store(next)
 	if s == nil {
 		l.partitionChanged()

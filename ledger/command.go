@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -179,8 +180,30 @@ type command struct {
 // decodeCommand parses what the encoders above made. It checks every limit, so that a command that decodes applies. It
 // allocates no more than a small multiple of len(data).
 func decodeCommand(data []byte) (command, error) {
+	var c command
+	if err := c.decode(data); err != nil {
+		return command{}, err
+	}
+	return c, nil
+}
+
+// maxOpRoom bounds for how many ops a command that is used again keeps room.
+const maxOpRoom = 1024
+
+// forget lets go of what a decoded command aliases, and keeps room for the ops of the next one.
+func (c *command) forget() {
+	clear(c.write.Ops)
+	if cap(c.write.Ops) > maxOpRoom {
+		c.write.Ops = nil
+	}
+}
+
+// decode is decodeCommand into a command that is empty or forgotten.
+func (c *command) decode(data []byte) error {
+	room := c.write.Ops[:0]
 	d := decoder{b: data}
-	c := command{kind: commandKind(d.u8()), time: int64(d.u64())}
+	*c = command{kind: commandKind(d.u8()), time: int64(d.u64())}
+	c.write.Ops = room
 	switch c.kind {
 	case kindWrite:
 		d.write(&c.write)
@@ -189,7 +212,7 @@ func decodeCommand(data []byte) (command, error) {
 	case kindRecord:
 		desc, err := tlog.ParseDescriptor(d.b)
 		if err != nil {
-			return command{}, fmt.Errorf("%w: %w", errCommand, err)
+			return fmt.Errorf("%w: %w", errCommand, err)
 		}
 		c.desc, d.b = desc, nil
 	case kindCheck:
@@ -197,20 +220,20 @@ func decodeCommand(data []byte) (command, error) {
 	case kindMerge:
 		c.merge = manifest.Range{FirstSeq: d.u64(), LastSeq: d.u64()}
 	default:
-		return command{}, fmt.Errorf("%w: kind %d", errCommand, c.kind)
+		return fmt.Errorf("%w: kind %d", errCommand, c.kind)
 	}
 	if d.bad || len(d.b) != 0 {
-		return command{}, fmt.Errorf("%w: kind %d, %d bytes", errCommand, c.kind, len(data))
+		return fmt.Errorf("%w: kind %d, %d bytes", errCommand, c.kind, len(data))
 	}
 	for i := range c.write.Ops {
 		if err := checkOp(&c.write.Ops[i]); err != nil {
-			return command{}, fmt.Errorf("%w: op %d: %w", errCommand, i, err)
+			return fmt.Errorf("%w: op %d: %w", errCommand, i, err)
 		}
 	}
 	if c.time < 0 {
-		return command{}, fmt.Errorf("%w: time is negative", errCommand)
+		return fmt.Errorf("%w: time is negative", errCommand)
 	}
-	return c, nil
+	return nil
 }
 
 // decoder takes fields off the front of b. After a field that is not there bad is set and all further fields are zero.
@@ -274,7 +297,7 @@ func (d *decoder) write(w *Command) {
 		d.bad = true
 		return
 	}
-	w.Ops = make([]WriteOp, n)
+	w.Ops = slices.Grow(w.Ops, int(n))[:n]
 	for i := range w.Ops {
 		d.op(&w.Ops[i])
 	}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -127,8 +126,8 @@ type Ledger struct {
 
 	// partition is what the log says of segments. The apply loop replaces it.
 	partition atomic.Pointer[partition]
-	drafts    []Entry       // room for the entries of a command
-	leaves    []merkle.Hash // room for their leaves
+	command   command // the one that is being applied; the apply loop's
+	pending   pending // the apply loop's
 
 	applied   atomic.Uint64 // raft index of the last applied command
 	published atomic.Uint64 // next, as readers see it

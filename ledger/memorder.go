@@ -124,16 +124,6 @@ func (o *keyOrder) search(n *node, order uint64, h *head, past bool, d *dataAren
 	return lo
 }
 
-// descend returns the kid that has the place of h, and its slot.
-func (o *keyOrder) descend(n *node, h *head, d *dataArena) (kid *node, slot int) {
-	order := n.order.Load()
-	slot = firstKid
-	if i := o.search(n, order, h, true, d); i > 0 {
-		slot = slotOf(order, i-1)
-	}
-	return n.kids[slot].Load(), slot
-}
-
 // spot is a place among the keys: before key i of a leaf as it was when order was loaded. It stays valid.
 type spot struct {
 	leaf  *node
@@ -148,7 +138,11 @@ func (o *keyOrder) seek(key []byte, d *dataArena) spot {
 	h := headOf(key)
 	n := o.root.Load()
 	for n.kids != nil {
-		n, _ = o.descend(n, &h, d)
+		order, slot := n.order.Load(), firstKid
+		if i := o.search(n, order, &h, true, d); i > 0 {
+			slot = slotOf(order, i-1)
+		}
+		n = n.kids[slot].Load()
 	}
 	s := spotAt(n, 0)
 	s.i = o.search(n, s.order, &h, false, d)

@@ -1,6 +1,11 @@
 package ledger
 
-import "sync/atomic"
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"sync/atomic"
+)
 
 // step is an inner node on the way to a leaf, and the slot of the kid that the way goes on to.
 type step struct {
@@ -62,22 +67,71 @@ func (n *node) with(i int, s slotted) [nodeSlots + 1]slotted {
 	return out
 }
 
-// link gives a key that the order does not hold its place, and makes it visible.
-func (o *keyOrder) link(number uint32, d *dataArena) {
-	h := headOf(o.bytes(number, d))
-	o.path = o.path[:0]
-	leaf := o.root.Load()
-	for leaf.kids != nil {
-		kid, slot := o.descend(leaf, &h, d)
-		o.path = append(o.path, step{leaf, slot})
-		leaf = kid
+// freshKey is a key that has a number and no place in order yet, with its first 16 bytes as in a node.
+type freshKey struct {
+	hi, lo uint64
+	number uint32
+}
+
+func freshKeyOf(key []byte, number uint32) freshKey {
+	h := headOf(key)
+	return freshKey{h.hi, h.lo, number}
+}
+
+// link gives keys that the order does not hold their places, and makes them visible. It sorts them: neighbours are likely
+// to go to one leaf, and if not, then over nodes that are in the processor's caches from the one before.
+func (o *keyOrder) link(fresh []freshKey, d *dataArena) {
+	slices.SortFunc(fresh, func(a, b freshKey) int {
+		if a.hi != b.hi {
+			return cmp.Compare(a.hi, b.hi)
+		}
+		if a.lo != b.lo {
+			return cmp.Compare(a.lo, b.lo)
+		}
+		return bytes.Compare(o.bytes(a.number, d), o.bytes(b.number, d))
+	})
+	var leaf *node
+	var bound step
+	for _, f := range fresh {
+		h := head{f.hi, f.lo, o.bytes(f.number, d)}
+		if leaf == nil || bound.n != nil && o.compare(bound.n, bound.slot, &h, d) <= 0 {
+			leaf, bound = o.locate(&h, d)
+		}
+		if !o.insert(leaf, &h, f.number, d) {
+			leaf = nil
+		}
 	}
+}
+
+// locate returns the leaf that takes a key, with the path to it, and the separator that is the first one behind the leaf;
+// none if it is the last leaf.
+func (o *keyOrder) locate(h *head, d *dataArena) (leaf *node, bound step) {
+	o.path = o.path[:0]
+	n := o.root.Load()
+	for n.kids != nil {
+		order, slot := n.order.Load(), firstKid
+		i := o.search(n, order, h, true, d)
+		if i < countOf(order) {
+			bound = step{n, slotOf(order, i)}
+		}
+		if i > 0 {
+			slot = slotOf(order, i-1)
+		}
+		o.path = append(o.path, step{n, slot})
+		n = n.kids[slot].Load()
+	}
+	return n, bound
+}
+
+// insert puts a key into its leaf, to which the path leads. It returns false when that took another leaf.
+func (o *keyOrder) insert(leaf *node, h *head, number uint32, d *dataArena) bool {
 	s := slotted{hi: h.hi, lo: h.lo, key: number}
 	order := leaf.order.Load()
-	i := o.search(leaf, order, &h, false, d)
+	i := o.search(leaf, order, h, false, d)
 	switch {
 	case countOf(order) < nodeSlots:
 		leaf.put(i, s)
+		return true
 	case i == nodeSlots:
 		// Keys that come in order fill their leaves: the full one stays as it is.
 		right := nodeOf([]slotted{s}, nil)
@@ -92,6 +146,7 @@ func (o *keyOrder) link(number uint32, d *dataArena) {
 	default:
 		o.splitLeaf(leaf, i, s, d)
 	}
+	return false
 }
 
 // splitLeaf replaces a full leaf by two, with one more key.

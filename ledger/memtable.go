@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"crypto/sha256"
 	"hash/maphash"
 	"sort"
 	"sync/atomic"
@@ -20,6 +21,9 @@ const (
 
 // memtable holds the entries of a contiguous seq range that are not in a segment yet. The apply loop alone adds to it,
 // and nothing is ever changed or taken away; readers come from any goroutine, at any time, and take no lock.
+//
+// Entries come in by add, a batch of them, and count for readers once they are hashed, linked and published, in this order.
+// The writer itself finds a key's newest version before that (see newest), but without its hashes.
 //
 // What a reader finds may go beyond what it may see: an entry is linked before its size is published. So every reader
 // has a bound, a seq below a size that was published before it began, and passes over what is newer. All that is below
@@ -41,6 +45,8 @@ type memtable struct {
 	client  atomic.Int64  // puts and deletes
 	oldest  atomic.Int64  // time of the oldest put or delete, microseconds
 	own     []uint32      // the ledger's own entries; the writer's, and the flusher's once no more come
+	fresh   []freshKey    // keys that have no place in order yet; the writer's
+	handed  uint32        // entries that are hashed, or somebody is at it; the writer's
 }
 
 // version is an entry. Its number is its seq less the memtable's first; a link to one is that plus one, and zero is none.
@@ -69,8 +75,9 @@ func newMemtable(first uint64, expected int) *memtable {
 // keys is how many keys the memtable holds. For the writer.
 func (m *memtable) keys() int { return m.index.keys }
 
-// add appends an entry; its seq is the memtable's end. The memtable keeps e.Value where retain is set, which says that
-// this costs no more memory than its size; otherwise, and everything else, it copies.
+// add appends an entry, whose hashes may still be missing (see hash); its seq is the memtable's end. The memtable keeps
+// e.Value where retain is set, which says that this costs no more memory than its size; otherwise, and everything else, it
+// copies.
 func (m *memtable) add(e *Entry, retain bool) {
 	number, v := m.versions.add()
 	v.op, v.time, v.valueSize, v.valueHash, v.leaf = e.Op, e.Time, uint32(len(e.Value)), e.ValueHash, e.Leaf
@@ -95,7 +102,7 @@ func (m *memtable) add(e *Entry, retain bool) {
 		v.key = k
 		m.linkVersion(number+1, v, k)
 		if !known {
-			m.order.link(k, &m.data)
+			m.fresh = append(m.fresh, freshKeyOf(e.Key, k))
 			m.index.add(hash, k)
 		}
 		if m.client.Load() == 0 {
@@ -104,8 +111,29 @@ func (m *memtable) add(e *Entry, retain bool) {
 		m.client.Add(1)
 	}
 	m.bytes.Add(size)
-	m.entries.Store(number + 1)
 }
+
+// hash computes what the trees commit to, for the entries that were added with numbers in [from, to): the hash of each
+// value, and the leaf hash over each record. It may run beside the writer, and in several places at once, on entries
+// of which readers see nothing yet.
+func (m *memtable) hash(from, to uint32) {
+	var e Entry
+	for number := from; number < to; number++ {
+		m.load(number+1, &e)
+		e.ValueHash = sha256.Sum256(e.Value)
+		v := m.versions.at(number)
+		v.valueHash, v.leaf = e.ValueHash, e.LeafHash()
+	}
+}
+
+// link gives the new keys of the entries added so far their places in order.
+func (m *memtable) link() {
+	m.order.link(m.fresh, &m.data)
+	m.fresh = m.fresh[:0]
+}
+
+// publish lets readers look at all that was added. It must be hashed and linked.
+func (m *memtable) publish() { m.entries.Store(m.versions.n) }
 
 // linkVersion makes a version the newest of its key.
 func (m *memtable) linkVersion(link uint32, v *version, key uint32) {
@@ -185,6 +213,18 @@ func (m *memtable) get(key []byte, maxSeq uint64) *Entry {
 	return e
 }
 
+// newest returns what is known of a key's newest version before it is hashed: what it does, and its seq. nil when there is
+// none with seq <= maxSeq.
+func (m *memtable) newest(key []byte, maxSeq uint64) *Entry {
+	link := m.find(key, maxSeq)
+	if link == 0 {
+		return nil
+	}
+	e := new(Entry)
+	e.Op, e.Seq = m.version(link).op, m.first+uint64(link-1)
+	return e
+}
+
 // at returns the entry with a seq; nil when the memtable does not hold it.
 func (m *memtable) at(seq uint64) *Entry {
 	e := new(Entry)
@@ -216,6 +256,9 @@ func (m *memtable) leaves(seq uint64, dst []merkle.Hash) int {
 	}
 	return n
 }
+
+// leaf is the leaf hash of the entry with a seq, which the memtable holds.
+func (m *memtable) leaf(seq uint64) merkle.Hash { return m.versions.at(uint32(seq - m.first)).leaf }
 
 // countUntil returns how many entries have a time at or before t, as times never decrease along seq.
 func (m *memtable) countUntil(t int64) uint64 {

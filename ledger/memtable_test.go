@@ -152,6 +152,8 @@ func addOne(m *memtable, model *memModel, e Entry, retain bool) {
 		given.Value = bytes.Clone(e.Value)
 	}
 	m.add(&given, retain)
+	m.link()
+	m.publish()
 	clear(given.Key) // is not the memtable's
 	if !retain {
 		clear(given.Value)
@@ -324,6 +326,8 @@ func TestMemtableBesideWriter(t *testing.T) {
 			e.Key = fmt.Appendf(nil, "new %d", i)
 		}
 		m.add(&e, false)
+		m.link()
+		m.publish()
 		published[0].Store(i + 1)
 	}
 	readers.Wait()

@@ -134,18 +134,38 @@ func (l *Ledger) swap(edit func(*view)) {
 // large value in a segment is left out. Memtables and segments split the ledger by seq, so the first hit from the new end
 // is the answer.
 func (v *view) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
+	if e := v.inMemory(key, maxSeq, (*memtable).get); e != nil {
+		return e, nil
+	}
+	return v.inTables(key, maxSeq, peek)
+}
+
+// newest returns the newest version of key with seq <= maxSeq, nil when there is none: what it does and its seq, and
+// nothing else is certain to be there. With the greatest maxSeq, for the apply loop, it finds what readers do not see yet.
+func (v *view) newest(key []byte, maxSeq uint64) (*Entry, error) {
+	if e := v.inMemory(key, maxSeq, (*memtable).newest); e != nil {
+		return e, nil
+	}
+	return v.inTables(key, maxSeq, true)
+}
+
+func (v *view) inMemory(key []byte, maxSeq uint64, look func(*memtable, []byte, uint64) *Entry) *Entry {
 	if v.active.first <= maxSeq {
-		if e := v.active.get(key, maxSeq); e != nil {
-			return e, nil
+		if e := look(v.active, key, maxSeq); e != nil {
+			return e
 		}
 	}
 	for _, s := range v.sealed {
 		if s.mem.first <= maxSeq {
-			if e := s.mem.get(key, maxSeq); e != nil {
-				return e, nil
+			if e := look(s.mem, key, maxSeq); e != nil {
+				return e
 			}
 		}
 	}
+	return nil
+}
+
+func (v *view) inTables(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
 	if len(v.tables) == 0 {
 		return nil, nil
 	}

@@ -19,6 +19,9 @@ type applier struct {
 	applied atomic.Uint64 // index of the last applied entry
 	term    atomic.Uint64 // its term, once one was applied in this life of the process
 	waiting readers
+
+	commands []ledger.Committed // room for those of a run; the apply loop's
+	results  []ledger.Result    // theirs; the apply loop's
 }
 
 // batch is what the apply loop is to do next: install a snapshot, if there is one, and then apply entries.
@@ -102,23 +105,67 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 
 // apply applies committed entries and answers their waiters.
 func (n *Node) apply(entries []raft.Entry) error {
-	var wants []ledger.WantKey
+	wants, err := n.applyRuns(entries)
+	if err != nil {
+		return err
+	}
+	last := &entries[len(entries)-1]
+	n.applier.term.Store(last.Term)
+	n.answer(n.applier.waiting.release(last.Index), nil)
+	n.updateLinear()
+	n.report(0, last.Index, wants)
+	n.sendAnswers()
+	return nil
+}
+
+// applyRuns applies entries, those that lie between two changes of members as one batch. It returns the wants of the
+// ledger among them.
+func (n *Node) applyRuns(entries []raft.Entry) (wants []ledger.WantKey, err error) {
+	for len(entries) > 0 {
+		run := entries
+		if i := slices.IndexFunc(entries, isMembers); i == 0 {
+			n.ledger.SetMembers(entries[0].Data)
+			run = entries[:1]
+		} else if i > 0 {
+			run = entries[:i]
+		}
+		if err := n.applyRun(run); err != nil {
+			return nil, err
+		}
+		wants = n.settle(run, wants)
+		entries = entries[len(run):]
+	}
+	return wants, nil
+}
+
+// applyRun gives the ledger the commands among entries; what becomes of each stands in results.
+func (n *Node) applyRun(entries []raft.Entry) (err error) {
+	a := &n.applier
+	a.commands = a.commands[:0]
 	for i := range entries {
-		e := &entries[i]
-		var result ledger.Result
-		switch e.Kind {
+		switch e := &entries[i]; e.Kind {
 		case raft.EntryNormal:
-			var err error
-			if result, err = n.ledger.Apply(e.Index, e.Term, e.Data); err != nil {
-				return err
-			}
-		case raft.EntryMembers:
-			n.ledger.SetMembers(e.Data)
-		case raft.EntryNoop:
+			a.commands = append(a.commands, ledger.Committed{Index: e.Index, Term: e.Term, Data: e.Data})
+		case raft.EntryMembers, raft.EntryNoop:
 		default:
 			return fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)
 		}
-		n.applier.applied.Store(e.Index)
+	}
+	a.results, err = n.ledger.ApplyBatch(a.commands, a.results[:0])
+	clear(a.commands) // they must not hold data that nobody else does
+	return err
+}
+
+// settle answers the waiters of entries that were applied, and adds their wants.
+func (n *Node) settle(entries []raft.Entry, wants []ledger.WantKey) []ledger.WantKey {
+	n.applier.applied.Store(entries[len(entries)-1].Index)
+	results := n.applier.results
+	for i := range entries {
+		e := &entries[i]
+		var result ledger.Result
+		if e.Kind == raft.EntryNormal {
+			result, results = results[0], results[1:]
+		}
 		p, lost := n.waiters.pop(raft.Position{Index: e.Index, Term: e.Term})
 		if p != nil {
 			if p.want != nil {
@@ -130,13 +177,7 @@ func (n *Node) apply(entries []raft.Entry) error {
 			n.retry(p)
 		}
 	}
-	last := &entries[len(entries)-1]
-	n.applier.term.Store(last.Term)
-	n.answer(n.applier.waiting.release(last.Index), nil)
-	n.updateLinear()
-	n.report(0, last.Index, wants)
-	n.sendAnswers()
-	return nil
+	return wants
 }
 
 // retry gives a write whose entry will certainly never be applied to whoever leads now, as long as its caller waits.
