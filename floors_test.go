@@ -28,7 +28,7 @@ var floors = map[string]struct {
 	"manifest": {1, []string{"merkle"}},
 
 	"sstable": {2, []string{"segfile", "tlog", "merkle", "vfs"}},
-	"tier":    {2, []string{"segfile", "manifest", "vfs"}},
+	"tier":    {2, []string{"segfile", "manifest", "tlog", "merkle", "vfs"}},
 
 	"tier/s3store": {3, []string{"tier"}},
 
