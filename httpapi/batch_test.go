@@ -256,7 +256,7 @@ func TestBatchRoundTrips(t *testing.T) {
 				text = append(text, ',')
 			}
 			text = append(text, `{"op":"`...)
-			text = append(text, opName(ops[i].Op)...)
+			text = append(text, ops[i].Op.String()...)
 			text = append(text, `",`...)
 			text = appendBytesField(text, "key", ops[i].Key)
 			if ops[i].Op == tlog.OpPut {

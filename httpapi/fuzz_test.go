@@ -111,7 +111,7 @@ func FuzzDecodeBatchJSON(f *testing.F) {
 			if w.IfNoneMatch != nil {
 				conditions++
 			}
-			if !bytes.Equal(op.Key, key) || !bytes.Equal(op.Value, value) || opName(op.Op) != w.Op ||
+			if !bytes.Equal(op.Key, key) || !bytes.Equal(op.Value, value) || op.Op.String() != w.Op ||
 				op.ContentType != w.ContentType || len(op.Conditions) != conditions {
 				t.Fatalf("%q: op %d is %+v, encoding/json has %+v", body, i, op, w)
 			}

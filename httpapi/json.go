@@ -9,7 +9,6 @@ import (
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
-	"github.com/scribe-ledger/scribe/tlog"
 )
 
 // Hand-written JSON for what is answered often: receipts, problems and entries. Cold routes use encoding/json.
@@ -105,18 +104,6 @@ func appendReceipt(dst []byte, rc *ledger.Receipt, key []byte, size int) []byte 
 	return append(dst, "}\n"...)
 }
 
-func opName(op tlog.Op) string {
-	switch op {
-	case tlog.OpPut:
-		return "put"
-	case tlog.OpDelete:
-		return "delete"
-	case tlog.OpSegment:
-		return "segment"
-	}
-	return "unknown"
-}
-
 // appendEntryHead appends an entry up to its value: {"seq":…,"time":…,"op":…,"key":…
 func appendEntryHead(dst []byte, e *ledger.Entry) []byte {
 	dst = append(dst, `{"seq":`...)
@@ -124,7 +111,7 @@ func appendEntryHead(dst []byte, e *ledger.Entry) []byte {
 	dst = append(dst, `,"time":"`...)
 	dst = appendTime(dst, e.Time)
 	dst = append(dst, `","op":"`...)
-	dst = append(dst, opName(e.Op)...)
+	dst = append(dst, e.Op.String()...)
 	dst = append(dst, `",`...)
 	return appendBytesField(dst, "key", e.Key)
 }

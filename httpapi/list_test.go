@@ -28,7 +28,7 @@ func TestEntryShape(t *testing.T) {
 	for i, e := range l.Entries {
 		want := m.log[i]
 		if e.Seq != want.Seq || e.key() != string(want.Key) || e.Size != want.ValueSize || e.LeafHash != want.Leaf.String() ||
-			e.ContentType != want.ContentType || e.Op != opName(want.Op) ||
+			e.ContentType != want.ContentType || e.Op != want.Op.String() ||
 			e.Time != time.UnixMicro(want.Time).UTC().Format("2006-01-02T15:04:05.000000Z") {
 			t.Errorf("entry %d is %+v", i, e)
 		}

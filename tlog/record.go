@@ -21,6 +21,19 @@ const (
 	OpSegment Op = 3
 )
 
+// String is the op's name in the API and in what the tools print.
+func (op Op) String() string {
+	switch op {
+	case OpPut:
+		return "put"
+	case OpDelete:
+		return "delete"
+	case OpSegment:
+		return "segment"
+	}
+	return fmt.Sprintf("op %d", uint8(op))
+}
+
 // Limits of a record.
 const (
 	MaxKeyBytes         = 4096

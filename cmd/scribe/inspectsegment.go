@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/sstable"
-	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -59,18 +58,6 @@ type entryJSON struct {
 }
 
 func timeOf(micros int64) string { return time.UnixMicro(micros).UTC().Format(timeLayout) }
-
-func opName(op tlog.Op) string {
-	switch op {
-	case tlog.OpPut:
-		return "put"
-	case tlog.OpDelete:
-		return "delete"
-	case tlog.OpSegment:
-		return "segment"
-	}
-	return fmt.Sprintf("op %d", op)
-}
 
 // fileSource is a segment's file for reading, block by block.
 type fileSource struct {
@@ -179,11 +166,11 @@ func (in *inspection) entry(ordinal uint64, e *sstable.Entry) error {
 		return err
 	}
 	if !in.json {
-		in.out.printf("%10d  %10d  %s  %-7s  %12d  %s\n", ordinal, e.Seq, timeOf(e.Time), opName(e.Op), e.ValueSize,
+		in.out.printf("%10d  %10d  %s  %-7s  %12d  %s\n", ordinal, e.Seq, timeOf(e.Time), e.Op.String(), e.ValueSize,
 			display(string(e.Key)))
 		return in.out.err
 	}
-	doc := entryJSON{Kind: "entry", Ordinal: &ordinal, Seq: e.Seq, Time: timeOf(e.Time), Op: opName(e.Op),
+	doc := entryJSON{Kind: "entry", Ordinal: &ordinal, Seq: e.Seq, Time: timeOf(e.Time), Op: e.Op.String(),
 		jsonKey: keyJSON(string(e.Key)), Size: e.ValueSize, ContentType: e.ContentType, Principal: e.Principal}
 	if !in.byKey {
 		doc.LeafHash = e.Leaf.String()
