@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -297,7 +296,10 @@ func (d *decoder) write(w *Command) {
 		d.bad = true
 		return
 	}
-	w.Ops = slices.Grow(w.Ops, int(n))[:n]
+	if n > uint64(cap(w.Ops)) {
+		w.Ops = make([]WriteOp, n)
+	}
+	w.Ops = w.Ops[:n]
 	for i := range w.Ops {
 		d.op(&w.Ops[i])
 	}
