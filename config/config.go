@@ -132,7 +132,7 @@ type Raft struct {
 	ElectionMin time.Duration // an election timeout is drawn from [ElectionMin, ElectionMax)
 	ElectionMax time.Duration
 
-	SnapshotBytesPerSecond int64 // sent to all members that fetch segments, taken together; 0 is no limit
+	SnapshotBytesPerSecond int64 // sent to all members that fetch segments, taken together, and fetched; 0 is no limit
 }
 
 // Tier says where sealed segments go.
@@ -185,7 +185,7 @@ func Default() Config {
 			KeepLogBytes: 256 << 20, KeepLogAge: 10 * time.Minute,
 			CompactFanIn: 4, CompactMaxBytes: 16 << 30, CompactBytesPerSecond: 64 << 20},
 		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: 500 * time.Millisecond, ElectionMax: time.Second,
-			SnapshotBytesPerSecond: 64 << 20},
+			SnapshotBytesPerSecond: 32 << 20},
 		Tier: Tier{Backend: "dir", S3: S3{Region: "us-east-1"},
 			Policy: Policy{MinAge: time.Hour, Interval: 30 * time.Second}},
 		HTTP: HTTP{ReadHeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second,

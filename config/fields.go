@@ -134,7 +134,7 @@ func raftFields(c *Raft) []field {
 		{key: "raft.election_max", to: durationValue{&c.ElectionMax, 2 * time.Millisecond, time.Hour},
 			help: "longest such time; more than election_min"},
 		{key: "raft.snapshot_bytes_per_second", to: sizeValue{&c.SnapshotBytesPerSecond, 0, unbounded},
-			help: "segments sent each second to members that fetch them, all together; 0 is no limit"},
+			help: "bytes of segments sent each second to members that fetch them, all together, and fetched at most; 0 is no limit"},
 	}
 }
 

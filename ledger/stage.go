@@ -49,7 +49,8 @@ type Staging struct {
 	opts  StageOptions
 	state *manifest.State // as it came
 	parts []*stagedPart
-	next  int // parts below are examined
+	next  int    // parts below are examined
+	read  uint64 // bytes of files that Examine has read whole
 	ready *assembled
 
 	encoded []byte // of ready
@@ -130,6 +131,7 @@ func (s *Staging) find(p *stagedPart) error {
 	}{{s.l.segmentFile(id), false}, {s.l.incomingFile(id), true}} {
 		t, err := s.l.openVerified(place.name, p.want)
 		if err == nil {
+			s.read += t.Info().Bytes
 			p.table, p.moves = t, place.moves
 			return nil
 		}
@@ -145,6 +147,9 @@ func (s *Staging) find(p *stagedPart) error {
 	p.file, err = s.l.openIncoming(partOf(p.want), s.opts.SyncBytes)
 	return err
 }
+
+// BytesRead is how many bytes of files Examine has read whole so far, which its caller may want to bound.
+func (s *Staging) BytesRead() uint64 { return s.read }
 
 // borrow returns the open table of a segment that the current state lists too, with a reference of its own; else nil.
 func (l *Ledger) borrow(want manifest.Segment) *table {

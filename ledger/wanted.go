@@ -23,6 +23,9 @@ type WantKey struct {
 	Last  uint64 // last seq of the segment to record or to make
 }
 
+// IsMerge says whether it wants segments merged.
+func (k WantKey) IsMerge() bool { return k.Kind == kindMerge }
+
 // Wanted returns what a ledger whose node decides alone wants proposed now: what WantedSeals and WantedMerges return, the
 // record of each segment that is built and not recorded, and the newest root to be checked. Where others vote, they have
 // to agree on the roots first (BuiltRoots, MergedRoots, PendingChecks).

@@ -20,6 +20,9 @@ const (
 	// fetchWindow is how many requests to one peer are under way at once, and fetchSegments how many segments.
 	fetchWindow   = 4
 	fetchSegments = 4
+	// readDiscount is by how much it is cheaper, for all who share the machine, to read a segment's file that is here than
+	// to fetch it: nothing is sent, written or synced.
+	readDiscount = 8
 	// maxAttempts is how often a segment's file is copied anew after it turned out damaged, before the manifest is asked
 	// for again.
 	maxAttempts = 3
@@ -65,6 +68,7 @@ type snapshots struct {
 	staging  *ledger.Staging
 	segments []*segmentCopy // missing, by ascending seq
 	fetched  uint64         // bytes of segments that came
+	bucket   bucket         // of what is asked for, and read
 	pause    time.Time      // nothing is tried before
 }
 
@@ -129,12 +133,13 @@ type manifestCopy struct {
 	data       []byte
 }
 
-func newSnapshots(o fetchOptions, servedPerSecond int64, r prometheus.Registerer) *snapshots {
+// newSnapshots takes the bytes per second that are served at most and, by themselves, fetched; negative is no bound.
+func newSnapshots(o fetchOptions, perSecond int64, r prometheus.Registerer) *snapshots {
 	s := &snapshots{fetchOptions: o, wakeFetch: make(chan struct{}, 1), wakeServe: make(chan struct{}, 1),
-		nextID: o.idsFrom}
+		nextID: o.idsFrom, bucket: bucket{rate: perSecond}}
 	s.metrics = newSnapshotMetrics(s, r)
 	s.server = server{ledger: o.ledger, send: o.send, now: o.clock, log: o.log, metrics: s.metrics,
-		bucket: bucket{rate: servedPerSecond}}
+		bucket: bucket{rate: perSecond}}
 	return s
 }
 
@@ -204,6 +209,19 @@ func (s *snapshots) busy() bool {
 	return s.phase != idle && s.phase != whole || s.phase == idle && len(s.doubt) > 0
 }
 
+// wait is how long the fetcher has nothing to do unless something comes; 0 for until then.
+func (s *snapshots) wait() time.Duration {
+	switch {
+	case !s.busy():
+		return 0
+	case s.phase == examining || s.phase == copying:
+		if d := s.bucket.wait(); d > 0 {
+			return min(max(d, servePoll), fetchPoll)
+		}
+	}
+	return fetchPoll
+}
+
 // progress says how far a snapshot is; empty when none is being fetched.
 func (s *snapshots) progress() string {
 	s.mu.Lock()
@@ -228,6 +246,9 @@ func (s *snapshots) step() (worked bool) {
 	case asking:
 		return s.askManifest(now) || worked
 	case examining:
+		if !s.bucket.has(now) {
+			return worked
+		}
 		err = s.examine()
 		worked = true
 	case copying:
@@ -327,6 +348,7 @@ func (s *snapshots) ask(to *giver, f bulkFrame, c *segmentCopy, now time.Time) b
 		return false
 	}
 	to.underWay++
+	s.bucket.take(int64(f.length))
 	s.asked = append(s.asked, &pieceRequest{id: f.id, to: to, segment: c, offset: f.offset, length: f.length,
 		deadline: now.Add(fetchTimeout)})
 	return true

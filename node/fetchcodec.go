@@ -50,8 +50,19 @@ type bulkFrame struct {
 var errBulk = errors.New("node: malformed bulk frame")
 
 func (f *bulkFrame) encode() []byte {
+	return f.append(make([]byte, 0, 1+8+4*8+merkle.HashSize+len(f.data)))
+}
+
+// chunkRoom returns the frame of a chunk, and the place in it where the data is to be put: it is not copied again.
+func chunkRoom(id, offset uint64, length uint32) (payload, data []byte) {
+	f := bulkFrame{kind: bulkChunk, id: id, offset: offset}
+	const head = 1 + 8 + 8
+	payload = f.append(make([]byte, 0, head+int(length)))[:head+int(length)]
+	return payload, payload[head:]
+}
+
+func (f *bulkFrame) append(b []byte) []byte {
 	be := binary.BigEndian
-	b := make([]byte, 0, 1+8+4*8+merkle.HashSize+len(f.data))
 	b = append(b, byte(f.kind))
 	b = be.AppendUint64(b, f.id)
 	switch f.kind {

@@ -33,12 +33,7 @@ func (n *Node) ServeStep() (worked bool, err error) {
 
 // runFetcher is the fetcher.
 func (n *Node) runFetcher() {
-	n.runSteps(n.FetchStep, n.snapshots.wakeFetch, func() time.Duration {
-		if n.snapshots.busy() {
-			return fetchPoll
-		}
-		return 0
-	})
+	n.runSteps(n.FetchStep, n.snapshots.wakeFetch, n.snapshots.wait)
 }
 
 // runServer is the server of snapshots.

@@ -98,7 +98,9 @@ func (s *snapshots) syncBytes() uint64 { return fetchWindow / 2 * uint64(s.chunk
 
 // examine looks whether the next segment is here.
 func (s *snapshots) examine() error {
+	before := s.staging.BytesRead()
 	done, err := s.staging.Examine()
+	s.bucket.take(int64((s.staging.BytesRead() - before) / readDiscount))
 	if err != nil || !done {
 		return err
 	}

@@ -37,6 +37,7 @@ func (n *Node) poke(c chan struct{}) {
 // ledgerChanged is the ledger's notification: there may be something to propose, and entries that the log
 // need not keep.
 func (n *Node) ledgerChanged() {
+	n.tickHold()
 	n.roots.due.Store(true)
 	n.poke(n.wake)
 }

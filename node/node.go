@@ -55,6 +55,7 @@ type Node struct {
 	changes   changes
 	intro     introductions
 	roots     roots
+	hold      mergeHold
 	yieldAt   uint64   // the tick before which a leader without space does not try again to hand over
 	firstRead *barrier // the node's own, by which it gets ready
 	// promoteAt is the tick in which a leader looks next for members that have caught up.

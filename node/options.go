@@ -56,8 +56,8 @@ type Options struct {
 	// system, at most 1 GiB, at least a log file and 16 MiB. What the segments of the entries in memory will take comes
 	// on top.
 	DiskReserveBytes int64
-	// SnapshotBytesPerSecond bounds what this node serves of its segments to members that lag. Default 64 MiB; negative
-	// is no bound.
+	// SnapshotBytesPerSecond bounds what this node serves of its segments to members that lag, and, by itself, what it
+	// fetches when it lags. Default 32 MiB; negative is no bound.
 	SnapshotBytesPerSecond int64
 
 	Now        func() time.Time      // default time.Now
@@ -91,7 +91,7 @@ func (o Options) withDefaults() Options {
 	setBytes(&o.MaxInboxBytes, 256<<20)
 	setBytes(&o.KeepLogBytes, 256<<20)
 	setTime(&o.KeepLogAge, 10*time.Minute)
-	setBytes(&o.SnapshotBytesPerSecond, 64<<20)
+	setBytes(&o.SnapshotBytesPerSecond, 32<<20)
 	if o.Network == nil {
 		o.Network = noNetwork{}
 	}

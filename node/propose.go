@@ -153,7 +153,7 @@ func (n *Node) proposeWants() error {
 		wants = append(n.ledger.WantedSeals(n.opts.Now()), agreed...)
 		wants = append(wants, n.ledger.WantedMerges()...)
 	}
-	for _, w := range wants {
+	for _, w := range n.withoutHeld(wants) {
 		if _, ok := n.underWay[w.Key]; ok {
 			continue
 		}

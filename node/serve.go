@@ -109,15 +109,14 @@ func (s *server) step() (worked bool) {
 	if !s.bucket.has(now) {
 		return false
 	}
-	answer, err := s.answer(r.frame, now)
+	payload, bytes, err := s.answer(r.frame, now)
 	if err != nil {
 		if !errors.Is(err, ledger.ErrNoSegment) && !errors.Is(err, ledger.ErrRebuilding) {
 			s.log.Warn("a request for a part of a snapshot cannot be answered", "from", r.from, "error", err)
 		}
-		answer = bulkFrame{kind: bulkRefusal}
+		refusal := bulkFrame{kind: bulkRefusal, id: r.frame.id}
+		payload = refusal.encode()
 	}
-	answer.id = r.frame.id
-	payload := answer.encode()
 	s.pop()
 	if !s.send(r.from, payload) {
 		// The queue to that peer is full, or it is gone. Others need not wait for it.
@@ -131,28 +130,34 @@ func (s *server) step() (worked bool) {
 		return false
 	}
 	s.bucket.take(int64(len(payload)))
-	s.metrics.servedBytes.Add(float64(len(answer.data)))
+	s.metrics.servedBytes.Add(float64(bytes))
 	return true
 }
 
-func (s *server) answer(f bulkFrame, now time.Time) (bulkFrame, error) {
+// answer returns the frame that answers a request, and how many bytes of the snapshot are in it.
+func (s *server) answer(f bulkFrame, now time.Time) (payload []byte, bytes int, err error) {
 	if f.kind == bulkManifestRequest {
-		return s.manifest(f, now)
+		piece, err := s.manifest(f, now)
+		if err != nil {
+			return nil, 0, err
+		}
+		piece.id = f.id
+		return piece.encode(), len(piece.data), nil
 	}
 	file, err := s.segment(f.part, now)
 	if err != nil {
-		return bulkFrame{}, err
+		return nil, 0, err
 	}
 	defer file.Close()
-	data := make([]byte, f.length)
+	payload, data := chunkRoom(f.id, f.offset, f.length)
 	n, err := file.ReadAt(data, int64(f.offset))
 	if n < len(data) {
 		if err == nil || errors.Is(err, io.EOF) {
 			err = &vfs.CorruptError{File: file.Name(), Offset: int64(f.offset) + int64(n), Reason: "the file ends early"}
 		}
-		return bulkFrame{}, fmt.Errorf("read segment: %w", err)
+		return nil, 0, fmt.Errorf("read segment: %w", err)
 	}
-	return bulkFrame{kind: bulkChunk, offset: f.offset, data: data}, nil
+	return payload, len(data), nil
 }
 
 // segment opens a segment's file: of a manifest that somebody copies, or of the newest.

@@ -10,7 +10,7 @@ import (
 
 const (
 	readBuffer = 64 << 10
-	firstAlloc = 256 << 10 // a payload gets at most so much before any of it has arrived
+	firstAlloc = 257 << 10 // a payload gets at most so much before any of it has arrived; a piece of a segment, all it needs
 	pongBytes  = 1 << 20   // a reader shows life after so many bytes, or when pinged
 )
 
