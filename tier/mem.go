@@ -232,13 +232,27 @@ func (m *Mem) put(ctx context.Context, op Op, key string, body Body, opts PutOpt
 	}
 	var made Object
 	_, err := m.do(ctx, Request{Op: op, Key: key, Len: body.Size}, nil, func() error {
-		if err := may(m.objects[key]); err != nil {
+		if err := m.may(key, may); err != nil {
 			return err
 		}
 		made = m.store(key, data, body, opts)
 		return nil
 	})
 	return made, err
+}
+
+// may says whether an object may be made: what stands there allows it, and no key is a directory of another, which
+// stores that keep files refuse. The caller holds mu.
+func (m *Mem) may(key string, rule func(old *memObject) error) error {
+	if err := rule(m.objects[key]); err != nil {
+		return err
+	}
+	for other := range m.objects {
+		if strings.HasPrefix(other, key+"/") || strings.HasPrefix(key, other+"/") {
+			return fmt.Errorf("%w: one of %s and %s is a directory of the other", ErrInvalid, key, other)
+		}
+	}
+	return nil
 }
 
 // store makes the object. The caller holds mu.

@@ -62,7 +62,7 @@ func (m *Mem) finish(ctx context.Context, up *memUpload, body Body, opts PutOpti
 		if m.uploads[up.ID] == nil {
 			return fmt.Errorf("%w: the upload was aborted", ErrNotFound)
 		}
-		if err := may(m.objects[up.Key]); err != nil {
+		if err := m.may(up.Key, may); err != nil {
 			return err
 		}
 		made = m.store(up.Key, slices.Concat(up.parts...), body, opts)

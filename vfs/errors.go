@@ -21,3 +21,6 @@ func IsNoSpace(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) ||
 		errors.Is(err, ErrReserved)
 }
+
+// IsNotDir says whether err means that the path leads through a file as though it were a directory.
+func IsNotDir(err error) bool { return errors.Is(err, unix.ENOTDIR) }
