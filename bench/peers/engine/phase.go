@@ -67,81 +67,84 @@ func runPhase(p plan) (figures, error) {
 func runBulk(p plan) (out figures, err error) {
 	const loaders = 4
 	memory := watchMemory()
-	s, err := open(p.Side, p.settings(64<<20))
+	cost, err := p.write(func(s store) error {
+		return together(loaders, (p.Entries+p.Batch-1)/p.Batch, func(i int) error {
+			first := i * p.Batch
+			return s.Load(first, min(p.Batch, p.Entries-first))
+		})
+	}, func(s store) error { return errors.Join(s.Sync(), s.Settle()) })
 	if err != nil {
 		return nil, err
 	}
-	began, err := used()
-	if err != nil {
-		return nil, err
-	}
-	err = together(loaders, (p.Entries+p.Batch-1)/p.Batch, func(i int) error {
-		first := i * p.Batch
-		return s.Load(first, min(p.Batch, p.Entries-first))
-	})
-	accepted, uerr := used()
-	err = errors.Join(err, uerr, s.Sync(), s.Settle())
-	settled, uerr := used()
-	if err = errors.Join(err, uerr, s.Close()); err != nil {
-		return nil, err
-	}
-	out.rate("bulk load, entries/s", p.Entries, began, accepted)
-	out.rate("bulk load until settled, entries/s", p.Entries, began, settled)
+	out.rate("bulk load, entries/s", p.Entries, cost.began, cost.accepted)
+	out.rate("bulk load until settled, entries/s", p.Entries, cost.began, cost.settled)
 	stored := float64(p.Entries) * entryBytes
-	out.add("written per byte stored, bulk load", float64(settled.written-began.written)/stored)
+	out.add("written per byte stored, bulk load", float64(cost.settled.written-cost.began.written)/stored)
 	tables, logs, err := diskBytes(p.Dir)
 	out.add("on disk without log files, bytes/entry", float64(tables)/float64(p.Entries))
 	out.add("log files and spares, MiB", float64(logs)/(1<<20))
-	out.add("peak memory of the load, MiB", float64(settled.peakResident)/(1<<20))
+	out.add("peak memory of the load, MiB", float64(cost.settled.peakResident)/(1<<20))
 	out.add("peak memory of the load without mapped files, MiB", float64(memory())/(1<<20))
 	return out, err
 }
 
 // runDurable has many writers write one entry at a time.
 func runDurable(p plan) (out figures, err error) {
-	s, err := open(p.Side, p.settings(64<<20))
-	if err != nil {
-		return nil, err
-	}
-	began, err := used()
-	if err != nil {
-		return nil, err
-	}
-	total, until := p.Durable, time.Time{}
-	if p.Soak > 0 {
-		total, until = 1<<62, time.Now().Add(p.Soak)
-	}
 	samples := newLatencies()
 	var done atomic.Int64
-	err = together(p.Writers, total, func(i int) error {
-		kv := appendValue(appendKey(make([]byte, 0, entryBytes), uint64(i)), uint64(i))
-		at := time.Now()
-		if p.Soak > 0 && at.After(until) {
-			return errEnough
+	cost, err := p.write(func(s store) error {
+		total, until := p.Durable, time.Time{}
+		if p.Soak > 0 {
+			total, until = 1<<62, time.Now().Add(p.Soak)
 		}
-		err := s.Write(kv[:keyBytes], kv[keyBytes:])
-		samples.add(time.Since(at))
-		done.Add(1)
+		err := together(p.Writers, total, func(i int) error {
+			kv := appendValue(appendKey(make([]byte, 0, entryBytes), uint64(i)), uint64(i))
+			at := time.Now()
+			if p.Soak > 0 && at.After(until) {
+				return errEnough
+			}
+			err := s.Write(kv[:keyBytes], kv[keyBytes:])
+			samples.add(time.Since(at))
+			done.Add(1)
+			return err
+		})
+		if errors.Is(err, errEnough) {
+			return nil
+		}
 		return err
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	ended, uerr := used()
-	err = errors.Join(err, uerr, s.Settle())
-	settled, uerr := used()
-	if err = errors.Join(err, uerr, s.Close()); err != nil {
+	}, store.Settle)
+	if err != nil {
 		return nil, err
 	}
 	n := int(done.Load())
 	if n == 0 {
 		return nil, errors.New("nothing was written")
 	}
-	out.rate(fmt.Sprintf("durable writes, %d writers, entries/s", p.Writers), n, began, ended)
+	out.rate(fmt.Sprintf("durable writes, %d writers, entries/s", p.Writers), n, cost.began, cost.accepted)
 	samples.report(&out)
-	out.add("written per byte stored, durable writes", float64(settled.written-began.written)/(float64(n)*entryBytes))
-	out.add("peak memory of durable writes, MiB", float64(settled.peakResident)/(1<<20))
+	out.add("written per byte stored, durable writes", float64(cost.settled.written-cost.began.written)/(float64(n)*entryBytes))
+	out.add("peak memory of durable writes, MiB", float64(cost.settled.peakResident)/(1<<20))
 	return out, os.RemoveAll(p.Dir)
+}
+
+// costs are what had been used before the first write, once the last was accepted, and once nothing was left to do.
+type costs struct{ began, accepted, settled usage }
+
+// write opens a store, has it written to and settled, and closes it.
+func (p plan) write(accept, settle func(store) error) (costs, error) {
+	s, err := open(p.Side, p.settings(64<<20))
+	if err != nil {
+		return costs{}, err
+	}
+	began, err := used()
+	if err != nil {
+		return costs{}, errors.Join(err, s.Close())
+	}
+	err = accept(s)
+	accepted, uerr := used()
+	err = errors.Join(err, uerr, settle(s))
+	settled, uerr := used()
+	return costs{began, accepted, settled}, errors.Join(err, uerr, s.Close())
 }
 
 var errEnough = errors.New("time is up")
@@ -164,20 +167,26 @@ func together(workers, n int, do func(i int) error) error {
 	return errs[max(0, slices.IndexFunc(errs, func(err error) bool { return err != nil }))]
 }
 
-// runOpen opens what bulk has left, with nothing of it in the page cache.
+// openCold opens what another phase has left, with nothing of it in the page cache.
+func openCold(p plan, o settings) (s store, began, opened usage, err error) {
+	if err = dropCached(p.Dir); err != nil {
+		return nil, began, opened, err
+	}
+	if began, err = used(); err != nil {
+		return nil, began, opened, err
+	}
+	if s, err = open(p.Side, o); err != nil {
+		return nil, began, opened, err
+	}
+	if opened, err = used(); err != nil {
+		return nil, began, opened, errors.Join(err, s.Close())
+	}
+	return s, began, opened, nil
+}
+
+// runOpen opens what bulk has left.
 func runOpen(p plan) (out figures, err error) {
-	if err := dropCached(p.Dir); err != nil {
-		return nil, err
-	}
-	began, err := used()
-	if err != nil {
-		return nil, err
-	}
-	s, err := open(p.Side, p.settings(64<<20))
-	if err != nil {
-		return nil, err
-	}
-	opened, err := used()
+	s, began, opened, err := openCold(p, p.settings(64<<20))
 	if err != nil {
 		return nil, err
 	}
@@ -186,12 +195,16 @@ func runOpen(p plan) (out figures, err error) {
 	return out, s.Close()
 }
 
+// unflushed are settings with which the log that is recovered stays out of tables.
+func (p plan) unflushed() settings {
+	o := p.settings(64 << 20)
+	o.MemtableBytes = min(8*p.LogBytes, 4<<30-1) // Pebble takes no more
+	return o
+}
+
 // runCrash leaves a log of which nothing is in tables.
 func runCrash(p plan) (figures, error) {
-	o := p.settings(64 << 20)
-	o.MemtableBytes = 8 * p.LogBytes
-	o.MemtableBytes = min(o.MemtableBytes, 4<<30-1) // Pebble takes no more
-	s, err := open(p.Side, o)
+	s, err := open(p.Side, p.unflushed())
 	if err != nil {
 		return nil, err
 	}
@@ -202,20 +215,7 @@ func runCrash(p plan) (figures, error) {
 
 // runRecover opens what crash has left.
 func runRecover(p plan) (out figures, err error) {
-	o := p.settings(64 << 20)
-	o.MemtableBytes = min(8*p.LogBytes, 4<<30-1)
-	if err := dropCached(p.Dir); err != nil {
-		return nil, err
-	}
-	began, err := used()
-	if err != nil {
-		return nil, err
-	}
-	s, err := open(p.Side, o)
-	if err != nil {
-		return nil, err
-	}
-	ended, err := used()
+	s, began, ended, err := openCold(p, p.unflushed())
 	if err != nil {
 		return nil, err
 	}
