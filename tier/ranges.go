@@ -206,7 +206,7 @@ func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]
 			return nil, err
 		}
 		after, again := Temporary(u.Err)
-		pause := max(after, r.backoff(try))
+		pause := max(after, pauseAfter(try, firstPause, maxPause, r.opts.Random()))
 		deadline, _ := ctx.Deadline()
 		if !again || try >= r.opts.Attempts || time.Until(deadline) <= pause || !r.retries.take() {
 			return nil, err
@@ -224,11 +224,6 @@ const (
 	maxRetries = 10
 	maxHedges  = 10
 )
-
-// backoff is how long to wait after a try, the first being 1: about twice as long each time.
-func (r *Ranges) backoff(try int) time.Duration {
-	return time.Duration(float64(firstPause<<min(try-1, 6)) * (0.5 + r.opts.Random()))
-}
 
 // judge makes of the store's error what a reader gets, and tells the circuit.
 func (r *Ranges) judge(o *SealedObject, err error) error {

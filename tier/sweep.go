@@ -1,0 +1,170 @@
+package tier
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// SweepOptions are the settings of a Sweep. Zero values mean the defaults given.
+type SweepOptions struct {
+	// Keep says of a segment's object whether it is needed, or may be: that the state of the ledger or a published
+	// manifest names it, or that an upload of this process is about it. Required. It is asked just before the object
+	// would be deleted.
+	Keep func(name string) bool
+	// Age is how old, by the store's clock, what goes must be at least. Default 1 h. It must be longer than it takes from
+	// an object's making until Keep knows it.
+	Age time.Duration
+	// Pages bounds the listings that one call asks for. Default 16, of up to MaxListed each.
+	Pages int
+	// Nonce names the object that the store's clock is read from. nil: drawn.
+	Nonce func() uint64
+}
+
+// SweepCursor is where a sweep stands. The zero value begins one; Done ends it, and a new one may begin. It is the
+// caller's to keep, in memory: a sweep that begins anew only lists more.
+type SweepCursor struct {
+	stage       int
+	after       string // key that was listed last
+	afterUpload Upload
+}
+
+// SweepResult counts what a call has found and done.
+type SweepResult struct {
+	Listed  int // objects and uploads
+	Deleted int // objects
+	Bytes   int64
+	Locked  int // objects that nobody needs and the store's retention keeps; that is normal
+	Foreign int // objects below segments/ whose names are no segments'; they are left alone
+	Aborted int // uploads
+	Done    bool
+}
+
+// The stages of a sweep.
+const (
+	sweepSegments = iota
+	sweepScratch
+	sweepUploads
+	sweepDone
+)
+
+// Sweep deletes what is left over: segments' objects that nobody needs, what preflights tried the store with, and uploads
+// that were begun and never ended. It goes on from the cursor, by at most opts.Pages pages; after an error the same cursor
+// goes on where that was met. Only one node may sweep at a time, the one that uploads.
+func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor) (SweepResult, error) {
+	opts.Age = cmp.Or(opts.Age, time.Hour)
+	opts.Pages = cmp.Or(opts.Pages, 16)
+	if opts.Nonce == nil {
+		opts.Nonce = rand.Uint64
+	}
+	s := sweep{store: store, opts: opts, at: at}
+	if at.stage == sweepDone {
+		*at = SweepCursor{}
+	}
+	now, err := s.storeTime(ctx)
+	if err != nil {
+		return s.result, fmt.Errorf("tier: read the store's clock: %w", err)
+	}
+	s.before = now.Add(-opts.Age)
+	for page := 0; page < opts.Pages && at.stage != sweepDone && err == nil; page++ {
+		switch at.stage {
+		case sweepSegments:
+			err = s.objects(ctx, SegmentPrefix, s.unneeded)
+		case sweepScratch:
+			err = s.objects(ctx, ScratchPrefix, func(string) bool { return true })
+		case sweepUploads:
+			err = s.uploads(ctx)
+		}
+	}
+	s.result.Done = at.stage == sweepDone
+	return s.result, err
+}
+
+type sweep struct {
+	store  Store
+	opts   SweepOptions
+	at     *SweepCursor
+	before time.Time // what is older may go
+	result SweepResult
+}
+
+// storeTime reads the store's clock off an object made for that: ages must not depend on the clocks of nodes.
+func (s *sweep) storeTime(ctx context.Context) (time.Time, error) {
+	nonce := s.opts.Nonce()
+	var b [8]byte
+	for i := range b {
+		b[i] = byte(nonce >> (8 * i))
+	}
+	name := ScratchPrefix + "clock-" + hex.EncodeToString(b[:])
+	if _, err := s.store.Put(ctx, name, BytesBody([]byte("clock\n")), PutOptions{}); err != nil {
+		return time.Time{}, err
+	}
+	o, err := s.store.Head(ctx, name)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return o.Modified, s.store.Delete(ctx, name)
+}
+
+// objects sweeps one page of the objects below a prefix. The cursor moves with each object that is done.
+func (s *sweep) objects(ctx context.Context, prefix string, unneeded func(name string) bool) error {
+	page, err := s.store.List(ctx, prefix, s.at.after, 0)
+	if err != nil {
+		return err
+	}
+	for _, o := range page.Objects {
+		s.result.Listed++
+		if o.Modified.Before(s.before) && strings.HasPrefix(o.Key, prefix) && unneeded(o.Key) {
+			err := s.store.Delete(ctx, o.Key)
+			switch {
+			case errors.Is(err, ErrLocked):
+				s.result.Locked++
+			case err != nil:
+				return err
+			default:
+				s.result.Deleted++
+				s.result.Bytes += o.Size
+			}
+		}
+		s.at.after = o.Key
+	}
+	if s.at.after = page.Next; page.Next == "" {
+		s.at.stage++
+	}
+	return nil
+}
+
+func (s *sweep) unneeded(name string) bool {
+	if _, err := ParseSegmentName(name); err != nil {
+		s.result.Foreign++
+		return false
+	}
+	return !s.opts.Keep(name)
+}
+
+// uploads sweeps one page of the uploads, of all prefixes.
+func (s *sweep) uploads(ctx context.Context) error {
+	page, err := s.store.Uploads(ctx, "", s.at.afterUpload, 0)
+	if err != nil {
+		return err
+	}
+	for _, u := range page.Uploads {
+		s.result.Listed++
+		if u.Started.Before(s.before) {
+			if err := s.store.AbortUpload(ctx, u); err != nil {
+				return err
+			}
+			s.result.Aborted++
+		}
+		s.at.afterUpload = u
+	}
+	if !page.More || len(page.Uploads) == 0 {
+		s.at.stage++
+	}
+	return nil
+}
