@@ -64,8 +64,8 @@ func (l *Ledger) MergedRoots() []tlog.Descriptor {
 
 // CompactStep does the next piece of compaction and says whether there was one: it removes the files of segments that
 // were merged and that nobody reads any more, installs a merge that is recorded, or builds one. Only the compactor calls
-// it, or, with Options.Manual, the owner. After an error the same piece is tried again by the next call. A *DivergedError
-// is final. ErrClosed when the ledger is closed meanwhile.
+// it, or, with Options.Manual, the owner. What gave an error is tried again by a later call, a merge when others have had
+// their turn. A *DivergedError is final. ErrClosed when the ledger is closed meanwhile.
 func (l *Ledger) CompactStep() (worked bool, err error) {
 	l.compacts.Lock()
 	defer l.compacts.Unlock()
@@ -177,7 +177,8 @@ func (l *Ledger) dropMerged() {
 }
 
 // nextMerge returns what is to be built next: a merge that was decided, and that the others wait for, else one that they
-// have recorded and this replica lacks. The tables it consists of come with a reference each.
+// have recorded and this replica lacks. One that has failed comes again when all others have had their turn. The tables
+// it consists of come with a reference each.
 func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
 	v, err := l.acquire()
 	if err != nil {
@@ -185,23 +186,27 @@ func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
 	}
 	defer v.release()
 	p := l.partition.Load()
-	wanted := func(r manifest.Range) bool {
-		inputs = v.covering(r)
-		return len(inputs) > 1 && !l.isBuilt(r) && !l.pinned(tlog.SegmentID(r.FirstSeq, r.LastSeq))
-	}
-	found := slices.ContainsFunc(p.merges, func(r manifest.Range) bool { span = r; return wanted(r) })
+	spans := slices.Clone(p.merges)
 	// Where all is merged, there are no more tables than recorded segments and those behind them.
-	for i := 0; i < len(p.recorded) && !found; i++ {
-		span = manifest.Range{FirstSeq: p.recorded[i].FirstSeq, LastSeq: p.recorded[i].LastSeq}
-		found = wanted(span) && !p.busy(span)
+	for _, r := range p.recorded {
+		if r := (manifest.Range{FirstSeq: r.FirstSeq, LastSeq: r.LastSeq}); !p.busy(r) {
+			spans = append(spans, r)
+		}
 	}
-	if !found {
-		return span, nil, nil
+	if i := slices.Index(spans, l.failedMerge); i >= 0 {
+		spans = slices.Concat(spans[i+1:], spans[:i+1])
 	}
-	for _, t := range inputs {
-		t.refs.Add(1)
+	for _, span := range spans {
+		inputs := v.covering(span)
+		if len(inputs) < 2 || l.isBuilt(span) || l.pinned(tlog.SegmentID(span.FirstSeq, span.LastSeq)) {
+			continue
+		}
+		for _, t := range inputs {
+			t.refs.Add(1)
+		}
+		return span, inputs, nil
 	}
-	return span, inputs, nil
+	return span, nil, nil
 }
 
 func (l *Ledger) isBuilt(r manifest.Range) bool {

@@ -324,3 +324,27 @@ func TestCompactDamaged(t *testing.T) {
 		t.Errorf("%v stand among the segments, %v", names, err)
 	}
 }
+
+// TestCompactChecksLeaves: a merge holds each entry against its leaf hash, so that what went bad in memory before the
+// checksums were made goes no further.
+func TestCompactChecksLeaves(t *testing.T) {
+	c := newCluster2(t)
+	l := c.leader.l
+	c.segment(0, true)
+	c.apply(putCommand(t, "k", valueOf(1, 60)))
+	m := l.peek().active
+	m.at(m.first).Value[0] ^= 1 // the memtable's own copy, as it is a small one
+	c.segment(1, false)
+	c.wants()
+	if p := l.partition.Load(); len(p.merges) != 1 {
+		t.Fatalf("%d merges are decided", len(p.merges))
+	}
+	name := l.segmentFile(l.Manifest().Segments[1].ID)
+	var corrupt *vfs.CorruptError
+	if _, err := l.CompactStep(); !errors.As(err, &corrupt) || corrupt.File != name {
+		t.Fatalf("the merge gives %v", err)
+	}
+	if got := l.MergedRoots(); len(got) > 0 {
+		t.Errorf("built are %+v", got)
+	}
+}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"strings"
-	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
@@ -18,8 +18,11 @@ const (
 	// compactSyncBytes is how much of a merge is written between two syncs: the log's own syncs wait for what the disk has
 	// to write before them.
 	compactSyncBytes = 4 << 20
-	// stopEvery is after how many entries a merge looks whether the ledger is being closed.
-	stopEvery = 1024
+	// mergeYield is after how many entries whoever else is ready to run has a turn, as in a flush (flushYield). The
+	// compactor has a thread of its own, so that a turn costs more.
+	mergeYield = 256
+	// lookEvery is after how many entries a merge looks whether the ledger is being closed, and whether it has to give way.
+	lookEvery = 1024
 )
 
 // buildNext builds the next merge, or takes one that an earlier process had finished.
@@ -34,6 +37,7 @@ func (l *Ledger) buildNext() (worked bool, err error) {
 		if errors.Is(err, ErrClosed) {
 			return false, err
 		}
+		l.failedMerge = span
 		return true, fmt.Errorf("merge %d segments into %s: %w", len(inputs), id, err)
 	}
 	return true, nil
@@ -172,7 +176,7 @@ func (l *Ledger) writeMerged(temporary string, span manifest.Range, inputs []*ta
 		return info, err
 	}
 	defer drop()
-	out := &paced{ledger: l, to: appender{f: f}, began: l.opts.Now()}
+	out := &paced{ledger: l, to: appender{f: f}}
 	w, err := sstable.NewWriter(out, span.FirstSeq, span.LastSeq, sstable.WriterOptions{Compression: l.opts.Compression,
 		BlockBytes: l.opts.BlockBytes, BufferBytes: flushBufferBytes, Scratch: scratch})
 	if err != nil {
@@ -180,8 +184,13 @@ func (l *Ledger) writeMerged(temporary string, span manifest.Range, inputs []*ta
 	}
 	m := newMerger(inputs)
 	for n := 0; m.next(); n++ {
-		if n%stopEvery == 0 && l.stopping() {
-			return info, ErrClosed
+		if n%mergeYield == 0 {
+			runtime.Gosched()
+		}
+		if n%lookEvery == 0 {
+			if err := l.giveWay(); err != nil {
+				return info, err
+			}
 		}
 		if err := w.AddFrom(m.at()); err != nil {
 			return info, err
@@ -221,47 +230,4 @@ func (l *Ledger) scratch(temporary string) (f vfs.File, drop func(), err error) 
 		f.Close()
 		_ = l.opts.FS.Remove(name) // if it cannot go now, the next start takes it away
 	}, nil
-}
-
-func (l *Ledger) stopping() bool {
-	select {
-	case <-l.stop:
-		return true
-	default:
-		return false
-	}
-}
-
-// paced writes a file at a bounded rate, and syncs it now and then.
-type paced struct {
-	ledger   *Ledger
-	to       appender
-	began    time.Time
-	unsynced int
-}
-
-func (p *paced) Write(b []byte) (int, error) {
-	n, err := p.to.Write(b)
-	if err != nil {
-		return n, err
-	}
-	if p.unsynced += n; p.unsynced >= compactSyncBytes {
-		p.unsynced = 0
-		if err := p.to.f.Sync(); err != nil {
-			return n, err
-		}
-	}
-	rate := p.ledger.opts.CompactBytesPerSecond
-	if rate <= 0 || p.ledger.opts.Manual {
-		return n, nil
-	}
-	due := time.Duration(float64(p.to.off) / float64(rate) * float64(time.Second))
-	if ahead := due - p.ledger.opts.Now().Sub(p.began); ahead > time.Millisecond {
-		select {
-		case <-p.ledger.opts.After(ahead):
-		case <-p.ledger.stop:
-			return n, ErrClosed
-		}
-	}
-	return n, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -140,10 +141,12 @@ type Ledger struct {
 	damage  damage
 	flushes sync.Mutex // held while segments' files and the manifest change places; taken before flushMu and swapMu
 
-	compacts  sync.Mutex // held through CompactStep; taken before flushes
-	plans     plans
-	pace      pace
-	leftovers leftovers
+	compacts sync.Mutex // held through CompactStep; taken before flushes
+	plans    plans
+	pace     pace
+
+	failedMerge manifest.Range // the last one that failed; guarded by compacts
+	leftovers   leftovers
 
 	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, the errors of the workers, and:
 	installed uint64        // entries below are in segments that the manifest on disk lists

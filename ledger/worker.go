@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 const (
@@ -113,6 +115,7 @@ func (w *worker) drain(lastPause time.Duration, failures prometheus.Counter) tim
 			return 0
 		default:
 		}
+		before := w.lastError()
 		worked, err := w.step()
 		if errors.Is(err, ErrClosed) {
 			return 0
@@ -127,7 +130,10 @@ func (w *worker) drain(lastPause time.Duration, failures prometheus.Counter) tim
 		if err != nil {
 			pause := min(max(2*lastPause, retryMin), retryMax)
 			failures.Inc()
-			w.logger.Error(w.failed, "error", err, "retry_in", pause)
+			// What waits for space says so once: it may be for long, and what it leaves free is meant for others.
+			if !errors.Is(err, vfs.ErrReserved) || !errors.Is(before, vfs.ErrReserved) {
+				w.logger.Error(w.failed, "error", err, "retry_in", pause)
+			}
 			return pause
 		}
 		if !worked {
