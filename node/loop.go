@@ -37,7 +37,6 @@ func (n *Node) poke(c chan struct{}) {
 // ledgerChanged is the ledger's notification: there may be something to propose, and entries that the log
 // need not keep.
 func (n *Node) ledgerChanged() {
-	n.tickHold()
 	n.roots.due.Store(true)
 	n.poke(n.wake)
 }
@@ -91,6 +90,7 @@ func (n *Node) Tick() error {
 	n.updateShortages()
 	n.yield()
 	n.tickChanges()
+	n.tickHold()
 	n.roots.due.Store(true)
 	n.poke(n.upkeep)
 	now := n.opts.Now().UnixNano()
