@@ -119,7 +119,9 @@ func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	}
 	head, err := r.verifyBlock(h.Offset, stored)
 	if err != nil {
-		return nil, err
+		if head, stored, err = r.again(h, err); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.checkLength(head, h); err != nil {
 		return nil, err
@@ -140,12 +142,28 @@ func (r *Reader) storedBlock(h Handle, dst []byte) (head blockHeader, stored []b
 	}
 	b = append(dst[:0], b...) // what is verified below is this copy
 	if head, err = r.verifyBlock(h.Offset, b); err != nil {
-		return head, nil, err
+		if head, b, err = r.again(h, err); err != nil {
+			return head, nil, err
+		}
 	}
 	if err := r.checkLength(head, h); err != nil {
 		return head, nil, err
 	}
 	return head, b[blockHeaderLen:], nil
+}
+
+// again reads a damaged block once more, if the source may have given a bad copy of it, and verifies it.
+func (r *Reader) again(h Handle, damage error) (head blockHeader, stored []byte, err error) {
+	src, ok := r.src.(Refresher)
+	if !ok {
+		return head, nil, damage
+	}
+	stored = make([]byte, h.Length)
+	if n, err := src.ReadFresh(stored, int64(h.Offset)); uint64(n) != h.Length {
+		return head, nil, r.readError(h.Offset, err)
+	}
+	head, err = r.verifyBlock(h.Offset, stored)
+	return head, stored, err
 }
 
 func (r *Reader) checkLength(head blockHeader, h Handle) error {

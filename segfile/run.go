@@ -138,6 +138,9 @@ func (run *Run) Piece(i int, dst []byte) ([]byte, error) {
 
 // All reads the whole data. Memory follows what was really read, not what was declared.
 func (run *Run) All() ([]byte, error) {
+	if src, ok := run.r.src.(Prefetcher); ok && run.Pieces() > 2 {
+		src.Prefetch(int64(run.offset), int64(run.ends[len(run.ends)-1]))
+	}
 	out := make([]byte, 0, min(run.size, run.ends[len(run.ends)-1]+PieceBytes))
 	for i := range run.Pieces() {
 		out = slices.Grow(out, int(run.pieceLen(i)))

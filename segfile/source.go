@@ -23,6 +23,17 @@ type Slicer interface {
 	Slice(off, n int64) ([]byte, error)
 }
 
+// Prefetcher is a Source that can read ahead of a walk: [off, off+n) will be read soon. It does not wait, and may do nothing.
+type Prefetcher interface {
+	Prefetch(off, n int64)
+}
+
+// Refresher is a Source that may give bytes out of a copy. ReadFresh is ReadAt past every copy; a Reader uses it when
+// what it got is damaged, before it says that the file is.
+type Refresher interface {
+	ReadFresh(p []byte, off int64) (int, error)
+}
+
 // BytesSource is a Source over memory.
 type BytesSource struct {
 	name string

@@ -117,6 +117,15 @@ func (c *BlockCache) get(k cacheKey) (cached, bool) {
 	return v, ok
 }
 
+// holds says whether k is there, and leaves counters and order as they are.
+func (c *BlockCache) holds(k cacheKey) bool {
+	if c == nil {
+		return false
+	}
+	_, ok := c.blocks.GetEntryQuietly(k)
+	return ok
+}
+
 func (c *BlockCache) put(k cacheKey, v cached) {
 	if c != nil && uint64(v.memory()) <= c.maxBytes/cacheShare {
 		c.blocks.Set(k, v)

@@ -11,6 +11,8 @@ type cursor struct {
 	i    int // entry in the block
 	b    *dataBlock
 	err  error
+
+	ahead readAhead
 }
 
 func (c *cursor) valid() bool { return c.b != nil }
@@ -55,6 +57,7 @@ func (c *cursor) load(p *partition, i int) bool {
 		return true
 	}
 	c.at = blockAt{p, i}
+	c.ahead.moving(c.t, c.at)
 	if c.b, c.err = c.t.block(c.at, c.fill); c.err != nil {
 		c.b = nil
 	}

@@ -33,7 +33,8 @@ type Iter struct {
 
 // Iter returns an iterator within the bounds of opts. It keeps the bounds' slices.
 func (t *Table) Iter(opts IterOptions) *Iter {
-	return &Iter{opts: opts, at: cursor{t: t, fill: !opts.NoFill}}
+	return &Iter{opts: opts, at: cursor{t: t, fill: !opts.NoFill,
+		ahead: readAhead{upper: opts.Upper, keysOnly: opts.KeysOnly}}}
 }
 
 // First moves to the first entry.

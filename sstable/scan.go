@@ -21,7 +21,7 @@ type VersionIter struct {
 
 // Versions walks the versions of key with Seq <= maxSeq. It keeps key.
 func (t *Table) Versions(key []byte, maxSeq uint64, keysOnly bool) *VersionIter {
-	return &VersionIter{at: cursor{t: t, fill: true}, key: key, maxSeq: maxSeq, keysOnly: keysOnly}
+	return &VersionIter{at: cursor{t: t, fill: true, ahead: readAhead{keysOnly: keysOnly}}, key: key, maxSeq: maxSeq, keysOnly: keysOnly}
 }
 
 // Next moves to the newest version, then to the next older one.
@@ -79,6 +79,7 @@ type ScanIter struct {
 	first uint64 // ordinals of the block held in b: [first, end)
 	end   uint64
 	b     *dataBlock
+	ahead readAhead
 	i     int // entry in b
 	tile  leafReader
 	keys  keyArena
@@ -94,7 +95,7 @@ func (t *Table) BySeq(opts ScanOptions) *ScanIter {
 
 // ByOrdinal walks the entries in segment order, from the ordinal opts.From on: what a merge of segments reads.
 func (t *Table) ByOrdinal(opts ScanOptions) *ScanIter {
-	return &ScanIter{t: t, opts: opts, next: opts.From}
+	return &ScanIter{t: t, opts: opts, next: opts.From, ahead: readAhead{keysOnly: opts.KeysOnly}}
 }
 
 // Next moves one entry on.
@@ -145,6 +146,9 @@ func (it *ScanIter) move(ordinal uint64, fill bool) error {
 		if at, err = it.t.blockOfOrdinal(ordinal, fill); err != nil {
 			return err
 		}
+	}
+	if !it.bySeq {
+		it.ahead.moving(it.t, at)
 	}
 	b, err := it.t.block(at, fill)
 	if err != nil {

@@ -31,6 +31,7 @@ const defaultResidentBytes = 64 << 20
 type Table struct {
 	src    segfile.Source
 	file   *segfile.Reader
+	ahead  segfile.Prefetcher // src, when it reads ahead
 	props  properties
 	top    *topIndex
 	parts  []*partition // all of them; nil when they are too large to keep
@@ -49,6 +50,7 @@ func Open(src segfile.Source, opts Options) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{src: src, file: file, cache: opts.Cache, number: opts.Cache.newTable()}
+	t.ahead, _ = src.(segfile.Prefetcher)
 	for _, s := range []struct {
 		kind  uint32
 		parse func([]byte) error

@@ -38,6 +38,7 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 			if err := ctx.Err(); err != nil {
 				return err
 			}
+			v.ahead.moving(fresh, blockAt{p, i})
 			if err := v.block(blockAt{p, i}); err != nil {
 				return err
 			}
@@ -53,6 +54,7 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 type verifier struct {
 	t       *Table
 	leaf    func(*Entry) merkle.Hash
+	ahead   readAhead
 	leaves  []byte // as computed, of the tile being gathered
 	upper   merkle.Upper
 	offset  uint64 // behind the last block seen

@@ -131,18 +131,27 @@ func (r *Ranges) start(f func()) bool {
 	return true
 }
 
-// read fills p with the bytes of o from off on, which lie within it. fresh passes every cache.
-func (r *Ranges) read(o *SealedObject, p []byte, off int64, fresh bool) error {
+// copies says what a read may be answered from.
+type copies uint8
+
+const (
+	allCaches copies = iota
+	noCache          // what was read ahead, and what another read is reading, but not the disk
+	fromStore        // a request of its own alone
+)
+
+// read fills p with the bytes of o from off on, which lie within it.
+func (r *Ranges) read(o *SealedObject, p []byte, off int64, from copies) error {
 	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Deadline)
 	defer cancel()
-	if fresh {
+	if from == fromStore {
 		r.opts.Cache.Drop(o, off, len(p))
 		r.ahead.drop(o, off, int64(len(p)))
 		data, err := r.request(ctx, o, off, int64(len(p)))
 		copy(p, data)
 		return err
 	}
-	if r.ahead.read(ctx, o, p, off) || r.opts.Cache.Get(o, p, off) {
+	if r.ahead.read(ctx, o, p, off) || from == allCaches && r.opts.Cache.Get(o, p, off) {
 		return nil
 	}
 	data, led, err := r.shared(ctx, o, off, int64(len(p)))
@@ -150,7 +159,7 @@ func (r *Ranges) read(o *SealedObject, p []byte, off int64, fresh bool) error {
 		return err
 	}
 	copy(p, data)
-	if led {
+	if led && from == allCaches {
 		r.opts.Cache.Offer(o, data, off)
 	}
 	return nil

@@ -48,6 +48,7 @@ func objectPath(store, name string) string { return store + "/" + name }
 type Cold struct {
 	ranges *Ranges
 	object SealedObject
+	raw    bool        // pass the cache by
 	meta   io.ReaderAt // [MetaOffset, Bytes) of the object, from its own 0 on; nil when it is in the store alone
 }
 
@@ -63,6 +64,14 @@ func (r *Ranges) Open(o SealedObject, meta io.ReaderAt) (*Cold, error) {
 	return &Cold{ranges: r, object: o, meta: meta}, nil
 }
 
+// Uncached returns a source over the same object that neither uses nor fills the cache of ranges: for whoever verifies
+// the object itself.
+func (c *Cold) Uncached() *Cold {
+	u := *c
+	u.raw = true
+	return &u
+}
+
 // Name is the object's name with its store's.
 func (c *Cold) Name() string { return objectPath(c.ranges.store.Name(), c.object.Name) }
 
@@ -73,12 +82,17 @@ func (c *Cold) Object() SealedObject { return c.object }
 func (c *Cold) Size() int64 { return c.object.Bytes }
 
 // ReadAt follows io.ReaderAt.
-func (c *Cold) ReadAt(p []byte, off int64) (int, error) { return c.readAt(p, off, false) }
+func (c *Cold) ReadAt(p []byte, off int64) (int, error) {
+	if c.raw {
+		return c.readAt(p, off, noCache)
+	}
+	return c.readAt(p, off, allCaches)
+}
 
 // ReadFresh is ReadAt past every cache, and drops what they hold of these bytes: for whoever found them damaged.
-func (c *Cold) ReadFresh(p []byte, off int64) (int, error) { return c.readAt(p, off, true) }
+func (c *Cold) ReadFresh(p []byte, off int64) (int, error) { return c.readAt(p, off, fromStore) }
 
-func (c *Cold) readAt(p []byte, off int64, fresh bool) (int, error) {
+func (c *Cold) readAt(p []byte, off int64, from copies) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("tier: negative offset in %s", c.object.Name)
 	}
@@ -94,7 +108,7 @@ func (c *Cold) readAt(p []byte, off int64, fresh bool) (int, error) {
 		remote = p[:max(0, min(int64(len(p)), c.object.MetaOffset-off))]
 	}
 	if len(remote) > 0 {
-		if err := c.ranges.read(&c.object, remote, off, fresh); err != nil {
+		if err := c.ranges.read(&c.object, remote, off, from); err != nil {
 			return 0, err
 		}
 	}

@@ -78,13 +78,11 @@ func (u *Uploader) Upload(ctx context.Context, f SegmentFile) (o SealedObject, m
 	if err != nil {
 		return SealedObject{}, false, err
 	}
-	o = SealedObject{
-		Name:  SegmentName(f.FirstSeq, f.LastSeq, f.Root),
-		Bytes: body.Size, SHA256: body.SHA256, MetaOffset: f.MetaOffset,
-	}
+	o.Name = SegmentName(f.FirstSeq, f.LastSeq, f.Root)
 	body.Bytes = &limitedReader{ctx: ctx, r: f.Bytes, limit: u.opts.Sent}
 	other := false
 	err = u.retry(ctx, func() error {
+		o.Bytes, o.SHA256, o.MetaOffset, other = body.Size, body.SHA256, f.MetaOffset, false
 		_, err := u.store.Put(ctx, o.Name, body, PutOptions{Metadata: f.Metadata(), Sealed: true})
 		if err == nil {
 			made = true
