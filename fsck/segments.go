@@ -49,8 +49,8 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 	name := c.segmentFile(s)
 	src, err := openSource(c.opts.FS, name, c.advance)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && s.Tier != manifest.Local:
-		c.notice(KindNotChecked, name, "", "segment %s is in the object store only, as %s", idOf(s), s.Object)
+	case errors.Is(err, fs.ErrNotExist) && s.Object.Exists():
+		c.notice(KindNotChecked, name, "", "segment %s is in the object store only, as %s", idOf(s), s.Object.Name)
 		c.tree.skip(s)
 		return nil
 	case errors.Is(err, fs.ErrNotExist):

@@ -149,7 +149,7 @@ func (l *Ledger) Manifest() ManifestInfo {
 		info := infoOf(s)
 		out.Segments = append(out.Segments, SegmentInfo{ID: info.ID, FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
 			Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, Tier: s.Tier.String(),
-			Object: s.Object})
+			Object: s.Object.Name})
 	}
 	return out
 }

@@ -14,18 +14,19 @@ import (
 //
 //	magic 8 · format version u32
 //	version u64 · cluster id · applied index u64 · applied term u64 · last time u64
-//	recorded u32, per segment: last seq u64 · root 32
+//	recorded u32, per segment: last seq u64 · root 32 · object
 //	merges u32, per merge: first seq u64 · last seq u64
 //	frontier · members · idempotency · tree size u64
 //	segments u32, per segment: first seq u64 · last seq u64 · entries u64 · bytes u64 · root 32 · first time u64
 //	                         · last time u64 · tier u8 · min key · max key · object
+//	object: name, empty for none, and otherwise bytes u64 · SHA-256 32 · meta offset u64
 //	settings u32, per setting: name · value
 //	xxhash64 of everything before u64
 const (
 	magic         = "SCRBMAN\n"
-	formatVersion = 1
+	formatVersion = 2 // 1 did not say which segments have objects
 
-	recordedLen   = 8 + merkle.HashSize
+	recordedLen   = 8 + merkle.HashSize + 4
 	rangeLen      = 2 * 8
 	minSegmentLen = 6*8 + merkle.HashSize + 1 + 3*4
 	minSettingLen = 2 * 4
@@ -56,6 +57,7 @@ func (s *State) Append(dst []byte) []byte {
 	dst = le.AppendUint32(dst, uint32(len(s.Recorded)))
 	for i := range s.Recorded { // each begins where the one before ends
 		dst = append(le.AppendUint64(dst, s.Recorded[i].LastSeq), s.Recorded[i].Root[:]...)
+		dst = s.Recorded[i].Object.append(dst)
 	}
 	dst = le.AppendUint32(dst, uint32(len(s.Merges)))
 	for _, r := range s.Merges {
@@ -90,7 +92,7 @@ func (g *Segment) append(dst []byte) []byte {
 	dst = append(dst, byte(g.Tier))
 	dst = appendBytes(dst, g.MinKey)
 	dst = appendBytes(dst, g.MaxKey)
-	return appendBytes(dst, g.Object)
+	return g.Object.append(dst)
 }
 
 func appendBytes[T string | []byte](dst []byte, b T) []byte {
@@ -113,7 +115,7 @@ func Decode(b []byte) (*State, error) {
 	d := &decoder{b: body, at: len(magic)}
 	if v := d.u32(); v != formatVersion {
 		return nil, &DecodeError{int64(len(magic)),
-			fmt.Sprintf("format version %d; this program reads version %d", v, formatVersion)}
+			fmt.Sprintf("format version %d; this program reads version %d alone, and no released one wrote another", v, formatVersion)}
 	}
 	s := d.state()
 	if d.failed {
@@ -164,6 +166,7 @@ func (d *decoder) recorded(p *SealPoint) {
 			r := &p.Recorded[i]
 			r.FirstSeq, r.LastSeq = next, d.u64()
 			copy(r.Root[:], d.take(merkle.HashSize))
+			r.Object = d.object()
 			next = r.LastSeq + 1
 		}
 	}
@@ -182,7 +185,7 @@ func (d *decoder) segment() Segment {
 	if t := d.take(1); len(t) == 1 {
 		g.Tier = Tier(t[0])
 	}
-	g.MinKey, g.MaxKey, g.Object = d.bytes(), d.bytes(), d.string()
+	g.MinKey, g.MaxKey, g.Object = d.bytes(), d.bytes(), d.object()
 	return g
 }
 

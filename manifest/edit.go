@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/scribe-ledger/scribe/merkle"
 )
 
 // edit returns a copy of s with the next version, for the caller to change and validate.
@@ -48,15 +50,16 @@ func (s *State) WithMerged(seg Segment) (*State, error) {
 	return c.validated()
 }
 
-// WithTier returns s with another place recorded for the segment [first, last].
-func (s *State) WithTier(first, last uint64, tier Tier, object string) (*State, error) {
+// WithObject returns s with the object of the segment [first, last] recorded, and whether this member holds the
+// segment's file beside it (Both) or not (Cold). The root is the segment's, or the object is not of it.
+func (s *State) WithObject(first, last uint64, root merkle.Hash, o Object, tier Tier) (*State, error) {
 	i, ok := s.find(first)
-	if !ok || s.Segments[i].FirstSeq != first || s.Segments[i].LastSeq != last {
-		return nil, fmt.Errorf("manifest: no segment of the seqs %d to %d", first, last)
+	if !ok || s.Segments[i].FirstSeq != first || s.Segments[i].LastSeq != last || s.Segments[i].Root != root {
+		return nil, fmt.Errorf("manifest: no segment of the seqs %d to %d with root %s", first, last, root)
 	}
 	c := s.edit()
 	c.Segments = slices.Clone(s.Segments)
-	c.Segments[i].Tier, c.Segments[i].Object = tier, object
+	c.Segments[i].Tier, c.Segments[i].Object = tier, o
 	return c.validated()
 }
 

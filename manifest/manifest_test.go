@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/cespare/xxhash/v2"
@@ -20,6 +21,10 @@ import (
 )
 
 func hash(b ...byte) merkle.Hash { return merkle.LeafHash(b) }
+
+func object(name string) Object {
+	return Object{Name: name, Bytes: 100, SHA256: hash([]byte(name)...), MetaOffset: 60}
+}
 
 func segment(first, last uint64) Segment {
 	return Segment{FirstSeq: first, LastSeq: last, Entries: last - first + 1, Bytes: 100, Root: hash(byte(first)),
@@ -39,15 +44,15 @@ func golden(t testing.TB) *State {
 			only := segment(10, 10)
 			only.MinKey, only.MaxKey = nil, nil
 			return s.WithSegment(only, SealPoint{AppliedIndex: 21, AppliedTerm: 2, LastTime: 10,
-				Frontier: []byte("tier"), Recorded: []Recorded{{0, 9, hash(0)}},
+				Frontier: []byte("tier"), Recorded: []Recorded{{0, 9, hash(0), Object{}}},
 				Members: []byte("members"), Idempotency: []byte("window")})
 		},
 		func() (*State, error) {
 			return s.WithSegment(segment(11, 15), SealPoint{AppliedIndex: 30, AppliedTerm: 3, LastTime: 20,
-				Frontier: []byte("iron"), Recorded: []Recorded{{0, 9, hash(0)}, {10, 10, hash(10)}},
+				Frontier: []byte("iron"), Recorded: []Recorded{{0, 9, hash(0), object("segments/0-9")}, {10, 10, hash(10), Object{}}},
 				Merges: []Range{{0, 10}}, Members: []byte("members"), Idempotency: []byte("window")})
 		},
-		func() (*State, error) { return s.WithTier(0, 9, Both, "segments/0-9") },
+		func() (*State, error) { return s.WithObject(0, 9, hash(0), object("segments/0-9"), Both) },
 		func() (*State, error) { return s.WithSetting("verifier_key", "k") },
 		func() (*State, error) { return s.WithSetting("origin", "o") },
 	}
@@ -77,7 +82,7 @@ func drawState(t *rapid.T) *State {
 		g.Bytes, g.Root = rapid.Uint64().Draw(t, "bytes"), hash(bytesGen.Draw(t, "root")...)
 		switch g.Tier = Tier(rapid.IntRange(0, 2).Draw(t, "tier")); g.Tier {
 		case Both, Cold:
-			g.Object = "o" + rapid.String().Draw(t, "object")
+			g.Object = drawObject(t)
 		}
 		if rapid.Bool().Draw(t, "keyless") {
 			g.MinKey, g.MaxKey = nil, nil
@@ -94,6 +99,13 @@ func drawState(t *rapid.T) *State {
 	return s
 }
 
+func drawObject(t *rapid.T) Object {
+	o := object("o" + rapid.String().Draw(t, "object"))
+	o.Bytes = rapid.Uint64Range(1, MaxObjectBytes).Draw(t, "object bytes")
+	o.MetaOffset = rapid.Uint64Range(0, o.Bytes-1).Draw(t, "meta offset")
+	return o
+}
+
 // drawRecorded draws what was recorded: a beginning of the segments, some of them merged, or cut finer; and merges.
 func drawRecorded(t *rapid.T, s *State) {
 	whole := false // the last one consists of whole segments
@@ -105,10 +117,13 @@ func drawRecorded(t *rapid.T, s *State) {
 		}
 		whole = how != 1 || g.Entries == 1
 		if !whole {
-			s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.FirstSeq, g.Root})
+			s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.FirstSeq, g.Root, Object{}})
 			g.FirstSeq++
 		}
-		s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.LastSeq, g.Root})
+		s.Recorded = append(s.Recorded, Recorded{g.FirstSeq, g.LastSeq, g.Root, Object{}})
+		if rapid.Bool().Draw(t, "has object") {
+			s.Recorded[len(s.Recorded)-1].Object = drawObject(t)
+		}
 	}
 	for i := 0; i+1 < len(s.Recorded) && len(s.Merges) < MaxMerges; i++ {
 		to := min(i+rapid.IntRange(0, 3).Draw(t, "merge"), len(s.Recorded)-1)
@@ -174,9 +189,13 @@ func reseal(b []byte) []byte {
 
 func TestOtherVersionIsRefused(t *testing.T) {
 	b := golden(t).Encode()
-	b[len(magic)]++
+	b[len(magic)] = 1
+	if _, err := Decode(reseal(b)); !isDecodeError(err) || !strings.Contains(err.Error(), "format version 1;") {
+		t.Fatalf("format version 1: %v", err)
+	}
+	b[len(magic)] = 3
 	if _, err := Decode(reseal(b)); !isDecodeError(err) {
-		t.Fatalf("format version 2: %v", err)
+		t.Fatalf("format version 3: %v", err)
 	}
 }
 
@@ -202,18 +221,24 @@ func TestDeclaredCounts(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for name, spoil := range map[string]func(*State){
-		"gap":              func(s *State) { s.Segments = s.Segments[:2]; s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
-		"overlap":          func(s *State) { s.Segments[1] = segment(9, 10) },
-		"not from 0":       func(s *State) { s.Segments = s.Segments[1:] },
-		"swapped":          func(s *State) { slices.Reverse(s.Segments) },
-		"entries":          func(s *State) { s.Segments[0].Entries-- },
-		"backward":         func(s *State) { s.Segments[0].FirstSeq, s.Segments[0].LastSeq = 9, 0 },
-		"whole range":      func(s *State) { s.Segments = []Segment{{LastSeq: ^uint64(0)}}; s.TreeSize = 0 },
-		"tree size":        func(s *State) { s.TreeSize++ },
-		"recorded gap":     func(s *State) { s.Recorded = []Recorded{{0, 9, hash(0)}, {11, 15, hash(1)}} },
-		"recorded beyond":  func(s *State) { s.Recorded = []Recorded{{0, 16, hash(0)}}; s.Merges = nil },
-		"recorded across":  func(s *State) { s.Recorded = []Recorded{{0, 4, hash(0)}, {5, 12, hash(0)}}; s.Merges = nil },
-		"recorded back":    func(s *State) { s.Recorded = []Recorded{{0, 10, hash(0)}, {11, 10, hash(0)}}; s.Merges = nil },
+		"gap":             func(s *State) { s.Segments = s.Segments[:2]; s.Segments[1] = segment(11, 11); s.TreeSize = 12 },
+		"overlap":         func(s *State) { s.Segments[1] = segment(9, 10) },
+		"not from 0":      func(s *State) { s.Segments = s.Segments[1:] },
+		"swapped":         func(s *State) { slices.Reverse(s.Segments) },
+		"entries":         func(s *State) { s.Segments[0].Entries-- },
+		"backward":        func(s *State) { s.Segments[0].FirstSeq, s.Segments[0].LastSeq = 9, 0 },
+		"whole range":     func(s *State) { s.Segments = []Segment{{LastSeq: ^uint64(0)}}; s.TreeSize = 0 },
+		"tree size":       func(s *State) { s.TreeSize++ },
+		"recorded gap":    func(s *State) { s.Recorded = []Recorded{{0, 9, hash(0), Object{}}, {11, 15, hash(1), Object{}}} },
+		"recorded beyond": func(s *State) { s.Recorded = []Recorded{{0, 16, hash(0), Object{}}}; s.Merges = nil },
+		"recorded across": func(s *State) {
+			s.Recorded = []Recorded{{0, 4, hash(0), Object{}}, {5, 12, hash(0), Object{}}}
+			s.Merges = nil
+		},
+		"recorded back": func(s *State) {
+			s.Recorded = []Recorded{{0, 10, hash(0), Object{}}, {11, 10, hash(0), Object{}}}
+			s.Merges = nil
+		},
 		"merge of one":     func(s *State) { s.Merges = []Range{{0, 9}} },
 		"merge of a part":  func(s *State) { s.Merges = []Range{{1, 10}} },
 		"merge beyond":     func(s *State) { s.Merges = []Range{{0, 15}} },
@@ -225,8 +250,12 @@ func TestValidate(t *testing.T) {
 		"one key":          func(s *State) { s.Segments[0].MinKey = nil },
 		"key too long":     func(s *State) { s.Segments[0].MinKey = make([]byte, MaxKeyBytes+1) },
 		"tier":             func(s *State) { s.Segments[0].Tier = 3 },
-		"object":           func(s *State) { s.Segments[0].Object = "" },
-		"object of local":  func(s *State) { s.Segments[1].Object = "o" },
+		"no object":        func(s *State) { s.Segments[0].Object = Object{} },
+		"object of local":  func(s *State) { s.Segments[1].Object = object("o") },
+		"object all meta":  func(s *State) { s.Segments[0].Object.MetaOffset = 100 },
+		"object too large": func(s *State) { s.Segments[0].Object.Bytes = MaxObjectBytes + 1 },
+		"object name":      func(s *State) { s.Segments[0].Object.Name = string(make([]byte, MaxObjectNameBytes+1)) },
+		"recorded object":  func(s *State) { s.Recorded[0].Object.MetaOffset = 100 },
 		"settings order":   func(s *State) { slices.Reverse(s.Settings) },
 		"setting twice":    func(s *State) { s.Settings[1] = s.Settings[0] },
 		"empty setting":    func(s *State) { s.Settings[0].Value = "" },
@@ -271,10 +300,14 @@ func TestEdits(t *testing.T) {
 	refused("more than there is merged", nil, err)
 	_, err = s.WithMerged(segment(1, 10))
 	refused("half a segment merged", nil, err)
-	_, err = s.WithTier(0, 10, Both, "o")
-	refused("a tier of no segment", nil, err)
-	_, err = s.WithTier(0, 9, Both, "")
+	_, err = s.WithObject(0, 10, hash(0), object("o"), Both)
+	refused("an object of no segment", nil, err)
+	_, err = s.WithObject(0, 9, hash(1), object("o"), Both)
+	refused("an object of another root", nil, err)
+	_, err = s.WithObject(0, 9, hash(0), Object{}, Both)
 	refused("a tier without an object", nil, err)
+	_, err = s.WithObject(0, 9, hash(0), object("o"), Local)
+	refused("an object of a local segment", nil, err)
 
 	next, err := s.WithSegment(segment(16, 20), point)
 	if err == nil {
@@ -321,7 +354,7 @@ var update = flag.Bool("update", false, "write golden files anew")
 
 func TestGolden(t *testing.T) {
 	b := golden(t).Encode()
-	name := filepath.Join("testdata", "manifest.v1")
+	name := filepath.Join("testdata", "manifest.v2")
 	if *update {
 		if err := os.WriteFile(name, b, 0o644); err != nil {
 			t.Fatal(err)

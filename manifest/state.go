@@ -34,6 +34,7 @@ type SealPoint struct {
 type Recorded struct {
 	FirstSeq, LastSeq uint64
 	Root              merkle.Hash
+	Object            Object // once the log has recorded that there is one
 }
 
 // Range is the seqs from FirstSeq to LastSeq.
@@ -54,19 +55,21 @@ type Segment struct {
 	Root                merkle.Hash
 	MinKey, MaxKey      []byte // nil when it holds ledger records only
 	FirstTime, LastTime int64
-	Tier                Tier
-	Object              string // name in the object store; empty when there is none
+	// Tier says where the member that wrote the state had the segment. Whether its file is there decides: a member that
+	// ended while it removed the file, or brought it back, may find it otherwise.
+	Tier   Tier
+	Object Object // the verified copy in the object store, if there is one
 }
 
-// Tier says where a segment is known to be.
+// Tier says where a segment is.
 type Tier uint8
 
 const (
-	// Local: on the members' disks only.
+	// Local: in a file of this member, and in no object.
 	Local Tier = 0
-	// Both: a verified object exists, and members may hold it too.
+	// Both: in a file of this member, and in an object.
 	Both Tier = 1
-	// Cold: a verified object exists, and members need not hold it.
+	// Cold: in an object; this member has its meta tail only.
 	Cold Tier = 2
 )
 

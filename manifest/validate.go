@@ -8,14 +8,17 @@ import (
 
 // Limits of a State. They keep a manifest below what a 32-bit length can say.
 const (
-	MaxKeyBytes     = 4096
-	MaxNameBytes    = 4096 // cluster id, object names, names and values of settings
-	MaxOpaqueBytes  = 256 << 20
-	MaxSegments     = 1 << 20
-	MaxSettings     = 1 << 12
-	MaxMerges       = 4 // that were decided and not recorded
-	maxTier         = Cold
-	maxSettingBytes = 1 << 20
+	MaxKeyBytes  = 4096
+	MaxNameBytes = 4096 // cluster id, names of settings
+	// MaxObjectNameBytes and MaxObjectBytes bound an Object.
+	MaxObjectNameBytes = 512
+	MaxObjectBytes     = 32 << 30
+	MaxOpaqueBytes     = 256 << 20
+	MaxSegments        = 1 << 20
+	MaxSettings        = 1 << 12
+	MaxMerges          = 4 // that were decided and not recorded
+	maxTier            = Cold
+	maxSettingBytes    = 1 << 20
 )
 
 // Validate reports the first rule that s breaks.
@@ -66,7 +69,11 @@ func (s *State) validateRecorded() error {
 	}
 	var next uint64
 	segments := s.Segments
-	for _, r := range s.Recorded {
+	for i := range s.Recorded {
+		r := &s.Recorded[i]
+		if err := r.Object.Validate(); err != nil {
+			return err
+		}
 		if r.FirstSeq != next || r.LastSeq < r.FirstSeq || r.LastSeq >= s.TreeSize {
 			return fmt.Errorf("manifest: recorded segment of the seqs %d to %d behind seq %d, with tree size %d",
 				r.FirstSeq, r.LastSeq, next, s.TreeSize)
@@ -110,15 +117,15 @@ func (g *Segment) validate() error {
 	switch {
 	case g.FirstSeq > g.LastSeq || g.LastSeq+1 == 0 || g.Entries != g.LastSeq-g.FirstSeq+1:
 		return fmt.Errorf("manifest: a segment of %d entries for the seqs %d to %d", g.Entries, g.FirstSeq, g.LastSeq)
-	case len(g.MinKey) > MaxKeyBytes || len(g.MaxKey) > MaxKeyBytes || len(g.Object) > MaxNameBytes:
-		return fmt.Errorf("manifest: segment at seq %d has keys of %d and %d bytes, an object name of %d",
-			g.FirstSeq, len(g.MinKey), len(g.MaxKey), len(g.Object))
+	case len(g.MinKey) > MaxKeyBytes || len(g.MaxKey) > MaxKeyBytes:
+		return fmt.Errorf("manifest: segment at seq %d has keys of %d and %d bytes", g.FirstSeq, len(g.MinKey),
+			len(g.MaxKey))
 	case (len(g.MinKey) == 0) != (len(g.MaxKey) == 0) || bytes.Compare(g.MinKey, g.MaxKey) > 0:
 		return fmt.Errorf("manifest: segment at seq %d has keys from %q to %q", g.FirstSeq, g.MinKey, g.MaxKey)
 	case g.FirstTime > g.LastTime:
 		return fmt.Errorf("manifest: segment at seq %d has times from %d to %d", g.FirstSeq, g.FirstTime, g.LastTime)
-	case g.Tier > maxTier || (g.Tier == Local) != (g.Object == ""):
-		return fmt.Errorf("manifest: segment at seq %d has tier %d and object %q", g.FirstSeq, g.Tier, g.Object)
+	case g.Tier > maxTier || (g.Tier == Local) == g.Object.Exists():
+		return fmt.Errorf("manifest: segment at seq %d has tier %d and object %q", g.FirstSeq, g.Tier, g.Object.Name)
 	}
-	return nil
+	return g.Object.Validate()
 }

@@ -34,8 +34,9 @@ type manifestJSON struct {
 }
 
 type recordedJSON struct {
-	ID   string `json:"id"`
-	Root string `json:"merkle_root"`
+	ID     string `json:"id"`
+	Root   string `json:"merkle_root"`
+	Object string `json:"object,omitempty"`
 }
 
 type memberJSON struct {
@@ -81,7 +82,7 @@ func (in *inspection) manifestDoc(name string, s *manifest.State) (*manifestJSON
 		AppliedTerm: s.AppliedTerm, LastTime: timeOf(s.LastTime), TreeSize: s.TreeSize, Recorded: []recordedJSON{},
 		Merges: []string{}, Members: []memberJSON{}, Segments: []*segmentJSON{}, Settings: map[string]string{}}
 	for _, r := range s.Recorded {
-		doc.Recorded = append(doc.Recorded, recordedJSON{tlog.SegmentID(r.FirstSeq, r.LastSeq), r.Root.String()})
+		doc.Recorded = append(doc.Recorded, recordedJSON{tlog.SegmentID(r.FirstSeq, r.LastSeq), r.Root.String(), r.Object.Name})
 	}
 	for _, r := range s.Merges {
 		doc.Merges = append(doc.Merges, tlog.SegmentID(r.FirstSeq, r.LastSeq))
@@ -89,7 +90,10 @@ func (in *inspection) manifestDoc(name string, s *manifest.State) (*manifestJSON
 	for _, g := range s.Segments {
 		seg := &segmentJSON{ID: tlog.SegmentID(g.FirstSeq, g.LastSeq), FirstSeq: g.FirstSeq, LastSeq: g.LastSeq,
 			Entries: g.Entries, Bytes: g.Bytes, Root: g.Root.String(), FirstTime: timeOf(g.FirstTime),
-			LastTime: timeOf(g.LastTime), Tier: g.Tier.String(), Object: g.Object}
+			LastTime: timeOf(g.LastTime), Tier: g.Tier.String(), Object: g.Object.Name}
+		if g.Object.Exists() {
+			seg.ObjectBytes, seg.ObjectSHA256 = g.Object.Bytes, g.Object.SHA256.String()
+		}
 		seg.setKeys(g.MinKey, g.MaxKey)
 		doc.Segments = append(doc.Segments, seg)
 	}
@@ -128,6 +132,11 @@ func (in *inspection) printManifest(d *manifestJSON) {
 	in.row("recorded", "%s", count(len(d.Recorded), "segment", "segments"))
 	for _, id := range d.Merges {
 		in.row("to be merged", "%s", id)
+	}
+	for _, g := range d.Segments {
+		if g.Object != "" {
+			in.row("object", "%s, %d bytes, SHA-256 %s", display(g.Object), g.ObjectBytes, g.ObjectSHA256)
+		}
 	}
 	for _, m := range d.Members {
 		in.row("member", "%d %s, raft %s, HTTP %s", m.NodeID, m.Role, address(m.RaftAddr), address(m.HTTPAddr))

@@ -32,6 +32,8 @@ type segmentJSON struct {
 	LastTime       string  `json:"last_time"`
 	Tier           string  `json:"tier,omitempty"`
 	Object         string  `json:"object,omitempty"`
+	ObjectBytes    uint64  `json:"object_bytes,omitempty"`
+	ObjectSHA256   string  `json:"object_sha256,omitempty"`
 }
 
 // setKeys takes a segment's smallest and largest key; nil when it holds records of the ledger only.
