@@ -56,17 +56,29 @@ func TestReadersBesideWriter(t *testing.T) {
 	var long []pinnedIterator
 	index, puts := uint64(0), 0
 	for r.l.NextSeq() < 2_500 || reads.Load() < 500 {
-		index++
+		var batch []Committed
 		seq := r.l.NextSeq()
-		mustApply(t, r.l, index, putCommand(t, fmt.Sprintf("k/%02d", puts%37), fmt.Appendf(nil, "%d by %d", seq, puts)))
-		acknowledged[puts%37].Store(seq)
-		puts++
+		for range 1 + puts%(2*hashRun) {
+			index++
+			at := puts + len(batch)
+			batch = append(batch, Committed{index, 1, putCommand(t, fmt.Sprintf("k/%02d", at%37),
+				fmt.Appendf(nil, "%d by %d", seq+uint64(len(batch)), at))})
+		}
+		results, err := r.l.ApplyBatch(batch, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, result := range results {
+			seq = result.Receipt.FirstSeq
+			acknowledged[puts%37].Store(seq)
+			puts++
+		}
 		for _, w := range r.l.Wanted(time.UnixMicro(0)) {
 			index++
 			mustApply(t, r.l, index, w.Data)
 		}
-		if index%400 == 0 {
-			it, err := r.l.Scan(ScanOptions{AsOf: seq, Reverse: index%800 == 0})
+		if puts >= 37 && len(long) < puts/400 {
+			it, err := r.l.Scan(ScanOptions{AsOf: seq, Reverse: len(long)%2 == 0})
 			if err != nil {
 				t.Fatal(err)
 			}

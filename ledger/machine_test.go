@@ -64,13 +64,13 @@ func (x *machine) reopen(t *rapid.T, mem *vfs.Mem) {
 	if index, _, _ := l.SealPoint(); index != from {
 		t.Fatalf("opened at %d with a seal point at %d", from, index)
 	}
+	var rest []Committed
 	for i := from; i < uint64(len(x.log)); i++ {
-		got, err := l.Apply(i+1, 1, x.log[i])
-		if err != nil {
-			t.Fatalf("replay command %d: %v", i+1, err)
-		}
-		if !reflect.DeepEqual(got, x.results[i]) {
-			t.Fatalf("replay of command %d gives %+v, it gave %+v", i+1, got, x.results[i])
+		rest = append(rest, Committed{i + 1, 1, x.log[i]})
+	}
+	for i, got := range applyInBatches(t, l, rest) {
+		if at := from + uint64(i); !reflect.DeepEqual(got, x.results[at]) {
+			t.Fatalf("replay of command %d gives %+v, it gave %+v", at+1, got, x.results[at])
 		}
 	}
 }
