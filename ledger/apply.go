@@ -50,6 +50,10 @@ func (l *Ledger) applyCommand(committed *Committed, res *Result) error {
 		if l.applyMerge(c.merge) {
 			res.Receipt.Count = 1
 		}
+	case kindTiered:
+		if l.applyTiered(&c.tiered) {
+			res.Receipt.Count = 1
+		}
 	case kindCheck:
 		return l.applyCheck(c.check)
 	}

@@ -23,6 +23,8 @@ import (
 //	body of a record:  descriptor (tlog.Descriptor)
 //	body of a check:   ledger size u64 · root of its tree 32
 //	body of a merge:   first seq u64 · last seq u64 of the segments that become one
+//	body of a tiered:  first seq u64 · last seq u64 · root 32 of the segment · bytes u64 · SHA-256 32 · meta offset u64
+//	                   · name length u16 · name of its object
 //
 // The time stands at a fixed place so that the leader can stamp a command that was encoded elsewhere.
 type commandKind uint8
@@ -33,6 +35,7 @@ const (
 	kindRecord commandKind = 3
 	kindCheck  commandKind = 4
 	kindMerge  commandKind = 5
+	kindTiered commandKind = 6
 )
 
 const (
@@ -167,13 +170,14 @@ func encodeMerge(r manifest.Range) []byte {
 
 // command is a decoded raft entry. Slices alias the entry's data.
 type command struct {
-	kind  commandKind
-	time  int64
-	write Command         // kindWrite
-	first uint64          // kindSeal
-	desc  tlog.Descriptor // kindRecord
-	check RootCheck       // kindCheck
-	merge manifest.Range  // kindMerge
+	kind   commandKind
+	time   int64
+	write  Command         // kindWrite
+	first  uint64          // kindSeal
+	desc   tlog.Descriptor // kindRecord
+	check  RootCheck       // kindCheck
+	merge  manifest.Range  // kindMerge
+	tiered tiered          // kindTiered
 }
 
 // decodeCommand parses what the encoders above made. It checks every limit, so that a command that decodes applies. It
@@ -218,6 +222,8 @@ func (c *command) decode(data []byte) error {
 		c.check.Size, c.check.Root = d.u64(), d.hash()
 	case kindMerge:
 		c.merge = manifest.Range{FirstSeq: d.u64(), LastSeq: d.u64()}
+	case kindTiered:
+		c.tiered = d.tiered()
 	default:
 		return fmt.Errorf("%w: kind %d", errCommand, c.kind)
 	}

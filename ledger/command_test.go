@@ -103,6 +103,21 @@ func TestOwnCommandsRoundTrip(t *testing.T) {
 	if c, err := decodeCommand(encodeMerge(span)); err != nil || c.kind != kindMerge || c.merge != span {
 		t.Errorf("merge of %+v decodes as %+v, %v", span, c, err)
 	}
+	object := tiered{span, merkle.Hash{3}, manifest.Object{Name: "o", Bytes: 9, SHA256: merkle.Hash{4}, MetaOffset: 8}}
+	if c, err := decodeCommand(encodeTiered(&object)); err != nil || c.kind != kindTiered || c.tiered != object {
+		t.Errorf("tiered %+v decodes as %+v, %v", object, c, err)
+	}
+	for name, spoil := range map[string]func(*tiered){
+		"nameless":  func(t *tiered) { t.object.Name = "" },
+		"long name": func(t *tiered) { t.object.Name = string(make([]byte, manifest.MaxObjectNameBytes+1)) },
+		"all meta":  func(t *tiered) { t.object.MetaOffset = 9 },
+	} {
+		bad := object
+		spoil(&bad)
+		if c, err := decodeCommand(encodeTiered(&bad)); !errors.Is(err, errCommand) {
+			t.Errorf("a %s object decodes as %+v, %v", name, c, err)
+		}
+	}
 	if !bytes.Equal(SealNow(), encodeSeal(sealAny)) {
 		t.Error("SealNow is not a seal of anything")
 	}

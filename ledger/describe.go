@@ -9,7 +9,7 @@ import (
 
 // CommandInfo is what a command says, for people and for tools that read the log while no node runs.
 type CommandInfo struct {
-	Kind     string // write, seal, record, check, merge
+	Kind     string // write, seal, record, check, merge, tiered
 	Time     int64  // microseconds since the epoch; 0 before a leader stamped it
 	Ops      []WriteOp
 	Recorded *tlog.Descriptor // of a record
@@ -39,6 +39,11 @@ func DescribeCommand(data []byte) (CommandInfo, error) {
 	case kindMerge:
 		out.Kind = "merge"
 		out.Summary = "into segment " + tlog.SegmentID(c.merge.FirstSeq, c.merge.LastSeq)
+	case kindTiered:
+		t := &c.tiered
+		out.Kind = "tiered"
+		out.Summary = fmt.Sprintf("segment %s, root %s, has object %.200q of %d bytes, SHA-256 %s",
+			tlog.SegmentID(t.FirstSeq, t.LastSeq), t.root, t.object.Name, t.object.Bytes, t.object.SHA256)
 	case kindCheck:
 		out.Kind, out.Check = "check", &c.check
 		out.Summary = fmt.Sprintf("the first %d entries have root %s", c.check.Size, c.check.Root)
