@@ -71,7 +71,7 @@ func (m *Mem) create(name string) (*memNode, error) {
 	if dir.entries[base] != nil {
 		return nil, unix.EEXIST
 	}
-	if m.limit > 0 && m.used+memPageBytes > m.limit {
+	if m.limit > 0 && m.used+memBlockBytes > m.limit {
 		return nil, unix.ENOSPC
 	}
 	n := &memNode{}

@@ -173,7 +173,7 @@ func (c *crash) blocks(n *memNode, size int64) int64 {
 	case size == n.durSize:
 		return n.durAlloc
 	}
-	return min(max(n.alloc, n.durAlloc), roundUp(size, memPageBytes))
+	return min(max(n.alloc, n.durAlloc), roundUp(size, memBlockBytes))
 }
 
 // sectors puts the surviving unsynced sectors into pages, the clone's page table. How many survive is drawn anew for
@@ -190,17 +190,12 @@ func (c *crash) sectors(n *memNode, pages []*memPage) {
 		var v memPage
 		readPage(&v, pageAt(n.vol, i)) // once, since a mapping may store meanwhile
 		d := pageAt(n.dur, i)
-		end := min(memPageBytes, n.size-int64(i)*memPageBytes) // what lies behind was cut off, not written
-		out := copyPage(d)
-		for s := range int64(pageSectors) {
-			lo, hi := s*memSectorBytes, min((s+1)*memSectorBytes, end)
-			if lo >= hi || [memSectorBytes]byte(v[lo:]) == [memSectorBytes]byte(d[lo:]) {
-				continue
-			}
-			if c.keep == KeepAll || c.rand.Float64() < share {
-				copy(out[lo:hi], v[lo:hi])
-			}
+		if v == *d || c.keep == KeepRandom && c.rand.Float64() >= share {
+			continue
 		}
+		out := copyPage(d)
+		end := min(memPageBytes, n.size-int64(i)*memPageBytes) // what lies behind was cut off, not written
+		copy(out[:end], v[:])
 		pages[i] = out
 	}
 }

@@ -105,7 +105,7 @@ func (f *memFile) Truncate(size int64) error {
 	case size > memMaxFileBytes:
 		err = unix.EFBIG
 	default:
-		if keep := roundUp(size, memPageBytes); size < f.node.size && keep < f.node.alloc {
+		if keep := roundUp(size, memBlockBytes); size < f.node.size && keep < f.node.alloc {
 			f.mem.used -= f.node.alloc - keep
 			f.node.alloc = keep
 		}
@@ -220,11 +220,11 @@ func (m *memMapping) Sync(off, n int64) error {
 	if m.closed {
 		return pathError("msync", m.name, fs.ErrClosed)
 	}
-	lo, hi, err := widen(off, n, int64(len(m.data)), memPageBytes)
+	lo, hi, err := widen(off, n, int64(len(m.data)), memBlockBytes)
 	if err != nil {
 		return pathError("msync", m.name, err)
 	}
-	for i := int(lo / memPageBytes); i < pagesFor(hi); i++ {
+	for i := int(lo / memPageBytes); i < pagesFor(roundUp(hi, memBlockBytes)); i++ {
 		m.node.syncPage(i)
 	}
 	return nil

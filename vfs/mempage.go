@@ -7,12 +7,15 @@ import (
 )
 
 const (
-	memPageBytes   = 4096
-	memSectorBytes = 512 // what a disk writes as a whole
-	pageSectors    = memPageBytes / memSectorBytes
+	memBlockBytes  = 4096 // what a disk allocates, and a mapping syncs, as a whole
+	memSectorBytes = 512  // what a disk writes as a whole
 )
 
-type memPage [memPageBytes]byte
+// memPage is a sector: the least that can differ between what reads see and what a power cut leaves, so that little is
+// copied where little changes.
+type memPage [memSectorBytes]byte
+
+const memPageBytes = memSectorBytes
 
 var zeroPage memPage // read only
 
@@ -61,11 +64,39 @@ func (n *memNode) own(i int) *memPage {
 		n.vol = append(n.vol, make([]*memPage, i+1-len(n.vol))...)
 	}
 	p := n.vol[i]
-	if p == nil || i < len(n.dur) && p == n.dur[i] {
-		p = copyPage(pageAt(n.vol, i))
-		n.vol[i] = p
+	switch {
+	case p == nil:
+		p = new(memPage)
+	case i < len(n.dur) && p == n.dur[i]:
+		p = copyPage(p)
+	default:
+		return p
 	}
+	n.vol[i] = p
 	return p
+}
+
+// fresh makes the pages from lo to hi that are missing, in one piece of memory.
+func (n *memNode) fresh(lo, hi int) {
+	lo = max(lo, len(n.dirty))
+	if hi > len(n.vol) {
+		n.vol = append(n.vol, make([]*memPage, hi-len(n.vol))...)
+	}
+	missing := 0
+	for i := lo; i < hi; i++ {
+		if n.vol[i] == nil {
+			missing++
+		}
+	}
+	if missing == 0 {
+		return
+	}
+	pages := make([]memPage, missing)
+	for i := lo; i < hi; i++ {
+		if n.vol[i] == nil {
+			n.vol[i], pages = &pages[0], pages[1:]
+		}
+	}
 }
 
 // unsynced says whether vol and dur differ at page i.
@@ -122,6 +153,7 @@ func (n *memNode) read(p []byte, off int64) {
 
 // write copies into vol at off and grows the file. The blocks must be allocated.
 func (n *memNode) write(p []byte, off int64) {
+	n.fresh(int(off/memPageBytes), pagesFor(off+int64(len(p))))
 	for len(p) > 0 {
 		k := copy(n.own(int(off / memPageBytes))[off%memPageBytes:], p)
 		p, off = p[k:], off+int64(k)

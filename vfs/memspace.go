@@ -49,7 +49,7 @@ func (m *Mem) allocate(n *memNode, upTo int64) error {
 	if upTo > memMaxFileBytes {
 		return unix.EFBIG
 	}
-	grow := roundUp(upTo, memPageBytes) - n.alloc
+	grow := roundUp(upTo, memBlockBytes) - n.alloc
 	if m.limit > 0 && grow > m.limit-m.used {
 		return unix.ENOSPC
 	}
@@ -64,7 +64,7 @@ func (m *Mem) writable(n *memNode) int64 {
 		return math.MaxInt64
 	}
 	room := max(0, m.limit-m.used)
-	return n.alloc + room - room%memPageBytes
+	return n.alloc + room - room%memBlockBytes
 }
 
 // reap gives back the blocks of a file that has neither a name nor a handle.
