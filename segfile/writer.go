@@ -144,13 +144,30 @@ func (w *Writer) write(b []byte) error {
 			return w.put(b)
 		}
 		n := w.limit - len(w.buf)
+		w.reserve(n)
 		w.buf, b = append(w.buf, b[:n]...), b[n:]
 		if err := w.flush(); err != nil {
 			return err
 		}
 	}
+	w.reserve(len(b))
 	w.buf = append(w.buf, b...)
 	return nil
+}
+
+// firstBuffer is what a Writer gathers in at first.
+const firstBuffer = 16 << 10
+
+// reserve makes room for n more bytes. The buffer doubles until it has its full size: append would grow a large one by
+// quarters, and copy it four times over.
+func (w *Writer) reserve(n int) {
+	need := len(w.buf) + n
+	if need <= cap(w.buf) {
+		return
+	}
+	buf := make([]byte, len(w.buf), min(max(need, 2*cap(w.buf), firstBuffer), w.limit))
+	copy(buf, w.buf)
+	w.buf = buf
 }
 
 func (w *Writer) flush() error {
