@@ -118,6 +118,9 @@ func (n *Node) checkBackground() error {
 }
 
 func isDiverged(err error) bool {
+	if err == nil {
+		return false // asked every turn
+	}
 	var diverged *ledger.DivergedError
 	return errors.As(err, &diverged)
 }
