@@ -40,7 +40,7 @@ var _ Store = (*Dir)(nil)
 // lockName is the lock file of the folder.
 const lockName = ".lock"
 
-// NewDir returns the store in the folder root. With opts.Existing it is ErrNotFound when there is none.
+// NewDir returns the store in the folder root. With opts.Existing it is ErrNoBucket when there is none.
 func NewDir(fsys vfs.FS, root string, opts DirOptions) (*Dir, error) {
 	opts.LockPoll = cmp.Or(opts.LockPoll, 10*time.Millisecond)
 	if opts.Now == nil {
@@ -53,8 +53,8 @@ func NewDir(fsys vfs.FS, root string, opts DirOptions) (*Dir, error) {
 		}
 	}
 	info, err := fsys.Stat(root)
-	if err == nil && !info.IsDir {
-		err = fs.ErrNotExist
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir {
+		err = ErrNoBucket
 	}
 	if err != nil {
 		return nil, d.failed("open", "", err)

@@ -11,10 +11,10 @@
 //   - No success is short. A body that ends before the length asked for is an error, and nothing is read behind it.
 //   - An ETag is opaque: no hash of anything.
 //   - A listing is what the store said then, in pages; it is no proof that an object is there or is not.
-//   - "There is no such object" ([ErrNotFound]) is said only when the store said so. A refusal, an overload and a cut
-//     answer are other errors, and callers must not turn one into the other.
+//   - "There is no such object" ([ErrNotFound]) is said only when the store said so. A refusal, a missing bucket, an
+//     overload and a cut answer are other errors, and callers must not turn one into the other.
 //
-// Retries are the caller's policy ([Backoff], [Budget]): stores make one attempt at a request, but for the parts of a
+// Retries are the caller's policy ([Retry], [Budget]): stores make one attempt at a request, but for the parts of a
 // large upload, each of which may be sent a few times. Every request has a deadline of its own beside the caller's.
 //
 // Stores start goroutines only inside a call and join them before it returns. The body of a [Reader] holds a connection

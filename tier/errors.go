@@ -9,8 +9,10 @@ import (
 
 // What the error of a Store can be, beside a temporary failure; match with errors.Is.
 var (
-	// ErrNotFound: there is no such object, bucket or folder.
+	// ErrNotFound: there is no such object.
 	ErrNotFound = errors.New("no such object")
+	// ErrNoBucket: there is no such bucket or folder, which says nothing about objects.
+	ErrNoBucket = errors.New("no such bucket")
 	// ErrExists: an object of that key is there already.
 	ErrExists = errors.New("the object exists already")
 	// ErrChanged: the object is not the one that was to be replaced.

@@ -1,2 +1,17 @@
-// Package s3store is the object store over S3, and whatever speaks its protocol.
+// Package s3store is the object store over S3 and whatever speaks its protocol; the only import of the AWS SDK.
+//
+// What it adds to the promises of [tier.Store]:
+//   - One attempt a request. The SDK's own retries are off; only parts of a large upload are sent again, a few times.
+//   - Every request has a deadline: [Options.Timeout], and the time its body takes at [Options.MinBytesPerSecond].
+//   - Bodies go through buffers whose number is bounded for the store as a whole, and are hashed there: what is sent is
+//     what hashes to the SHA-256 announced, and the server checks it again.
+//   - The SHA-256 of an object is in its metadata, for S3 keeps none of an object made of parts. It is what the uploader
+//     announced; whoever relies on the bytes reads them.
+//   - In a bucket with versions, Delete deletes all of an object's versions, for a delete marker only hides them, and
+//     Object Lock does not keep anybody from setting one.
+//
+// Invariants of the code: no error of the SDK leaves the package unclassified ([tier.Error]); errors are told apart by
+// status and code, never by text; a 404 without an S3 error code is not taken for a missing object.
+//
+// A [Store] owns its idle connections, which Close gives up. Goroutines run only inside Put, and are joined there.
 package s3store

@@ -1,0 +1,151 @@
+package s3store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/scribe-ledger/scribe/tier"
+)
+
+// maxRetryAfter bounds what a store may ask for.
+const maxRetryAfter = 5 * time.Minute
+
+// errNotS3: the answer is not one of S3.
+var errNotS3 = errors.New("the endpoint does not answer like S3")
+
+// classify turns an error of the SDK into one of package tier. ctx is the caller's, without the request's own deadline.
+func (s *Store) classify(ctx context.Context, op, key string, err error) error {
+	var known *tier.Error
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if cerr := ctx.Err(); cerr != nil {
+		return tier.Ended(op, key, cerr)
+	}
+	e := &tier.Error{Op: op, Key: key, Err: err}
+	var refused *credentialsError
+	if errors.As(err, &refused) {
+		e.Err = fmt.Errorf("%w: %w", tier.ErrRefused, refused.err)
+		return e
+	}
+	var answer *smithyhttp.ResponseError
+	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
+		// No answer: the deadline, the network, or a broken body. What never became a request is for good.
+		var sent *smithyhttp.RequestSendError
+		var unread *smithy.DeserializationError
+		e.Temporary = errors.As(err, &sent) || errors.As(err, &unread) || errors.Is(err, context.DeadlineExceeded)
+		return e
+	}
+	status := answer.HTTPStatusCode()
+	e.RetryAfter = retryAfter(answer.Response.Header, s.opts.Now())
+	var api smithy.APIError
+	code := ""
+	if errors.As(err, &api) {
+		code = api.ErrorCode()
+	}
+	cause, temporary := meaning(status, code)
+	e.Temporary = temporary
+	switch {
+	case status >= 300 && status < 400:
+		e.Err = fmt.Errorf("the bucket is in region %q, not in %q: %w",
+			answer.Response.Header.Get("X-Amz-Bucket-Region"), s.opts.Region, brief(status, api))
+	case cause != nil:
+		e.Err = fmt.Errorf("%w: %w", cause, brief(status, api))
+	default:
+		e.Err = brief(status, api)
+	}
+	return e
+}
+
+// brief is the cause of an error that the store answered with, in one line and without what the SDK wraps around it.
+func brief(status int, api smithy.APIError) error {
+	if api == nil {
+		return fmt.Errorf("HTTP status %d", status)
+	}
+	return fmt.Errorf("HTTP status %d, %s: %s", status, api.ErrorCode(), api.ErrorMessage())
+}
+
+// meaning says what an answer means: which of the errors of package tier, nil for none of them, and whether trying
+// again can help. Codes are those of the S3 API reference, "Error responses".
+func meaning(status int, code string) (cause error, temporary bool) {
+	switch code {
+	case "NoSuchKey", "NoSuchUpload", "NoSuchVersion":
+		return tier.ErrNotFound, false
+	case "NoSuchBucket":
+		return tier.ErrNoBucket, false
+	case "InvalidRange":
+		return tier.ErrRange, false
+	case "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
+		return tier.ErrMismatch, true // what was sent did match, so it was damaged on the way
+	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		return tier.ErrRefused, false
+	case "ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody", "SlowDown", "Throttling",
+		"InternalError", "ServiceUnavailable":
+		return nil, true
+	case "EntityTooLarge":
+		return tier.ErrTooLarge, false
+	}
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return tier.ErrRefused, false
+	case http.StatusPreconditionFailed:
+		return errPrecondition, false
+	case http.StatusRequestedRangeNotSatisfiable:
+		return tier.ErrRange, false
+	case http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return nil, true
+	case http.StatusNotImplemented:
+		return nil, false
+	case http.StatusNotFound:
+		return errNotS3, false // with a code of S3 it was dealt with above
+	}
+	return nil, status >= 500
+}
+
+// errPrecondition: the If-None-Match or If-Match of a request did not hold.
+var errPrecondition = errors.New("a condition does not hold")
+
+// because replaces one cause of a classified error by another.
+func because(err, from, to error) error {
+	var e *tier.Error
+	if !errors.Is(err, from) || !errors.As(err, &e) {
+		return err
+	}
+	return &tier.Error{Op: e.Op, Key: e.Key, Temporary: e.Temporary, RetryAfter: e.RetryAfter, Err: to}
+}
+
+// retryAfter reads Retry-After, in seconds or as a date (RFC 9110 §10.2.3).
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	value := h.Get("Retry-After")
+	var d time.Duration
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		d = time.Duration(seconds) * time.Second
+	} else if at, err := http.ParseTime(value); err == nil {
+		d = at.Sub(now)
+	}
+	return max(0, min(d, maxRetryAfter))
+}
+
+// credentialsError is the failure to get credentials, which the SDK would otherwise wrap beyond recognition.
+type credentialsError struct{ err error }
+
+func (e *credentialsError) Error() string { return e.err.Error() }
+func (e *credentialsError) Unwrap() error { return e.err }
+
+// credentials marks the errors of a provider.
+type credentials struct{ aws.CredentialsProvider }
+
+func (c credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	v, err := c.CredentialsProvider.Retrieve(ctx)
+	if err != nil {
+		return v, &credentialsError{err}
+	}
+	return v, nil
+}

@@ -1,0 +1,124 @@
+package s3store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/scribe-ledger/scribe/tier"
+)
+
+// List implements tier.Store. Objects whose names are no keys (see [tier.CheckKey]) are passed over: they cannot have
+// been put by a store.
+func (s *Store) List(ctx context.Context, prefix, after string, limit int) (tier.Page, error) {
+	if err := tier.CheckPrefix(prefix); err != nil {
+		return tier.Page{}, invalid("list", prefix, err)
+	}
+	for {
+		page, err := s.listPage(ctx, prefix, after, tier.PageLimit(limit))
+		if err != nil {
+			return tier.Page{}, s.classify(ctx, "list", prefix, err)
+		}
+		if len(page.Objects) > 0 || page.Next == "" {
+			return page, nil
+		}
+		after = page.Next // a page of nothing but foreign names
+	}
+}
+
+func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (tier.Page, error) {
+	rctx, cancel := s.request(ctx, 0)
+	defer cancel()
+	in := &s3.ListObjectsV2Input{Bucket: s.bucket(), Prefix: s.key(prefix), MaxKeys: aws.Int32(int32(limit))}
+	if after != "" {
+		in.StartAfter = s.key(after)
+	}
+	out, err := s.client.ListObjectsV2(rctx, in)
+	if err != nil {
+		return tier.Page{}, err
+	}
+	if out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil {
+		return tier.Page{}, invalid("list", prefix, errNotS3) // a 200 with something else in it
+	}
+	var page tier.Page
+	last := ""
+	for _, o := range out.Contents {
+		key, ours := strings.CutPrefix(aws.ToString(o.Key), s.prefix)
+		if !ours || !strings.HasPrefix(key, prefix) || key <= after || key <= last {
+			return tier.Page{}, invalid("list", prefix, errNotS3) // it ignores the prefix, the order, or where to begin
+		}
+		last = key
+		if tier.CheckKey(key) == nil {
+			page.Objects = append(page.Objects, s.object(key, aws.ToInt64(o.Size), o.ETag, o.LastModified, nil))
+		}
+	}
+	if aws.ToBool(out.IsTruncated) {
+		if page.Next = last; last == "" {
+			return tier.Page{}, invalid("list", prefix, errNotS3) // more, and nothing to go on from
+		}
+	}
+	return page, nil
+}
+
+// Uploads implements tier.Store.
+func (s *Store) Uploads(ctx context.Context, prefix string, after tier.Upload, limit int) (tier.UploadPage, error) {
+	if err := tier.CheckPrefix(prefix); err != nil {
+		return tier.UploadPage{}, invalid("list uploads", prefix, err)
+	}
+	rctx, cancel := s.request(ctx, 0)
+	defer cancel()
+	in := &s3.ListMultipartUploadsInput{
+		Bucket: s.bucket(), Prefix: s.key(prefix), MaxUploads: aws.Int32(int32(tier.PageLimit(limit))),
+	}
+	if after.Key != "" {
+		in.KeyMarker = s.key(after.Key)
+	}
+	if after.ID != "" {
+		in.UploadIdMarker = aws.String(after.ID)
+	}
+	out, err := s.client.ListMultipartUploads(rctx, in)
+	if err != nil {
+		return tier.UploadPage{}, s.classify(ctx, "list uploads", prefix, err)
+	}
+	page := tier.UploadPage{More: aws.ToBool(out.IsTruncated)}
+	for _, u := range out.Uploads {
+		key, ours := strings.CutPrefix(aws.ToString(u.Key), s.prefix)
+		if !ours || !strings.HasPrefix(key, prefix) {
+			return tier.UploadPage{}, invalid("list uploads", prefix, errNotS3)
+		}
+		if tier.CheckKey(key) == nil {
+			page.Uploads = append(page.Uploads, tier.Upload{
+				Key: key, ID: aws.ToString(u.UploadId), Started: aws.ToTime(u.Initiated),
+			})
+		}
+	}
+	page.More = page.More && len(page.Uploads) > 0
+	return page, nil
+}
+
+// AbortUpload implements tier.Store.
+func (s *Store) AbortUpload(ctx context.Context, u tier.Upload) error {
+	if err := cmp.Or(tier.CheckKey(u.Key), needed(u.ID)); err != nil {
+		return invalid("abort upload", u.Key, err)
+	}
+	rctx, cancel := s.request(ctx, 0)
+	defer cancel()
+	_, err := s.client.AbortMultipartUpload(rctx, &s3.AbortMultipartUploadInput{
+		Bucket: s.bucket(), Key: s.key(u.Key), UploadId: aws.String(u.ID),
+	})
+	err = s.classify(ctx, "abort upload", u.Key, err)
+	if errors.Is(err, tier.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func needed(id string) error {
+	if id == "" {
+		return bad("an upload has an id")
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package s3store
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/scribe-ledger/scribe/tier"
+	"golang.org/x/sync/errgroup"
+)
+
+// upload is one object being made of parts.
+type upload struct {
+	s    *Store
+	key  string
+	id   string
+	body tier.Body
+	opts tier.PutOptions
+	// parts and sums have one element a part. A part's own goroutine sets it; finish reads them after all have ended.
+	parts []types.CompletedPart
+	sums  [][sha256.Size]byte
+}
+
+// putParts makes an object of parts. Its parts are sent in parallel, and read in order, each once; an upload that fails
+// is aborted, and one that cannot be aborted is found by Uploads.
+func (s *Store) putParts(ctx context.Context, key string, body tier.Body, opts tier.PutOptions) (tier.Object, error) {
+	n := (body.Size + s.opts.PartBytes - 1) / s.opts.PartBytes
+	if n > maxParts {
+		return tier.Object{}, invalid("put", key, fmt.Errorf("%w: %d bytes are more than %d parts of %d",
+			tier.ErrTooLarge, body.Size, maxParts, s.opts.PartBytes))
+	}
+	// The condition holds at the end; asking first spares sending what is there already.
+	if _, err := s.Head(ctx, key); err == nil {
+		return tier.Object{}, invalid("put", key, tier.ErrExists)
+	} else if !errors.Is(err, tier.ErrNotFound) {
+		return tier.Object{}, err
+	}
+	u := &upload{s: s, key: key, body: body, opts: opts,
+		parts: make([]types.CompletedPart, n), sums: make([][sha256.Size]byte, n)}
+	if err := u.begin(ctx); err != nil {
+		return tier.Object{}, s.classify(ctx, "put", key, err)
+	}
+	err := u.send(ctx)
+	var out *s3.CompleteMultipartUploadOutput
+	if err == nil {
+		out, err = u.complete(ctx)
+	}
+	if err != nil {
+		actx, cancel := tier.Cleanup(ctx)
+		defer cancel()
+		// The first error is the one to report.
+		_ = s.AbortUpload(actx, tier.Upload{Key: key, ID: u.id})
+		return tier.Object{}, s.classify(ctx, "put", key, err)
+	}
+	if err := u.verify(aws.ToString(out.ChecksumSHA256)); err != nil {
+		return tier.Object{}, invalid("put", key, err)
+	}
+	return s.made(key, body, opts, out.ETag), nil
+}
+
+func (u *upload) begin(ctx context.Context) error {
+	s := u.s
+	in := &s3.CreateMultipartUploadInput{
+		Bucket: s.bucket(), Key: s.key(u.key), ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
+		ChecksumType: types.ChecksumTypeComposite, Metadata: s.metadata(u.body, u.opts),
+		ServerSideEncryption: types.ServerSideEncryption(s.opts.Encryption), SSEKMSKeyId: s.kmsKey(),
+	}
+	if u.opts.Sealed {
+		in.StorageClass = types.StorageClass(s.opts.StorageClass)
+		if mode := s.opts.lockMode(); mode != "" {
+			in.ObjectLockMode, in.ObjectLockRetainUntilDate = mode, aws.Time(s.opts.Now().Add(s.opts.Retention))
+		}
+	}
+	rctx, cancel := s.request(ctx, 0)
+	defer cancel()
+	out, err := s.client.CreateMultipartUpload(rctx, in)
+	if err != nil {
+		return err
+	}
+	if u.id = aws.ToString(out.UploadId); u.id == "" {
+		return errNotS3
+	}
+	return nil
+}
+
+// send reads the parts, one after the other, and sends several at once, as the store's buffers allow.
+func (u *upload) send(ctx context.Context) error {
+	group, gctx := errgroup.WithContext(ctx)
+	read := u.read(gctx, group)
+	sent := group.Wait()
+	if sent != nil {
+		return sent // reading then ended because of it
+	}
+	return read
+}
+
+func (u *upload) read(ctx context.Context, group *errgroup.Group) error {
+	whole := sha256.New()
+	for i := range u.parts {
+		off := int64(i) * u.s.opts.PartBytes
+		buf, err := u.s.buffers.get(ctx, min(u.s.opts.PartBytes, u.body.Size-off))
+		if err != nil {
+			return err
+		}
+		if err := readBody(u.body, buf, off); err != nil {
+			u.s.buffers.put(buf)
+			return invalid("put", u.key, err)
+		}
+		whole.Write(buf)
+		group.Go(func() error {
+			defer u.s.buffers.put(buf)
+			return u.part(ctx, i, buf)
+		})
+	}
+	if [sha256.Size]byte(whole.Sum(nil)) != u.body.SHA256 {
+		return invalid("put", u.key, tier.ErrMismatch)
+	}
+	return nil
+}
+
+// part sends part i. To send one twice does no harm, so it is tried a few times: to lose one must not mean to begin
+// a large upload anew.
+func (u *upload) part(ctx context.Context, i int, data []byte) error {
+	s, number := u.s, aws.Int32(int32(i+1))
+	u.sums[i] = sha256.Sum256(data)
+	retry := tier.Retry{Tries: s.opts.PartTries}
+	return retry.Do(ctx, func(ctx context.Context) error {
+		rctx, cancel := s.request(ctx, int64(len(data)))
+		defer cancel()
+		out, err := s.client.UploadPart(rctx, &s3.UploadPartInput{
+			Bucket: s.bucket(), Key: s.key(u.key), UploadId: aws.String(u.id), PartNumber: number,
+			Body: sent{bytes.NewReader(data)}, ContentLength: aws.Int64(int64(len(data))),
+			ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ChecksumSHA256: encoded(u.sums[i]),
+		}, payloadHash(u.sums[i]))
+		if err != nil {
+			return s.classify(ctx, "put", u.key, err)
+		}
+		u.parts[i] = types.CompletedPart{ETag: out.ETag, PartNumber: number, ChecksumSHA256: encoded(u.sums[i])}
+		return nil
+	})
+}
+
+// complete makes the object of the parts, unless there is one.
+func (u *upload) complete(ctx context.Context) (*s3.CompleteMultipartUploadOutput, error) {
+	rctx, cancel := u.s.request(ctx, u.body.Size) // servers that copy the parts together take their time
+	defer cancel()
+	return u.s.client.CompleteMultipartUpload(rctx, &s3.CompleteMultipartUploadInput{
+		Bucket: u.s.bucket(), Key: u.s.key(u.key), UploadId: aws.String(u.id), IfNoneMatch: aws.String("*"),
+		ChecksumType:    types.ChecksumTypeComposite,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: u.parts},
+	})
+}
+
+// verify compares the store's checksum of checksums, where it gives one, with our own.
+func (u *upload) verify(got string) error {
+	h := sha256.New()
+	for _, sum := range u.sums {
+		h.Write(sum[:])
+	}
+	want := fmt.Sprintf("%s-%d", base64.StdEncoding.EncodeToString(h.Sum(nil)), len(u.sums))
+	if got != "" && got != want {
+		return fmt.Errorf("%w: the parts give %s, the store has %s", tier.ErrMismatch, want, got)
+	}
+	return nil
+}
