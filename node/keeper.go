@@ -10,32 +10,23 @@ const upkeepRetry = time.Second
 func (n *Node) runKeeper() {
 	defer n.goroutines.Done()
 	// The first log file serves the start; making the second one would only compete for the disk.
-	for started := false; !started; {
-		n.look()
-		select {
-		case <-n.stop:
-			return
-		case <-n.failed:
-			return
-		case <-n.ready:
-			started = true
-		case <-n.upkeep:
-		}
-	}
+	starting := n.ready        // nil once the node has been ready
 	var retry <-chan time.Time // set while there was no space: every write wakes the keeper, and would not find more
 	for {
 		n.look()
-		if n.trim() {
-			retry = nil
-		}
-		if retry == nil && !n.prepare() {
-			retry = time.After(upkeepRetry)
+		if starting == nil {
+			if n.trim() {
+				retry = nil
+			}
+			if retry == nil && !n.prepare() {
+				retry = time.After(upkeepRetry)
+			}
 		}
 		select {
-		case <-n.stop:
+		case <-n.ended:
 			return
-		case <-n.failed:
-			return
+		case <-starting:
+			starting = nil
 		case <-n.upkeep:
 		case <-retry:
 			retry = nil
