@@ -186,6 +186,12 @@ func (s *scribe) rss(field string) int64 {
 // eventually waits until check returns "".
 func eventually(t testing.TB, check func() (missing string)) {
 	t.Helper()
+	eventuallyIn(t, patience, check)
+}
+
+// eventuallyIn is eventually with a patience of its own.
+func eventuallyIn(t testing.TB, patience time.Duration, check func() (missing string)) {
+	t.Helper()
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	deadline := time.After(patience)

@@ -146,7 +146,7 @@ func (c *cluster) kill(id uint64) {
 
 // pause keeps a node from doing anything, and resume lets it go on, with all that came for it meanwhile.
 func (c *cluster) pause(id uint64) {
-	for _, step := range []string{"tick", "turn", "persist", "apply", "flush", "keep", "fetch", "serve"} {
+	for _, step := range []string{"tick", "turn", "persist", "apply", "flush", "compact", "keep", "fetch", "serve"} {
 		c.member(id).lazy[step] = true
 	}
 }
@@ -201,8 +201,8 @@ func (c *cluster) step(m *member) (worked bool) {
 	for _, s := range []struct {
 		name string
 		do   func() (bool, error)
-	}{{"turn", n.Turn}, {"persist", n.PersistStep}, {"apply", n.ApplyStep}, {"flush", n.FlushStep}, {"keep", n.KeepStep},
-		{"fetch", n.FetchStep}, {"serve", n.ServeStep}} {
+	}{{"turn", n.Turn}, {"persist", n.PersistStep}, {"apply", n.ApplyStep}, {"flush", n.FlushStep},
+		{"compact", n.CompactStep}, {"keep", n.KeepStep}, {"fetch", n.FetchStep}, {"serve", n.ServeStep}} {
 		if m.lazy[s.name] {
 			continue
 		}

@@ -85,7 +85,7 @@ func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err err
 			return s.renewWithout(c, now), nil
 		}
 	}
-	for c.next < c.part.Bytes && c.from.underWay < fetchWindow && !now.Before(c.from.notBefore) {
+	for c.next < c.part.Bytes && c.from.underWay < fetchWindow && !now.Before(c.from.notBefore) && s.bucket.has(now) {
 		length := uint32(min(uint64(s.chunkBytes), c.part.Bytes-c.next))
 		if !s.ask(c.from, bulkFrame{kind: bulkChunkRequest, part: c.part, offset: c.next, length: length}, c, now) {
 			s.leave(c)
