@@ -28,7 +28,7 @@ type source struct {
 func newMerger(inputs []*table) *merger {
 	m := &merger{}
 	for _, t := range inputs {
-		it := source{t.ByOrdinal(sstable.ScanOptions{Leaves: true, NoFill: true, LeaveLarge: true}), t}
+		it := source{t.ByOrdinal(sstable.ScanOptions{Leaves: true, NoFill: true, Reuse: true, LeaveLarge: true}), t}
 		if m.advance(it) {
 			m.heap = append(m.heap, it)
 		}

@@ -135,7 +135,8 @@ func TestScans(t *testing.T) {
 		m, table := drawTable(rt, t)
 		keysOnly := rapid.Bool().Draw(rt, "keysOnly")
 		from := rapid.IntRange(0, len(m.entries)).Draw(rt, "from")
-		it := table.BySeq(ScanOptions{From: m.first + uint64(from), KeysOnly: keysOnly, Leaves: true})
+		reuse := rapid.Bool().Draw(rt, "reuse")
+		it := table.BySeq(ScanOptions{From: m.first + uint64(from), KeysOnly: keysOnly, Leaves: true, Reuse: reuse})
 		for _, ordinal := range m.bySeq[from:] {
 			if !it.Next() {
 				rt.Fatalf("by seq: ends early: %v", it.Err())
@@ -147,7 +148,7 @@ func TestScans(t *testing.T) {
 		if it.Next() || it.Err() != nil {
 			rt.Fatal("by seq: one too many", it.Err())
 		}
-		it = table.ByOrdinal(ScanOptions{From: uint64(from), KeysOnly: keysOnly, NoFill: true})
+		it = table.ByOrdinal(ScanOptions{From: uint64(from), KeysOnly: keysOnly, NoFill: true, Reuse: reuse})
 		for i := range m.entries[from:] {
 			if !it.Next() {
 				rt.Fatalf("by ordinal: ends early: %v", it.Err())

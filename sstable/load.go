@@ -91,12 +91,21 @@ func (t *Table) blockOfOrdinal(ordinal uint64, fill bool) (blockAt, error) {
 
 // block returns a data block, decoded and checked against the index. fill puts it into the cache.
 func (t *Table) block(at blockAt, fill bool) (*dataBlock, error) {
-	h := at.handle()
-	key := cacheKey{t.number, h.Offset}
+	key := cacheKey{t.number, at.handle().Offset}
 	if c, ok := t.cache.get(key); ok {
 		return c.block, nil
 	}
-	raw, err := t.file.Block(h, nil)
+	b, err := t.blockInto(at, nil)
+	if err == nil && fill {
+		t.cache.put(key, cached{block: b})
+	}
+	return b, err
+}
+
+// blockInto reads a data block past the cache, into room when that is large enough.
+func (t *Table) blockInto(at blockAt, room []byte) (*dataBlock, error) {
+	h := at.handle()
+	raw, err := t.file.Block(h, room)
 	if err != nil {
 		return nil, err
 	}
@@ -106,9 +115,6 @@ func (t *Table) block(at blockAt, fill bool) (*dataBlock, error) {
 	}
 	if err != nil {
 		return nil, t.corrupt(h.Offset, err)
-	}
-	if fill {
-		t.cache.put(key, cached{block: b})
 	}
 	return b, nil
 }

@@ -63,6 +63,9 @@ type ScanOptions struct {
 	KeysOnly bool   // leave values out
 	Leaves   bool   // fill Entry.Leaf
 	NoFill   bool   // leave the block cache as it is
+	// Reuse reads past the block cache, each block into the memory of the last one: what an entry's slices point to is
+	// valid until the next move only.
+	Reuse bool
 	// LeaveLarge leaves the values out that have blocks of their own, for Writer.AddFrom: Entry.Value is nil then,
 	// ValueSize and ValueHash are set.
 	LeaveLarge bool
@@ -83,6 +86,7 @@ type ScanIter struct {
 	i     int // entry in b
 	tile  leafReader
 	keys  keyArena
+	room  []byte // of the current block, for the next one; with opts.Reuse
 	entry Entry
 	err   error
 }
@@ -150,7 +154,15 @@ func (it *ScanIter) move(ordinal uint64, fill bool) error {
 	if !it.bySeq {
 		it.ahead.moving(it.t, at)
 	}
-	b, err := it.t.block(at, fill)
+	var b *dataBlock
+	var err error
+	if it.opts.Reuse {
+		if b, err = it.t.blockInto(at, it.room); err == nil {
+			it.room = b.data
+		}
+	} else {
+		b, err = it.t.block(at, fill)
+	}
 	if err != nil {
 		return err
 	}
@@ -162,7 +174,8 @@ func (it *ScanIter) move(ordinal uint64, fill bool) error {
 // OpenValue returns a handle on the value of the entry it stands on, which LeaveLarge may have left out.
 func (it *ScanIter) OpenValue() (*Value, error) { return it.t.openValue(it.b, it.i) }
 
-// Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
+// Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid, but for
+// ScanOptions.Reuse.
 func (it *ScanIter) Entry() *Entry { return &it.entry }
 
 // Err is the error that ended the walk.

@@ -105,7 +105,8 @@ func TestMergeCopiesValues(t *testing.T) {
 		if err != nil {
 			rt.Fatal(err)
 		}
-		it := table.ByOrdinal(ScanOptions{Leaves: true, NoFill: true, LeaveLarge: rapid.Bool().Draw(rt, "leave")})
+		it := table.ByOrdinal(ScanOptions{Leaves: true, NoFill: true, Reuse: rapid.Bool().Draw(rt, "reuse"),
+			LeaveLarge: rapid.Bool().Draw(rt, "leave")})
 		for it.Next() {
 			if err := w.AddFrom(it); err != nil {
 				rt.Fatal(err)
