@@ -28,15 +28,17 @@ type aheadPiece struct {
 	data     []byte
 	err      error
 
-	passes int       // that announced it and have not read its end. Guarded by ahead.mu.
-	used   time.Time // last, or when it was announced. Guarded by ahead.mu.
+	unread int64     // bytes, counted as if none were read twice. Guarded by ahead.mu, as is used.
+	used   time.Time // last, or when it was announced
 }
 
 const (
 	aheadPieceBytes = 1 << 20
 	maxAheadPieces  = 512
-	// aheadStale is when a piece that nobody came for may go to make room for another.
+	// A piece that nobody came for may go after aheadStale to make room for another, and one that was read at once. Until
+	// aheadGone it serves others that pass there.
 	aheadStale = 2 * time.Second
+	aheadGone  = 15 * time.Second
 )
 
 func newAhead(r *Ranges) *ahead {
@@ -51,6 +53,7 @@ func (a *ahead) announce(o *SealedObject, off, n int64) {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.forget()
 	for end := off + n; off < end; {
 		stop := min(end, off+aheadPieceBytes)
 		at := slices.IndexFunc(a.pieces[o.Name], func(p *aheadPiece) bool { return p.off < stop && off < p.end })
@@ -63,10 +66,8 @@ func (a *ahead) announce(o *SealedObject, off, n int64) {
 				return
 			}
 			off = stop
-		default: // another pass has announced it
-			p := a.pieces[o.Name][at]
-			p.passes++
-			off = p.end
+		default:
+			off = a.pieces[o.Name][at].end
 		}
 	}
 }
@@ -76,7 +77,7 @@ func (a *ahead) begin(o *SealedObject, off, end int64) bool {
 	if !a.makeRoom(end - off) {
 		return false
 	}
-	p := &aheadPiece{off: off, end: end, done: make(chan struct{}), passes: 1, used: a.r.opts.Now()}
+	p := &aheadPiece{off: off, end: end, done: make(chan struct{}), unread: end - off, used: a.r.opts.Now()}
 	if !a.r.start(func() { a.fetch(o, p) }) {
 		return false
 	}
@@ -86,23 +87,36 @@ func (a *ahead) begin(o *SealedObject, off, end int64) bool {
 	return true
 }
 
-// makeRoom drops pieces that nobody came for until n bytes more fit. The caller holds mu.
+// makeRoom drops pieces that were read, or that nobody came for, until n bytes more fit. The caller holds mu.
 func (a *ahead) makeRoom(n int64) bool {
 	for a.bytes+n > a.limit || a.count == maxAheadPieces {
 		object, oldest := "", (*aheadPiece)(nil)
 		for name, pieces := range a.pieces {
 			for _, p := range pieces {
-				if oldest == nil || p.used.Before(oldest.used) {
+				may := p.ended() && (p.unread <= 0 || a.r.opts.Now().Sub(p.used) >= aheadStale)
+				if may && (oldest == nil || p.used.Before(oldest.used)) {
 					object, oldest = name, p
 				}
 			}
 		}
-		if oldest == nil || !oldest.ended() || a.r.opts.Now().Sub(oldest.used) < aheadStale {
+		if oldest == nil {
 			return false
 		}
 		a.remove(object, oldest)
 	}
 	return true
+}
+
+// forget drops what was not used for long. The caller holds mu.
+func (a *ahead) forget() {
+	before := a.r.opts.Now().Add(-aheadGone)
+	for name, pieces := range a.pieces {
+		for _, p := range slices.Clone(pieces) {
+			if p.ended() && p.used.Before(before) {
+				a.remove(name, p)
+			}
+		}
+	}
 }
 
 func (p *aheadPiece) ended() bool {
@@ -166,16 +180,17 @@ func (a *ahead) read(ctx context.Context, o *SealedObject, b []byte, off int64) 
 		case <-ctx.Done():
 			return false
 		}
-		if p.err != nil {
-			a.mu.Lock()
+		from, to := max(off, p.off), min(end, p.end)
+		a.mu.Lock()
+		if p.unread -= to - from; p.err != nil {
 			a.remove(o.Name, p)
-			a.mu.Unlock()
+		}
+		a.mu.Unlock()
+		if p.err != nil {
 			return false
 		}
-		from := max(off, p.off)
 		copy(b[from-off:], p.data[from-p.off:])
 	}
-	a.passed(o, cover, end)
 	return true
 }
 
@@ -195,20 +210,6 @@ func (a *ahead) cover(o *SealedObject, off, end int64) []*aheadPiece {
 		off = p.end
 	}
 	return cover
-}
-
-// passed forgets those pieces whose end was read by every pass that announced them.
-func (a *ahead) passed(o *SealedObject, cover []*aheadPiece, end int64) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, p := range cover {
-		if p.end > end {
-			continue
-		}
-		if p.passes--; p.passes <= 0 {
-			a.remove(o.Name, p)
-		}
-	}
 }
 
 // drop forgets all that is held of [off, off+n).

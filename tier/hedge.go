@@ -68,8 +68,8 @@ func (r *Ranges) hedged(ctx context.Context, o *SealedObject, off, n int64) ([]b
 const (
 	sampledBytes  = 512 << 10 // larger requests are no measure of the others
 	keptLatencies = 128
-	fewLatencies  = 32 // fewer say nothing about the slowest twentieth
-	minHedgeDelay = time.Millisecond
+	fewLatencies  = 32                    // fewer say nothing about the slowest twentieth
+	minHedgeDelay = 20 * time.Millisecond // a store that is quicker needs no help
 )
 
 // latencies keeps how long the last requests took. It is safe for concurrent use.

@@ -252,8 +252,8 @@ func (r *Ranges) judge(o *SealedObject, err error) error {
 	case r.ctx.Err() != nil:
 		return &UnavailableError{Object: o.Name, Err: errClosed}
 	}
-	r.circuit.failed(r.opts.Now(), err)
 	u := unavailable(o.Name, err)
+	r.circuit.failed(r.opts.Now(), u.Err)
 	if u.Timeout {
 		r.metrics.timeouts.Inc()
 	} else {

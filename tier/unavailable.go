@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -34,8 +35,15 @@ func (e *UnavailableError) Unwrap() error { return e.Err }
 // Is makes every UnavailableError match ErrUnavailable.
 func (e *UnavailableError) Is(target error) bool { return target == ErrUnavailable }
 
+// errCutShort stands for an io.ErrUnexpectedEOF of the store's: readers above take an end of file for a truncated one.
+var errCutShort = errors.New("the answer was cut short")
+
 // unavailable wraps what a read of an object ended with.
 func unavailable(object string, err error) *UnavailableError {
 	after, _ := Temporary(err)
-	return &UnavailableError{Object: object, Timeout: errors.Is(err, context.DeadlineExceeded), RetryAfter: after, Err: err}
+	u := &UnavailableError{Object: object, Timeout: errors.Is(err, context.DeadlineExceeded), RetryAfter: after, Err: err}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		u.Err = &Error{Op: "get", Key: object, Temporary: true, Err: errCutShort}
+	}
+	return u
 }
