@@ -348,3 +348,36 @@ func BenchmarkCrashClone(b *testing.B) {
 		})
 	}
 }
+
+// A mapping syncs whole blocks, also what lies in the last one behind the mapping's end.
+func TestMappingSyncsBlocks(t *testing.T) {
+	m := vfs.NewMem()
+	f, err := m.Create("f")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const at = 3000 // in another sector than the mapping's end, in the same block
+	for _, err := range []error{f.Preallocate(8192), f.Sync(), m.SyncDir("/")} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := f.Map(1000, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for _, off := range []int64{at, 4096} {
+		if _, err := f.WriteAt([]byte("x"), off); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Sync(0, 1000); err != nil {
+		t.Fatal(err)
+	}
+	b, err := vfs.ReadFile(none(m), "f", 8192)
+	if err != nil || len(b) != 8192 || b[at] != 'x' || b[4096] != 0 {
+		t.Fatalf("%v, %d bytes; the first block is not durable, or more is", err, len(b))
+	}
+}
