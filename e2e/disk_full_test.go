@@ -1,27 +1,19 @@
 package e2e
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// TestFullDisk fills a real file system, a small tmpfs in a mount namespace of its own, that the node shares with other
-// files. Where a process may not mount one, not even in a user namespace, TestFileSizeLimit still runs.
+// TestFullDisk fills a real file system, a small tmpfs, that the node shares with other files.
 func TestFullDisk(t *testing.T) {
 	disk := mountSmallDisk(t, "96m")
-	if disk == nil {
-		t.Log("no file system can be mounted here; only a limit on the size of files is tested")
-		return
-	}
 	fillAndFree(t, options{dir: disk.inside("data"), env: small(), wrap: disk.enter}, func(*scribe) {
 		// Somebody else takes what is left.
 		disk.fill(t)
@@ -34,9 +26,6 @@ func TestFullDisk(t *testing.T) {
 // and start anew; it says so; and with other files gone the writes go on.
 func TestDiskReserve(t *testing.T) {
 	disk := mountSmallDisk(t, "64m")
-	if disk == nil {
-		t.Skip("no file system can be mounted here")
-	}
 	o := options{dir: disk.inside("data"), wrap: disk.enter, env: append(small(), "SCRIBE_STORAGE_DISK_RESERVE_BYTES=24MiB")}
 	s := start(t, o)
 	others := disk.take(t, 16<<20)
@@ -196,110 +185,4 @@ func fillAndFree(t *testing.T, o options, fill, free func(*scribe)) {
 	s.stop()
 	s = start(t, o)
 	check()
-}
-
-// smallDisk is a file system of a few megabytes, held by a process that lives as long as the test.
-type smallDisk struct {
-	holder *exec.Cmd
-	mount  string   // where it is, inside the holder's mount namespace
-	enter  []string // the command that runs another one in there
-}
-
-// mountSmallDisk returns nil where nothing can be mounted.
-func mountSmallDisk(t *testing.T, size string) *smallDisk {
-	t.Helper()
-	d := &smallDisk{mount: t.TempDir()}
-	flags := []string{"-m"}
-	if os.Geteuid() != 0 {
-		flags = []string{"-U", "-r", "-m"}
-	}
-	script := fmt.Sprintf("mount -t tmpfs -o size=%s none %s && echo mounted && exec cat", size, d.mount)
-	d.holder = exec.Command("unshare", append(flags, "sh", "-c", script)...)
-	in, err := d.holder.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	said := &output{}
-	d.holder.Stdout = said
-	if d.holder.Start() != nil {
-		return nil
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = d.holder.Wait()
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		in.Close()
-		<-ended
-	})
-	for {
-		_, grown := said.find("mounted")
-		if grown == nil {
-			break
-		}
-		select {
-		case <-grown:
-		case <-ended:
-			return nil
-		}
-	}
-	d.enter = []string{"nsenter", "-t", fmt.Sprint(d.holder.Process.Pid), "-m"}
-	if os.Geteuid() != 0 {
-		d.enter = append(d.enter, "-U", "--preserve-credentials")
-	}
-	return d
-}
-
-// inside is a path on the disk, as those see it who are in there.
-func (d *smallDisk) inside(name string) string { return filepath.Join(d.mount, name) }
-
-// outside is a path on the disk as the test sees it.
-func (d *smallDisk) outside(name string) string {
-	return filepath.Join("/proc", fmt.Sprint(d.holder.Process.Pid), "root", d.mount, name)
-}
-
-// fill takes all space that is left.
-func (d *smallDisk) fill(t *testing.T) {
-	t.Helper()
-	f, err := os.OpenFile(d.outside("ballast"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for piece := make([]byte, 64<<10); len(piece) > 0; {
-		if _, err := f.Write(piece); errors.Is(err, syscall.ENOSPC) {
-			piece = piece[:len(piece)/2]
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// take takes some space, and returns the file that does.
-func (d *smallDisk) take(t *testing.T, bytes int) string {
-	t.Helper()
-	name := d.outside("other")
-	if err := os.WriteFile(name, make([]byte, bytes), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
-// space is what is free.
-func (d *smallDisk) space(t *testing.T) uint64 {
-	t.Helper()
-	var st unix.Statfs_t
-	if err := unix.Statfs(d.outside("."), &st); err != nil {
-		t.Fatal(err)
-	}
-	return st.Bavail * uint64(st.Bsize)
-}
-
-// free gives the space back.
-func (d *smallDisk) free(t *testing.T) {
-	t.Helper()
-	if err := os.Remove(d.outside("ballast")); err != nil {
-		t.Fatal(err)
-	}
 }
