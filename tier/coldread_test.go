@@ -340,7 +340,7 @@ func TestColdBadByte(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cache.Close()
-	c := newColdSegment(t, tier.RangesOptions{Cache: cache})
+	c := newColdSegment(t, tier.RangesOptions{Cache: cache, HedgeShare: -1})
 	table := c.table(t, sstable.Options{})
 	flipped := 0
 	c.setFault(func(q tier.Request) tier.Fault {

@@ -55,7 +55,7 @@ func (r *Ranges) hedged(ctx context.Context, o *SealedObject, off, n int64) ([]b
 			}
 		case <-late:
 			late = nil
-			if r.hedges.take() && send(true) {
+			if r.hedges.Take() && send(true) {
 				pending++
 				r.metrics.hedged.Inc()
 			}
@@ -96,29 +96,4 @@ func (l *latencies) p95() (time.Duration, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.at95, l.count >= fewLatencies
-}
-
-// allowance bounds extra requests to a share of the ordinary ones. It is safe for concurrent use.
-type allowance struct {
-	share float64 // earned by every ordinary request
-	most  float64 // that can be saved up
-
-	mu   sync.Mutex
-	left float64 // guarded by mu
-}
-
-func (a *allowance) earn() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.left = min(a.left+a.share, a.most)
-}
-
-func (a *allowance) take() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.left < 1 {
-		return false
-	}
-	a.left--
-	return true
 }

@@ -51,8 +51,8 @@ type Ranges struct {
 	slots   chan struct{} // one for every request under way
 	circuit circuit
 	recent  latencies
-	hedges  allowance
-	retries allowance
+	hedges  *Budget
+	retries *Budget
 	ahead   *ahead
 	metrics *rangeMetrics
 
@@ -99,8 +99,7 @@ func NewRanges(store Store, opts RangesOptions) *Ranges {
 	}
 	r := &Ranges{
 		store: store, opts: opts, slots: make(chan struct{}, opts.InFlight), flights: make(map[rangeKey]*flight),
-		hedges:  allowance{share: opts.HedgeShare, most: maxHedges},
-		retries: allowance{share: retryShare, most: maxRetries, left: maxRetries},
+		hedges: NewBudget(maxHedges, opts.HedgeShare), retries: NewBudget(maxRetries, retryShare),
 	}
 	r.circuit = circuit{random: opts.Random}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
@@ -199,8 +198,6 @@ func (r *Ranges) shared(ctx context.Context, o *SealedObject, off, n int64) (dat
 
 // request asks the store for a range, and again within bounds when it fails.
 func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]byte, error) {
-	r.hedges.earn()
-	r.retries.earn()
 	for try := 1; ; try++ {
 		if wait, err := r.circuit.allow(r.opts.Now()); err != nil {
 			r.metrics.rejected.Inc()
@@ -208,6 +205,8 @@ func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]
 		}
 		data, err := r.hedged(ctx, o, off, n)
 		if err = r.judge(o, err); err == nil {
+			r.hedges.Succeeded()
+			r.retries.Succeeded()
 			return data, nil
 		}
 		var u *UnavailableError
@@ -215,9 +214,9 @@ func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]
 			return nil, err
 		}
 		after, again := Temporary(u.Err)
-		pause := max(after, pauseAfter(try, firstPause, maxPause, r.opts.Random()))
+		pause := Backoff{Base: 50 * time.Millisecond, Max: maxPause}.Delay(try, after, r.opts.Random())
 		deadline, _ := ctx.Deadline()
-		if !again || try >= r.opts.Attempts || time.Until(deadline) <= pause || !r.retries.take() {
+		if !again || try >= r.opts.Attempts || time.Until(deadline) <= pause || !r.retries.Take() {
 			return nil, err
 		}
 		r.metrics.retried.Inc()
@@ -227,11 +226,11 @@ func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]
 	}
 }
 
+// A tenth of the reads that succeed may be tried again, and maxRetries at once after a quiet time.
 const (
-	firstPause = 50 * time.Millisecond
-	retryShare = 0.1 // of reads may be tried again, and maxRetries at once after a quiet time
+	retryShare = 0.1
 	maxRetries = 10
-	maxHedges  = 10
+	maxHedges  = 4
 )
 
 // judge makes of the store's error what a reader gets, and tells the circuit.

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"time"
 )
 
 // SegmentFile is a segment to be uploaded. The file must not change or be closed meanwhile.
@@ -29,20 +27,15 @@ const LimiterBytes = 64 << 10
 
 // UploaderOptions are the settings of an Uploader. Zero values mean the defaults given.
 type UploaderOptions struct {
-	// Attempts bounds the requests that may fail in one upload, the first one included. Default 6. The wait between
-	// them is drawn, from FirstPause (200 ms) on, about twice as long each time, up to MaxPause (10 s), and at
-	// least what the store asks for.
-	Attempts             int
-	FirstPause, MaxPause time.Duration
+	// Retry is how often an upload is tried, and how. Its Tries are 6 by default. A Budget shared with others keeps them
+	// from adding to what overloads the store.
+	Retry Retry
 	// Sent and Received limit the bytes sent and read back. nil: no limit.
 	Sent, Received Limiter
 	// CheckOther is asked when another file of the same segment is the object already, with an object whose bytes have
 	// the SHA-256 that was announced for them. It says whether they are this segment: by its root, from the
 	// bytes. nil: such an upload fails with ErrChanged.
 	CheckOther func(ctx context.Context, o SealedObject, want SegmentMetadata) error
-	// Sleep is the clock, Random draws from [0, 1). nil: the real ones.
-	Sleep  func(ctx context.Context, d time.Duration) error
-	Random func() float64
 }
 
 // Uploader puts segments into a store and reads them back. It is safe for concurrent use; how many uploads there are
@@ -55,15 +48,7 @@ type Uploader struct {
 
 // NewUploader returns an uploader to the store.
 func NewUploader(store Store, opts UploaderOptions) *Uploader {
-	opts.Attempts = cmp.Or(opts.Attempts, 6)
-	opts.FirstPause = cmp.Or(opts.FirstPause, 200*time.Millisecond)
-	opts.MaxPause = cmp.Or(opts.MaxPause, 10*time.Second)
-	if opts.Sleep == nil {
-		opts.Sleep = sleep
-	}
-	if opts.Random == nil {
-		opts.Random = rand.Float64
-	}
+	opts.Retry.Tries = cmp.Or(opts.Retry.Tries, 6)
 	return &Uploader{store, opts}
 }
 
@@ -81,7 +66,7 @@ func (u *Uploader) Upload(ctx context.Context, f SegmentFile) (o SealedObject, m
 	o.Name = SegmentName(f.FirstSeq, f.LastSeq, f.Root)
 	body.Bytes = &limitedReader{ctx: ctx, r: f.Bytes, limit: u.opts.Sent}
 	other := false
-	err = u.retry(ctx, func() error {
+	err = u.opts.Retry.Do(ctx, func(ctx context.Context) error {
 		o.Bytes, o.SHA256, o.MetaOffset, other = body.Size, body.SHA256, f.MetaOffset, false
 		_, err := u.store.Put(ctx, o.Name, body, PutOptions{Metadata: f.Metadata(), Sealed: true})
 		if err == nil {
@@ -90,10 +75,10 @@ func (u *Uploader) Upload(ctx context.Context, f SegmentFile) (o SealedObject, m
 		if errors.Is(err, ErrExists) {
 			other, err = u.existing(ctx, f, body, &o)
 		}
-		if err != nil {
-			return err
+		if err == nil {
+			err = u.readBack(ctx, &o)
 		}
-		return u.readBack(ctx, &o)
+		return err
 	})
 	if err != nil {
 		return SealedObject{}, made, fmt.Errorf("tier: upload %s: %w", o.Name, err)
@@ -125,7 +110,7 @@ func (u *Uploader) body(f SegmentFile) (Body, error) {
 func (u *Uploader) existing(ctx context.Context, f SegmentFile, body Body, o *SealedObject) (other bool, err error) {
 	there, err := u.store.Head(ctx, o.Name)
 	if err != nil {
-		return false, err
+		return false, swept(err)
 	}
 	store := u.store.Name()
 	if len(there.SHA256) != sha256.Size {
@@ -167,7 +152,7 @@ func (u *Uploader) readBack(ctx context.Context, o *SealedObject) error {
 func (u *Uploader) compare(ctx context.Context, o *SealedObject) error {
 	r, err := u.store.Get(ctx, o.Name, 0, Rest)
 	if err != nil {
-		return err
+		return swept(err)
 	}
 	err = u.hash(ctx, r, o)
 	return errors.Join(err, r.Close())
@@ -196,25 +181,13 @@ func (u *Uploader) hash(ctx context.Context, r *Reader, o *SealedObject) error {
 	return nil
 }
 
-// retry calls f until it succeeds, fails for good, or has failed as often as it may.
-func (u *Uploader) retry(ctx context.Context, f func() error) error {
-	for try := 1; ; try++ {
-		err := f()
-		// An object that was there and is not any more was swept: it is put anew.
-		after, again := Temporary(err)
-		if err == nil || !again && !errors.Is(err, ErrNotFound) || try >= u.opts.Attempts || ctx.Err() != nil {
-			return err
-		}
-		if serr := u.opts.Sleep(ctx, max(after, pauseAfter(try, u.opts.FirstPause, u.opts.MaxPause, u.opts.Random()))); serr != nil {
-			return errors.Join(err, serr)
-		}
+// swept is the error of an object that was there and is not any more: it can be put anew.
+func swept(err error) error {
+	var e *Error
+	if errors.As(err, &e) && errors.Is(err, ErrNotFound) {
+		return &Error{Op: e.Op, Key: e.Key, Temporary: true, Err: ErrNotFound}
 	}
-}
-
-// pauseAfter is how long to wait after a try, the first being 1: from half of it to half more than first, twice
-// that after the next one, and at most about most.
-func pauseAfter(try int, first, most time.Duration, random float64) time.Duration {
-	return time.Duration(float64(min(first<<min(try-1, 20), most)) * (0.5 + random))
+	return err
 }
 
 // limitedReader takes what it reads from a limiter.
