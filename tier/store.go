@@ -51,8 +51,8 @@ type Store interface {
 
 // Bounds that every store keeps.
 const (
-	MaxReplaceBytes = 16 << 20 // of an object that may be replaced
-	MaxListed       = 1000     // objects or uploads in one page
+	MaxReplaceBytes = 4 << 20 // of an object that may be replaced
+	MaxListed       = 1000    // objects or uploads in one page
 )
 
 // Rest as the length of a Get means all that there is.

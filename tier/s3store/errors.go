@@ -84,7 +84,7 @@ func meaning(status int, code string) (cause error, temporary bool) {
 		return tier.ErrRange, false
 	case "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
 		return tier.ErrMismatch, true // what was sent did match, so it was damaged on the way
-	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "XAdminUserNotFound": // the last is versitygw's
 		return tier.ErrRefused, false
 	case "ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody", "SlowDown", "Throttling",
 		"InternalError", "ServiceUnavailable":

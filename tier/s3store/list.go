@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -63,27 +64,77 @@ func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (
 	return page, nil
 }
 
-// Uploads implements tier.Store.
+// Uploads implements tier.Store. Servers have orders of their own for the uploads of one key, which change as parts come,
+// and some refuse markers within a key. So it goes on from key to key, and where a page ends within one it lists that
+// key's uploads all, and orders them by id.
 func (s *Store) Uploads(ctx context.Context, prefix string, after tier.Upload, limit int) (tier.UploadPage, error) {
 	if err := tier.CheckPrefix(prefix); err != nil {
 		return tier.UploadPage{}, invalid("list uploads", prefix, err)
 	}
-	rctx, cancel := s.request(ctx, 0)
-	defer cancel()
-	in := &s3.ListMultipartUploadsInput{
-		Bucket: s.bucket(), Prefix: s.key(prefix), MaxUploads: aws.Int32(int32(tier.PageLimit(limit))),
-	}
-	if after.Key != "" {
-		in.KeyMarker = s.key(after.Key)
-	}
-	if after.ID != "" {
-		in.UploadIdMarker = aws.String(after.ID)
-	}
-	out, err := s.client.ListMultipartUploads(rctx, in)
+	page, err := s.uploads(ctx, prefix, after, tier.PageLimit(limit))
 	if err != nil {
 		return tier.UploadPage{}, s.classify(ctx, "list uploads", prefix, err)
 	}
-	page := tier.UploadPage{More: aws.ToBool(out.IsTruncated)}
+	return page, nil
+}
+
+func (s *Store) uploads(ctx context.Context, prefix string, after tier.Upload, limit int) (tier.UploadPage, error) {
+	var page tier.UploadPage
+	if after.ID != "" && strings.HasPrefix(after.Key, prefix) {
+		same, err := s.uploadsOf(ctx, after.Key)
+		if err != nil {
+			return page, err
+		}
+		page.Uploads = slices.DeleteFunc(same, func(u tier.Upload) bool { return u.ID <= after.ID })
+	}
+	page.More = len(page.Uploads) >= limit // that is enough; what else there is will be seen
+	if !page.More {
+		next, err := s.uploadsPage(ctx, prefix, after.Key, limit)
+		if err != nil {
+			return page, err
+		}
+		if page.More = next.More; page.More {
+			last := next.Uploads[len(next.Uploads)-1].Key
+			same, err := s.uploadsOf(ctx, last)
+			if err != nil {
+				return page, err
+			}
+			next.Uploads = slices.DeleteFunc(next.Uploads, func(u tier.Upload) bool { return u.Key == last })
+			next.Uploads = append(next.Uploads, same...)
+		}
+		slices.SortFunc(next.Uploads, byKeyAndID)
+		page.Uploads = append(page.Uploads, next.Uploads...)
+	}
+	if len(page.Uploads) > limit {
+		page.Uploads, page.More = page.Uploads[:limit], true
+	}
+	return page, nil
+}
+
+func byKeyAndID(a, b tier.Upload) int {
+	return cmp.Or(cmp.Compare(a.Key, b.Key), cmp.Compare(a.ID, b.ID))
+}
+
+// uploadsOf lists the uploads of one key in order of ids, of more than a full page as many as that.
+func (s *Store) uploadsOf(ctx context.Context, key string) ([]tier.Upload, error) {
+	page, err := s.uploadsPage(ctx, key, "", tier.MaxListed)
+	same := slices.DeleteFunc(page.Uploads, func(u tier.Upload) bool { return u.Key != key })
+	slices.SortFunc(same, byKeyAndID)
+	return same, err
+}
+
+func (s *Store) uploadsPage(ctx context.Context, prefix, afterKey string, limit int) (tier.UploadPage, error) {
+	rctx, cancel := s.request(ctx, 0)
+	defer cancel()
+	in := &s3.ListMultipartUploadsInput{Bucket: s.bucket(), Prefix: s.key(prefix), MaxUploads: aws.Int32(int32(limit))}
+	if afterKey != "" {
+		in.KeyMarker = s.key(afterKey)
+	}
+	out, err := s.client.ListMultipartUploads(rctx, in)
+	if err != nil {
+		return tier.UploadPage{}, err
+	}
+	var page tier.UploadPage
 	for _, u := range out.Uploads {
 		key, ours := strings.CutPrefix(aws.ToString(u.Key), s.prefix)
 		if !ours || !strings.HasPrefix(key, prefix) {
@@ -95,7 +146,7 @@ func (s *Store) Uploads(ctx context.Context, prefix string, after tier.Upload, l
 			})
 		}
 	}
-	page.More = page.More && len(page.Uploads) > 0
+	page.More = aws.ToBool(out.IsTruncated) && len(page.Uploads) > 0
 	return page, nil
 }
 

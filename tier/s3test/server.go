@@ -1,0 +1,183 @@
+package s3test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Server is a running S3 server.
+type Server struct {
+	Endpoint             string // URL
+	AccessKey, SecretKey string
+	Region               string
+	Bucket               string // without Object Lock and versions
+	LockedBucket         string // with Object Lock, and so with versions
+
+	cmd  *exec.Cmd
+	log  *bytes.Buffer
+	done chan struct{} // closed when the process has ended
+}
+
+const (
+	startTries   = 5 // ports that others may take before the server does
+	startTimeout = 30 * time.Second
+)
+
+// Start starts a server with empty buckets that ends with the test. The test fails when it cannot be had.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s, err := Run(t.TempDir())
+	if err != nil {
+		t.Fatalf("an S3 server: %v", err)
+	}
+	t.Cleanup(func() {
+		s.Stop()
+		if t.Failed() && s.log.Len() > 0 {
+			t.Logf("the S3 server said: %s", s.log)
+		}
+	})
+	return s
+}
+
+// Run starts a server that keeps its data in dir, and makes its buckets.
+func Run(dir string) (*Server, error) {
+	binary, err := Binary()
+	if err != nil {
+		return nil, err
+	}
+	data, versions := filepath.Join(dir, "data"), filepath.Join(dir, "versions")
+	for _, d := range []string{data, versions} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return nil, err
+		}
+	}
+	for range startTries {
+		var s *Server
+		if s, err = start(binary, data, versions); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+// start starts the server on a free port and waits until it answers.
+func start(binary, data, versions string) (*Server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), AccessKey: "scribe", SecretKey: "scribe-secret",
+		Region: "us-east-1", Bucket: "scribe", LockedBucket: "scribe-locked",
+		log: &bytes.Buffer{}, done: make(chan struct{}),
+	}
+	s.cmd = exec.Command(binary, "--port", fmt.Sprintf("127.0.0.1:%d", port), "--region", s.Region, "--quiet",
+		"--keep-alive", "posix", "--versioning-dir", versions, data)
+	s.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	endWithParent(s.cmd)
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() { // owned by the Server; Stop waits for it
+		defer close(s.done)
+		_ = s.cmd.Wait() // it ends by a signal
+	}()
+	if err := s.ready(); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("%w; it said: %s", err, s.log)
+	}
+	return s, nil
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
+
+// ready waits until the server answers, and makes the buckets.
+func (s *Server) ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	for {
+		err := s.makeBuckets(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.done:
+			return fmt.Errorf("the server ended: %w", err)
+		case <-ctx.Done():
+			return fmt.Errorf("not ready in %v: %w", startTimeout, err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func (s *Server) makeBuckets(ctx context.Context) error {
+	if err := s.MakeBucket(ctx, s.Bucket, false); err != nil {
+		return err
+	}
+	return s.MakeBucket(ctx, s.LockedBucket, true)
+}
+
+// MakeBucket makes a bucket, if there is none of the name.
+func (s *Server) MakeBucket(ctx context.Context, name string, locked bool) error {
+	_, err := s.Client().CreateBucket(ctx, &s3.CreateBucketInput{
+		Bucket: aws.String(name), ObjectLockEnabledForBucket: aws.Bool(locked),
+	})
+	var own *types.BucketAlreadyOwnedByYou
+	var taken *types.BucketAlreadyExists
+	if errors.As(err, &own) || errors.As(err, &taken) {
+		return nil
+	}
+	return err
+}
+
+// Client is a plain client of the SDK, for what a test does behind the back of a store.
+func (s *Server) Client() *s3.Client {
+	return s3.New(s3.Options{
+		Region: s.Region, BaseEndpoint: aws.String(s.Endpoint), UsePathStyle: true, Retryer: aws.NopRetryer{},
+		Credentials: credentials.NewStaticCredentialsProvider(s.AccessKey, s.SecretKey, ""),
+	})
+}
+
+// Signal sends the server's process a signal: SIGSTOP and SIGCONT make a store that stalls and comes back.
+func (s *Server) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
+
+// Stop ends the server and waits for its end. It may be called again.
+func (s *Server) Stop() {
+	_ = s.cmd.Process.Kill() // it may have ended
+	<-s.done
+}
+
+// String says how to reach the server.
+func (s *Server) String() string {
+	return strings.Join([]string{
+		"endpoint           " + s.Endpoint,
+		"region             " + s.Region,
+		"access key id      " + s.AccessKey,
+		"secret access key  " + s.SecretKey,
+		"bucket             " + s.Bucket,
+		"with Object Lock   " + s.LockedBucket,
+	}, "\n")
+}
