@@ -67,7 +67,7 @@ func (l *Ledger) applyWrite(w *Command, now int64, commandBytes int, res *Result
 		}
 	}
 	var err error
-	if res.Err, err = l.judge(w, ^uint64(0)); res.Err != nil || err != nil {
+	if res.Err, err = l.judgeApplied(w); res.Err != nil || err != nil {
 		return err
 	}
 	res.Receipt = Receipt{FirstSeq: l.next, Count: uint64(len(w.Ops)), Time: now}

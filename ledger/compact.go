@@ -121,7 +121,7 @@ func (l *Ledger) installMerge(m *merged) error {
 		m.table.release()
 		return nil
 	}
-	state, err := v.state.WithMerged(segmentOf(m.info))
+	state, err := v.state.WithMerged(segmentIn(m.table, m.info))
 	if err != nil {
 		return fmt.Errorf("install merged segment %s: %w", m.info.ID, err)
 	}

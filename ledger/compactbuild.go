@@ -44,6 +44,11 @@ func (l *Ledger) buildNext() (worked bool, err error) {
 }
 
 func (l *Ledger) build1(span manifest.Range, id string, inputs []*table) error {
+	if recorded, ok := l.partition.Load().is(span); ok {
+		if done, err := l.adoptMerged(recorded, inputs); done || err != nil {
+			return err
+		}
+	}
 	if done, err := l.takeFinished(span, id, inputs); done || err != nil {
 		return err
 	}

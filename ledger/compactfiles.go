@@ -100,18 +100,21 @@ func (l *Ledger) sweep() (worked bool, err error) {
 	}
 	l.flushes.Lock() // no state takes the place of this one meanwhile
 	defer l.flushes.Unlock()
-	listed := l.listed()
+	needed := l.needed()
 	g := &l.leftovers
 	g.mu.Lock() // and nobody finds a file of use
 	defer g.mu.Unlock()
 	var kept []string
 	for i, id := range g.ids {
-		switch {
-		case listed[id]: // another state has brought it back
-		case g.pins[id] > 0:
+		if g.pins[id] > 0 {
 			kept = append(kept, id)
-		default:
-			if err := l.opts.FS.Remove(l.segmentFile(id)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		for _, name := range [...]string{l.segmentFile(id), l.metaFile(id)} {
+			if needed[name] { // another state has brought it back, or it was evicted, or fetched
+				continue
+			}
+			if err := l.opts.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				g.ids = append(kept, g.ids[i:]...)
 				return true, err
 			}
@@ -122,19 +125,29 @@ func (l *Ledger) sweep() (worked bool, err error) {
 	return worked, nil
 }
 
-// listed are the ids of the segments whose files this state needs: those of the manifest, and those that are built for it.
-func (l *Ledger) listed() map[string]bool {
+// needed are the files that this state stands on: those of its segments, the meta tails of cold ones, and what is built
+// for it.
+func (l *Ledger) needed() map[string]bool {
 	v := l.peek()
-	out := make(map[string]bool, len(v.state.Segments))
-	for i := range v.state.Segments {
-		out[tlog.SegmentID(v.state.Segments[i].FirstSeq, v.state.Segments[i].LastSeq)] = true
+	out := make(map[string]bool, len(v.tables))
+	for _, t := range v.tables {
+		out[l.fileOf(t)] = true
 	}
 	l.flushMu.Lock()
 	defer l.flushMu.Unlock()
 	for _, m := range l.merged {
-		out[m.info.ID] = true
+		out[l.fileOf(m.table)] = true
 	}
 	return out
+}
+
+// fileOf is the file that a table stands on.
+func (l *Ledger) fileOf(t *table) string {
+	id := tlog.SegmentID(t.first, t.last)
+	if t.cold() {
+		return l.metaFile(id)
+	}
+	return l.segmentFile(id)
 }
 
 // removeMerged takes away, when the ledger is opened, the files of segments that the manifest has merged. Files that

@@ -19,7 +19,7 @@ func (l *Ledger) noteDamage(err error) {
 		return // before anything is allocated: this is on every read's way
 	}
 	var corrupt *vfs.CorruptError
-	if !errors.As(err, &corrupt) {
+	if !errors.As(err, &corrupt) || !l.isLocal(corrupt) {
 		return
 	}
 	d := &l.damage

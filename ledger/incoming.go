@@ -36,17 +36,22 @@ type incomingFile struct {
 func (l *Ledger) openIncoming(part SegmentPart, syncBytes uint64) (*incomingFile, error) {
 	f := &incomingFile{fs: l.opts.FS, dir: l.incomingDir(), syncBytes: syncBytes}
 	f.name = path.Join(f.dir, fmt.Sprintf("%s-%x-%d%s", part.ID(), part.Root[:8], part.Bytes, partialSuffix))
+	return f, f.resume(part.Bytes)
+}
+
+// resume finds out how much has come before of a file that is to have so many bytes.
+func (f *incomingFile) resume(bytes uint64) error {
 	info, err := f.fs.Stat(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return f, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if info.Size > 0 {
-		f.offset = (min(uint64(info.Size), part.Bytes) - 1) / syncBytes * syncBytes
+		f.offset = (min(uint64(info.Size), bytes) - 1) / f.syncBytes * f.syncBytes
 	}
-	return f, nil
+	return nil
 }
 
 func (f *incomingFile) open() (err error) {

@@ -140,8 +140,12 @@ func (l *Ledger) moveIn(state *manifest.State, rebuilt bool) error {
 	listed := make(map[string]bool, len(state.Segments))
 	for _, g := range state.Segments {
 		info := infoOf(g)
-		listed[info.ID+segmentSuffix] = true
-		from, to := l.incomingFile(info.ID), l.segmentFile(info.ID)
+		base := info.ID + segmentSuffix
+		if g.Tier == manifest.Cold {
+			base = info.ID + metaSuffix
+		}
+		listed[base] = true
+		from, to := path.Join(l.incomingDir(), base), path.Join(l.segmentDir(), base)
 		if _, err := l.opts.FS.Stat(from); errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
@@ -151,7 +155,7 @@ func (l *Ledger) moveIn(state *manifest.State, rebuilt bool) error {
 		if same, err := l.sameFile(from, to); err != nil {
 			return err
 		} else if !same {
-			if err := l.putAside(l.segmentDir(), info.ID+segmentSuffix); err != nil {
+			if err := l.putAside(l.segmentDir(), base); err != nil {
 				return err
 			}
 		}
@@ -164,10 +168,11 @@ func (l *Ledger) moveIn(state *manifest.State, rebuilt bool) error {
 		return err
 	}
 	for _, name := range names {
-		if !strings.HasSuffix(name, segmentSuffix) || listed[name] {
+		isSegment := strings.HasSuffix(name, segmentSuffix)
+		if !isSegment && !strings.HasSuffix(name, metaSuffix) || listed[name] {
 			continue
 		}
-		if rebuilt {
+		if rebuilt && isSegment {
 			err = l.putAside(l.segmentDir(), name)
 		} else {
 			err = l.opts.FS.Remove(path.Join(l.segmentDir(), name))

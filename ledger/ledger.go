@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"path"
@@ -43,6 +44,11 @@ type Options struct {
 	// CheckEvery is how many entries lie between two agreed ledger roots (RootCheck); default 65,536. The same on all
 	// members, or their reports never meet.
 	CheckEvery uint64
+
+	// Cold is the object store; nil is none, and then no segment may be there only.
+	Cold Cold
+	// ColdTimeout bounds how long the meta tail of a segment may take to come from it; default 2 min.
+	ColdTimeout time.Duration
 
 	// Notify is called, from the flusher, when Wanted or Installed may have changed. It must not block.
 	Notify func()
@@ -94,6 +100,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CheckEvery == 0 {
 		o.CheckEvery = 65_536
+	}
+	if o.ColdTimeout == 0 {
+		o.ColdTimeout = 2 * time.Minute
 	}
 	if o.idempotencyWindow == 0 {
 		o.idempotencyWindow = idempotencyWindow
@@ -147,6 +156,7 @@ type Ledger struct {
 
 	failedMerge manifest.Range // the last one that failed; guarded by compacts
 	leftovers   leftovers
+	moving      sync.Mutex // held through Evict and Fetch; taken before flushes
 
 	flushMu   sync.Mutex    // guards the flush fields of every sealed memtable, the errors of the workers, and:
 	installed uint64        // entries below are in segments that the manifest on disk lists
@@ -156,6 +166,8 @@ type Ledger struct {
 	flusher   *worker
 	compactor *worker
 	stop      chan struct{}
+	closing   context.Context // ends when stop is closed
+	shut      context.CancelFunc
 	closeOnce sync.Once
 }
 
@@ -171,6 +183,7 @@ func Open(opts Options) (*Ledger, error) {
 		changed: make(chan struct{}),
 		stop:    make(chan struct{}),
 	}
+	l.closing, l.shut = context.WithCancel(context.Background())
 	l.flusher, l.compactor = l.newFlusher(), l.newCompactor()
 	if err := opts.FS.MkdirAll(l.segmentDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
@@ -208,6 +221,7 @@ func Open(opts Options) (*Ledger, error) {
 func (l *Ledger) Close() error {
 	l.closeOnce.Do(func() {
 		close(l.stop)
+		l.shut()
 		<-l.flusher.done
 		<-l.compactor.done
 		l.metrics.unregister()

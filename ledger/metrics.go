@@ -1,6 +1,10 @@
 package ledger
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/scribe-ledger/scribe/manifest"
+)
 
 // metrics of one ledger. The gauges read the ledger when they are scraped, so they cost the write path nothing.
 type metrics struct {
@@ -14,6 +18,8 @@ type metrics struct {
 
 	compactions, compactRead, compactWritten, compactFailures prometheus.Counter
 	compactSeconds                                            prometheus.Histogram
+
+	evictions, fetches, applyStalls prometheus.Counter
 }
 
 func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
@@ -40,6 +46,12 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 		Help: "Writes that were made to wait because the flusher is behind."})
 	m.delaySeconds = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_write_delay_seconds_total",
 		Help: "Time that writes were made to wait because the flusher is behind."})
+	m.evictions = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_evictions_total",
+		Help: "Segments of which the file was given up for the object."})
+	m.fetches = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_fetches_total",
+		Help: "Evicted segments of which the file was brought back."})
+	m.applyStalls = prometheus.NewCounter(prometheus.CounterOpts{Name: "scribe_ledger_apply_stalls_total",
+		Help: "Times that a committed write waited because what it depends on could not be read from the object store."})
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
@@ -48,6 +60,7 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 	}
 	m.all = []prometheus.Collector{m.flushSeconds, m.flushedBytes, m.flushFailures, m.compactions, m.compactRead,
 		m.compactWritten, m.compactFailures, m.compactSeconds, m.writeDelays, m.delaySeconds,
+		m.evictions, m.fetches, m.applyStalls,
 		gauge("scribe_ledger_compactions_pending", "Merges that were decided and are not recorded yet.", func() float64 {
 			return float64(len(l.partition.Load().merges))
 		}),
@@ -85,6 +98,10 @@ func newMetrics(l *Ledger, r prometheus.Registerer) *metrics {
 		count("scribe_ledger_block_cache_evictions_total", "Segment blocks that went from memory to make room, or for "+
 			"which none was made.", func() float64 { return float64(l.cache.Stats().Evictions) }),
 	}
+	for _, tier := range [...]manifest.Tier{manifest.Local, manifest.Both, manifest.Cold} {
+		m.all = append(m.all, tierGauge("segments", "Segments", tier, func() float64 { n, _ := l.inTier(tier); return n }),
+			tierGauge("bytes", "Bytes of segments", tier, func() float64 { _, n := l.inTier(tier); return n }))
+	}
 	if r != nil {
 		r.MustRegister(m.all...)
 	}
@@ -98,4 +115,21 @@ func (m *metrics) unregister() {
 	for _, c := range m.all {
 		m.registerer.Unregister(c)
 	}
+}
+
+func tierGauge(what, help string, tier manifest.Tier, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scribe_ledger_tier_" + what,
+		Help:        help + " by where they are: in a file here, in an object (cold), or in both.",
+		ConstLabels: prometheus.Labels{"tier": tier.String()}}, value)
+}
+
+// inTier counts the segments that are somewhere, and their bytes.
+func (l *Ledger) inTier(tier manifest.Tier) (segments, bytes float64) {
+	for _, s := range l.Manifest().Segments {
+		if s.Tier == tier.String() {
+			segments++
+			bytes += float64(s.Bytes)
+		}
+	}
+	return segments, bytes
 }

@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"path"
 
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -28,10 +29,11 @@ func (l *Ledger) Repair(s *Staging) error {
 			continue // not part of the state any more
 		}
 		if p.moves { // else its own file proved whole after all
-			if err := l.putAside(l.segmentDir(), id+segmentSuffix); err != nil {
+			to := l.fileOf(p.table)
+			if err := l.putAside(l.segmentDir(), path.Base(to)); err != nil {
 				return fmt.Errorf("ledger: repair segment %s: %w", id, err)
 			}
-			if err := l.opts.FS.Rename(l.incomingFile(id), l.segmentFile(id)); err != nil {
+			if err := l.opts.FS.Rename(path.Join(l.incomingDir(), path.Base(to)), to); err != nil {
 				return fmt.Errorf("ledger: repair segment %s: %w", id, err)
 			}
 		}

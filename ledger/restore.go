@@ -62,8 +62,7 @@ func (l *Ledger) restore() error {
 	}
 	tables := make([]*table, 0, len(state.Segments))
 	for _, s := range state.Segments {
-		info := infoOf(s)
-		t, err := l.openTable(l.segmentFile(info.ID), info)
+		t, err := l.openPresent(s)
 		if err != nil {
 			releaseAll(tables)
 			return err
@@ -71,10 +70,15 @@ func (l *Ledger) restore() error {
 		tables = append(tables, t)
 	}
 	if !l.opts.Rebuild {
-		if err := l.removeMerged(state); err != nil {
+		err := l.removeMerged(state)
+		if err == nil {
+			err = l.removeMetas(tables)
+		}
+		if err != nil {
 			releaseAll(tables)
 			return err
 		}
+		state = placed(state, tables)
 	}
 	a, err := l.assemble(state, tables)
 	if err != nil {

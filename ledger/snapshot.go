@@ -42,6 +42,9 @@ func (l *Ledger) OpenSegment(part SegmentPart) (*SegmentFile, error) {
 
 func (l *Ledger) openSegmentFile(part SegmentPart) (*SegmentFile, error) {
 	f, err := l.opts.FS.Open(l.segmentFile(part.ID()))
+	if errors.Is(err, fs.ErrNotExist) { // evicted, or another state has taken this one's place since
+		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +83,7 @@ func (h *Held) OpenSegment(part SegmentPart) (*SegmentFile, error) {
 	if !ok || partOf(s) != part {
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
 	}
-	f, err := h.l.openSegmentFile(part)
-	if errors.Is(err, fs.ErrNotExist) { // another state has taken this one's place since
-		err = fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
-	}
-	return f, err
+	return h.l.openSegmentFile(part)
 }
 
 // Release lets the files go. It is called once.

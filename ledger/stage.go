@@ -37,6 +37,9 @@ type StageOptions struct {
 	Doubt map[string]bool
 	// SyncBytes is how much of a file is written between two syncs: a power cut costs less than twice as much. Default 512 KiB.
 	SyncBytes uint64
+	// Adopt takes segments that have objects from the store, whether the giver has their files or not: only their meta tails
+	// come. Without it, only those are taken so of which the giver has no file.
+	Adopt bool
 }
 
 // Staging is the state of another member on its way into this ledger: which of its segments are here, and what has come
@@ -143,9 +146,48 @@ func (s *Staging) find(p *stagedPart) error {
 			s.l.opts.Logger.Warn("a segment's file here is not what the snapshot lists; it is fetched", "error", err)
 		}
 	}
+	if p.want.Tier == manifest.Cold || s.opts.Adopt && p.want.Object.Exists() {
+		if done, err := s.adopt(p, id); done || err != nil {
+			return err
+		}
+	}
 	var err error
 	p.file, err = s.l.openIncoming(partOf(p.want), s.opts.SyncBytes)
 	return err
+}
+
+// adopt takes a segment up over its object: with the meta tail that is here, or else from the store. When the store does not
+// give it, the segment is looked for among the members, of which some may have its file.
+func (s *Staging) adopt(p *stagedPart, id string) (done bool, err error) {
+	if s.l.opts.Cold == nil {
+		return false, nil
+	}
+	places := [...]string{s.l.metaFile(id), s.l.incomingMeta(id)}
+	for i, name := range places {
+		t, err := s.l.openCold(name, p.want)
+		if err == nil {
+			if err = t.VerifyMeta(context.Background()); err == nil {
+				p.table, p.moves = t, i > 0
+				break
+			}
+			t.release()
+		}
+		if corrupt := (*vfs.CorruptError)(nil); !errors.As(err, &corrupt) && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	if p.table == nil {
+		t, err := s.l.fetchMeta(context.Background(), s.l.incomingMeta(id), p.want)
+		if cold := (*ColdError)(nil); errors.As(err, &cold) {
+			s.l.opts.Logger.Warn("a segment's meta tail cannot be had from the object store; its file is looked for", "error", err)
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+		p.table, p.moves = t, true
+	}
+	return true, sameInfo(p.table.object.Name, p.table.Info(), infoOf(p.want))
 }
 
 // BytesRead is how many bytes of files Examine has read whole so far, which its caller may want to bound.
@@ -275,10 +317,10 @@ func (s *Staging) Prepare() error {
 	tables := make([]*table, len(s.parts))
 	for i, p := range s.parts {
 		own.Segments[i] = p.want
-		own.Segments[i].Bytes = p.table.Info().Bytes // of the file here
 		tables[i] = p.table
 		p.table.refs.Add(1)
 	}
+	own = *placed(&own, tables)
 	ready, err := s.l.assemble(&own, tables)
 	if err != nil {
 		return fmt.Errorf("ledger: snapshot: %w", err)
@@ -317,7 +359,7 @@ func (s *Staging) clearIncoming() error {
 	keep := map[string]bool{}
 	for _, p := range s.parts {
 		if p.moves {
-			keep[path.Base(s.l.incomingFile(tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)))] = true
+			keep[path.Base(s.l.fileOf(p.table))] = true
 		}
 		if p.file != nil {
 			keep[path.Base(p.file.name)] = true
@@ -328,7 +370,7 @@ func (s *Staging) clearIncoming() error {
 		return err
 	}
 	for _, name := range names {
-		if !keep[name] {
+		if !keep[name] && !s.l.isComing(name) {
 			if err := s.l.opts.FS.Remove(path.Join(s.l.incomingDir(), name)); err != nil {
 				return err
 			}

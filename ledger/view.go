@@ -24,10 +24,11 @@ type view struct {
 type table struct {
 	*sstable.Table
 	first, last uint64
-	mapping     vfs.Mapping
+	mapping     vfs.Mapping     // of its file, or of its meta tail when it is cold
+	object      manifest.Object // that holds its entries; none when its file does
 	refs        atomic.Int64
 	owner       *Ledger
-	doomed      atomic.Bool // its segment was merged: the file goes with the last reference
+	doomed      atomic.Bool // its segment was merged, or stands on another file now: its own goes with the last reference
 }
 
 // sealed is a memtable on its way into a segment, with the state at its seal point. All but the fields guarded by the
@@ -173,7 +174,7 @@ func (v *view) inTables(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
 	for i := len(v.tables) - 1; i >= 0; i-- {
 		if t := v.tables[i]; t.first <= maxSeq {
 			if e, err := t.get(key, hash, maxSeq, peek); err != nil || e != nil {
-				return e, err
+				return e, t.failed(err)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -145,8 +146,14 @@ func (l *Ledger) Manifest() ManifestInfo {
 	for _, s := range v.state.Settings {
 		out.Settings[s.Name] = s.Value
 	}
+	p := l.partition.Load()
 	for _, s := range v.state.Segments {
 		info := infoOf(s)
+		// The manifest lists an object that the log has recorded once it is written for another reason.
+		if r, ok := p.is(manifest.Range{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq}); ok && r.Root == s.Root &&
+			r.Object.Exists() && !s.Object.Exists() {
+			s.Tier, s.Object = manifest.Both, r.Object
+		}
 		out.Segments = append(out.Segments, SegmentInfo{ID: info.ID, FirstSeq: s.FirstSeq, LastSeq: s.LastSeq,
 			Entries: s.Entries, Bytes: s.Bytes, Root: s.Root, MinKey: s.MinKey, MaxKey: s.MaxKey, Tier: s.Tier.String(),
 			Object: s.Object.Name})

@@ -51,8 +51,9 @@ func (s *State) WithMerged(seg Segment) (*State, error) {
 }
 
 // WithObject returns s with the object of the segment [first, last] recorded, and whether this member holds the
-// segment's file beside it (Both) or not (Cold). The root is the segment's, or the object is not of it.
-func (s *State) WithObject(first, last uint64, root merkle.Hash, o Object, tier Tier) (*State, error) {
+// segment's file beside it (Both) or not (Cold): bytes are those of its file, or of the object. The root is the segment's, or
+// the object is not of it.
+func (s *State) WithObject(first, last uint64, root merkle.Hash, o Object, tier Tier, bytes uint64) (*State, error) {
 	i, ok := s.find(first)
 	if !ok || s.Segments[i].FirstSeq != first || s.Segments[i].LastSeq != last || s.Segments[i].Root != root {
 		return nil, fmt.Errorf("manifest: no segment of the seqs %d to %d with root %s", first, last, root)
@@ -60,6 +61,7 @@ func (s *State) WithObject(first, last uint64, root merkle.Hash, o Object, tier 
 	c := s.edit()
 	c.Segments = slices.Clone(s.Segments)
 	c.Segments[i].Tier, c.Segments[i].Object = tier, o
+	c.Segments[i].Bytes = bytes
 	return c.validated()
 }
 

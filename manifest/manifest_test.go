@@ -52,7 +52,7 @@ func golden(t testing.TB) *State {
 				Frontier: []byte("iron"), Recorded: []Recorded{{0, 9, hash(0), object("segments/0-9")}, {10, 10, hash(10), Object{}}},
 				Merges: []Range{{0, 10}}, Members: []byte("members"), Idempotency: []byte("window")})
 		},
-		func() (*State, error) { return s.WithObject(0, 9, hash(0), object("segments/0-9"), Both) },
+		func() (*State, error) { return s.WithObject(0, 9, hash(0), object("segments/0-9"), Both, 100) },
 		func() (*State, error) { return s.WithSetting("verifier_key", "k") },
 		func() (*State, error) { return s.WithSetting("origin", "o") },
 	}
@@ -300,13 +300,13 @@ func TestEdits(t *testing.T) {
 	refused("more than there is merged", nil, err)
 	_, err = s.WithMerged(segment(1, 10))
 	refused("half a segment merged", nil, err)
-	_, err = s.WithObject(0, 10, hash(0), object("o"), Both)
+	_, err = s.WithObject(0, 10, hash(0), object("o"), Both, 100)
 	refused("an object of no segment", nil, err)
-	_, err = s.WithObject(0, 9, hash(1), object("o"), Both)
+	_, err = s.WithObject(0, 9, hash(1), object("o"), Both, 100)
 	refused("an object of another root", nil, err)
-	_, err = s.WithObject(0, 9, hash(0), Object{}, Both)
+	_, err = s.WithObject(0, 9, hash(0), Object{}, Both, 100)
 	refused("a tier without an object", nil, err)
-	_, err = s.WithObject(0, 9, hash(0), object("o"), Local)
+	_, err = s.WithObject(0, 9, hash(0), object("o"), Local, 100)
 	refused("an object of a local segment", nil, err)
 
 	next, err := s.WithSegment(segment(16, 20), point)

@@ -1,0 +1,55 @@
+package sstable
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/scribe-ledger/scribe/merkle"
+)
+
+// MetaOffset is where the meta tail of the segment's file begins: all that a table needs but its entries.
+func (t *Table) MetaOffset() uint64 { return t.file.MetaOffset() }
+
+// VerifyMeta reads the whole meta tail from its source again and none of the entries: index, filters, seq index, and the
+// leaf hashes, from which the root is computed. The first difference is a *vfs.CorruptError. What it cannot tell is whether
+// index and filters are those of the entries; Verify can.
+func (t *Table) VerifyMeta(ctx context.Context) error {
+	info := t.props.Info
+	fresh, err := Open(t.src, Options{Expect: &info, ResidentBytes: -1})
+	if err != nil {
+		return err
+	}
+	if _, err := fresh.LedgerNodes(); err != nil {
+		return err
+	}
+	for n := range fresh.top.parts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := fresh.loadPartition(n); err != nil {
+			return err
+		}
+	}
+	for i := range fresh.leaves.tiles() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := fresh.leafTile(i, false)
+		if err != nil {
+			return err
+		}
+		// Open has computed the root from the upper part and the last tile, when that is not full.
+		if level8 := fresh.upper.Level8(); i < uint64(len(level8)) && merkle.RootOf(hashes(b)) != level8[i] {
+			return fresh.corrupt(fresh.leaves.handle(i).Offset, fmt.Errorf("leaf tile %d is not that of its node", i))
+		}
+	}
+	for i := range fresh.seqs.tiles() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := fresh.tile(fresh.seqs, i, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
