@@ -34,7 +34,8 @@ type sent struct {
 	to    raft.SoftState // leader and term it went to
 	batch []*proposal    // nil at the answered ones
 	left  int            // not answered
-	stale int            // ticks since another leader or term was known
+	stale int            // ticks since another leader or term was known, or since cut
+	cut   bool           // a connection to or from that leader has ended: the batch or its answer may be lost
 }
 
 // forwardParked sends the parked writes to the leader, each with the time that its caller still waits.
@@ -126,12 +127,20 @@ func (f *forwards) tidy() {
 	f.sent = slices.DeleteFunc(f.sent, func(s *sent) bool { return s.left == 0 })
 }
 
+// broken marks what was sent to peers to or from whom a connection broke. The other way may still bring an answer.
+func (f *forwards) broken(peers []uint64) {
+	for _, s := range f.sent {
+		s.cut = s.cut || slices.Contains(peers, s.to.Leader)
+	}
+}
+
 // expireForwards gives up on forwarded writes whose callers wait no more, and on those that went to a leader which is
-// none any more and would have answered by now.
+// none any more, or over a connection that broke, and that would have been answered by now.
 func (n *Node) expireForwards(now int64) {
 	known := n.core.SoftState()
 	for _, s := range n.forwards.sent {
-		if n.removed.Load() || known.Leader != 0 && (s.to.Leader != known.Leader || s.to.Term != known.Term) {
+		replaced := n.removed.Load() || known.Leader != 0 && (s.to.Leader != known.Leader || s.to.Term != known.Term)
+		if replaced || s.cut {
 			s.stale++
 		}
 		for i, p := range s.batch {
@@ -141,6 +150,8 @@ func (n *Node) expireForwards(now int64) {
 				continue
 			case p.expired(now):
 				why = "the write was not confirmed in time"
+			case s.stale > n.opts.ElectionTicks && !replaced:
+				why = "the connection to the leader broke, and it has not answered"
 			case s.stale > n.opts.ElectionTicks:
 				why = "the leader that the write was sent to was replaced and has not answered"
 			default:

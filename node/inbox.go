@@ -1,6 +1,7 @@
 package node
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/scribe-ledger/scribe/raft"
@@ -30,11 +31,12 @@ type mail struct {
 	reads     []*barrier
 	changes   []*change
 	frames    []frame
-	connected bool // the network is a new one
+	connected bool     // the network is a new one
+	broken    []uint64 // peers to whom a connection broke
 }
 
 func (m *mail) empty() bool {
-	return len(m.proposals)+len(m.reads)+len(m.changes)+len(m.frames) == 0 && !m.connected
+	return len(m.proposals)+len(m.reads)+len(m.changes)+len(m.frames)+len(m.broken) == 0 && !m.connected
 }
 
 // clear empties m and keeps its memory.
@@ -43,7 +45,8 @@ func (m *mail) clear() {
 	clear(m.reads)
 	clear(m.changes)
 	clear(m.frames)
-	*m = mail{proposals: m.proposals[:0], reads: m.reads[:0], changes: m.changes[:0], frames: m.frames[:0]}
+	*m = mail{proposals: m.proposals[:0], reads: m.reads[:0], changes: m.changes[:0], frames: m.frames[:0],
+		broken: m.broken[:0]}
 }
 
 // swap takes everything out and leaves m, which is empty, in its place.
@@ -92,5 +95,13 @@ func (b *inbox) addFrame(f frame, maxFrames int, maxBytes int64) bool {
 func (b *inbox) reconnect() {
 	b.mu.Lock()
 	b.mail.connected = true
+	b.mu.Unlock()
+}
+
+func (b *inbox) breakOff(peer uint64) {
+	b.mu.Lock()
+	if !slices.Contains(b.mail.broken, peer) { // so there are no more than peers
+		b.mail.broken = append(b.mail.broken, peer)
+	}
 	b.mu.Unlock()
 }

@@ -39,6 +39,16 @@ func (n *Node) Connect(to Network) {
 	n.poke(n.wake)
 }
 
+// Broken tells the node that a connection on which requests went from or to a peer has ended: what was on it may be
+// lost, either way. A network that cannot tell need not.
+func (n *Node) Broken(peer uint64) {
+	if n.restoring.Load() {
+		return
+	}
+	n.inbox.breakOff(peer)
+	n.poke(n.wake)
+}
+
 func (n *Node) net() Network { return *n.network.Load() }
 
 // Receive takes a raft message that a peer sent to this node. It does not block; what there is no room for is dropped,

@@ -33,6 +33,7 @@ func (n *Node) turn() (worked bool, err error) {
 	if err := n.takeFrames(); err != nil {
 		return false, err
 	}
+	n.forwards.broken(n.mail.broken)
 	n.park(n.mail.proposals)
 	n.parkReads(n.mail.reads)
 	n.takeChanges(n.mail.changes)

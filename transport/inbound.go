@@ -74,6 +74,7 @@ func (in *inbound) session() error {
 	if err != nil {
 		return err
 	}
+	defer t.broken(in.from.from, in.from.class)
 	defer in.leave()
 	if err := in.settle(); err != nil {
 		return err

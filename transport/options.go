@@ -50,6 +50,9 @@ type Options struct {
 	// Refused hears that a peer refused this node for who it is, and why. It is called from any goroutine, again at
 	// every attempt, and must not block. Default: it is only logged.
 	Refused func(peer uint64, reason string)
+	// Broken hears that a connection of the class Messages, to or from a peer, has ended, or that what waited for one was
+	// dropped: frames that were sent may be lost. It is called from any goroutine and must not block.
+	Broken func(peer uint64)
 	// Dial opens a connection. Default: TCP.
 	Dial func(ctx context.Context, addr string) (net.Conn, error)
 

@@ -131,7 +131,11 @@ func (s *stream) run(ctx context.Context) {
 			continue
 		}
 		if failed {
-			s.drop(dropDown, s.queue.shut(dropDown))
+			dropped := s.queue.shut(dropDown)
+			s.drop(dropDown, dropped)
+			if dropped > 0 {
+				s.t.broken(s.id, s.class)
+			}
 		}
 		s.pause(ctx)
 	}
@@ -190,6 +194,9 @@ func (s *stream) ended(addr string, err error, lasted bool) {
 	was := s.connected
 	s.connected, s.lastErr = false, err
 	s.mu.Unlock()
+	if was {
+		s.t.broken(s.id, s.class)
+	}
 	var no *refusedError
 	switch {
 	case errors.As(err, &no):

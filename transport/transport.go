@@ -158,3 +158,10 @@ func (t *Transport) Close() error {
 func ids(table map[uint64]*peer) []uint64 {
 	return slices.Sorted(maps.Keys(table))
 }
+
+// broken passes on that frames of a class, to or from a peer, may be lost.
+func (t *Transport) broken(peer uint64, c Class) {
+	if c == Messages && t.o.Broken != nil {
+		t.o.Broken(peer)
+	}
+}

@@ -43,7 +43,7 @@ func newTransport(n *node.Node, o node.Options, listener net.Listener, logger *s
 		return nil, err
 	}
 	return transport.New(transport.Options{ID: o.NodeID, Cluster: cluster, Instance: n.Instance(), Listener: listener,
-		Advertise: o.RaftAddr, Admit: n.Admit, Refused: n.Refused, Logger: logger, Registerer: reg})
+		Advertise: o.RaftAddr, Admit: n.Admit, Refused: n.Refused, Broken: n.Broken, Logger: logger, Registerer: reg})
 }
 
 // close ends the connections, then the node.
