@@ -32,7 +32,7 @@ func (r *Ranges) hedged(ctx context.Context, o *SealedObject, off, n int64) ([]b
 	}
 	var late <-chan time.Time
 	if d, ok := r.recent.p95(); ok && n <= sampledBytes && r.opts.HedgeShare > 0 {
-		t := time.NewTimer(max(d, minHedgeDelay))
+		t := time.NewTimer(max(d+d/8, minHedgeDelay)) // beyond it: a store may well take always the same
 		defer t.Stop()
 		late = t.C
 	}
