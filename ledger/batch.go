@@ -14,10 +14,11 @@ type Committed struct {
 }
 
 // pending is what the apply loop has added to the active memtable and not shown to readers yet. Seqs and times are given,
-// conditions judged and versions found by the state with it; hashes, the trees and the order of keys wait for show, as
-// these are cheaper for many entries at once, and half of it another core's work.
+// conditions judged and versions found by the state with it. Hashes, the ledger tree and the order of keys may wait for
+// show: they are cheaper for many entries at once, and much of them another core's work.
 type pending struct {
 	hashes   hasher
+	links    linker
 	leaves   []merkle.Hash // room for a tile of them
 	receipts []unsigned
 }
@@ -63,6 +64,7 @@ func (l *Ledger) add(e *Entry, retain bool) {
 	l.next++
 	l.lastTime = e.Time
 	l.pending.hashes.offer(l.active)
+	l.pending.links.offer(l.active)
 }
 
 // show makes the pending entries part of the ledger, all at once for readers.
@@ -71,10 +73,11 @@ func (l *Ledger) show() error {
 	if from == l.next {
 		return nil
 	}
-	m.link()
+	l.pending.links.handOut(m)
 	l.pending.hashes.finish(m)
-	m.publish()
 	l.growTree(from)
+	l.pending.links.wait()
+	m.publish()
 	for _, r := range l.pending.receipts {
 		*r.leaf = m.leaf(r.seq)
 	}
@@ -90,8 +93,11 @@ func (l *Ledger) growTree(from uint64) {
 		l.pending.leaves = make([]merkle.Hash, merkle.TileWidth)
 	}
 	for from < l.next {
-		n := l.active.leaves(from, l.pending.leaves)
+		n := 0
+		for ; n < len(l.pending.leaves) && from < l.next; n++ {
+			l.pending.leaves[n] = l.active.leaf(from)
+			from++
+		}
 		tree.Append(l.pending.leaves[:n]...)
-		from += uint64(n)
 	}
 }

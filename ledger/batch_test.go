@@ -21,7 +21,8 @@ func drawNext(t *rapid.T, size uint64) []byte {
 	case 1:
 		cmd := &Command{}
 		for i := range rapid.IntRange(hashRun-1, 3*hashRun).Draw(t, "ops") {
-			cmd.Ops = append(cmd.Ops, WriteOp{Op: tlog.OpPut, Key: fmt.Appendf(nil, "many/%d", i*7%50), Value: []byte{byte(i)}})
+			key := fmt.Appendf(nil, "alike up to here, and then not: %d", i*7%50)
+			cmd.Ops = append(cmd.Ops, WriteOp{Op: tlog.OpPut, Key: key, Value: []byte{byte(i)}})
 		}
 		return mustEncodeIn(t, cmd)
 	}
@@ -61,6 +62,7 @@ func TestBatchesAgree(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		small := func(o *Options) { o.CheckEvery = 16 }
 		single, batched := newReplica(t, small), newReplica(t, small)
+		batched.l.pending.links.run = rapid.SampledFrom([]int{1, 20, linkRun}).Draw(rt, "link run")
 		var log []Committed
 		var want []Result
 		for range rapid.IntRange(1, 3).Draw(rt, "stretches") {

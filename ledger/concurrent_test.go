@@ -35,6 +35,7 @@ func TestReadersBesideWriter(t *testing.T) {
 			}
 		}
 	})
+	r.l.pending.links.run = 5 // so that keys are linked beside readers and the writer
 	var readers sync.WaitGroup
 	var reads atomic.Int64
 	for i, read := range []func(*Ledger, uint64) error{readGet, readScan, readHistory, readEntries, readProof} {

@@ -1,16 +1,19 @@
 // Package ledger is the state machine: the append-only list of entries, by key and by seq, with its two hash trees.
 //
-// Committed raft entries come in through Apply, which gives each put and delete its seq and time and adds it to the
+// Committed raft entries come in through ApplyBatch, which gives each put and delete its seq and time and adds it to the
 // active memtable. A seal command freezes that memtable; the flusher turns it into an immutable segment file and installs
 // it in the manifest once the log records its Merkle root. Until then the raft log is what keeps the entries: recovery is
-// Open, which restores the last manifest, and Apply of the log behind it.
+// Open, which restores the last manifest, and ApplyBatch of the log behind it.
 //
 //	Apply → active memtable → (seal) → sealed memtables → (build, record, install) → segments
 //	                                      neighbouring segments → (decide, build, record, install) → fewer of them
 //
 // # Invariants
 //
-//   - Apply is a function of the commands before it: no clock, no map order, no randomness. Equal logs give equal roots.
+//   - Apply is a function of the commands before it: no clock, no map order, no randomness. Equal logs give equal roots,
+//     however they are cut into batches.
+//   - Within a batch, seqs, times, conditions and versions are settled command by command; hashes and the order of keys
+//     may come later, from other cores. Readers are shown nothing before all of it is there (batch.go).
 //   - A seq is in exactly one place: a segment, a sealed memtable or the active one, and these partition the ledger
 //     by seq. So the newest version of a key is the first one found from the new end.
 //   - What the manifest stores beside the segments is the state at the seal point, captured when the seal was applied.
@@ -27,9 +30,10 @@
 //
 // # Who calls what
 //
-// One goroutine, the apply loop of the node, calls Apply, SetMembers and Install. A Staging is for one goroutine at a
-// time, any. The ledger's goroutines are the flusher and the compactor; with Options.Manual there are none, and the owner
-// calls FlushStep and CompactStep instead. All other methods are safe from anywhere.
+// One goroutine, the apply loop of the node, calls ApplyBatch or Apply, SetMembers and Install. A Staging is for one
+// goroutine at a time, any. The ledger's goroutines are the flusher and the compactor; with Options.Manual there are none
+// of these, and the owner calls FlushStep and CompactStep instead. While ApplyBatch runs on a long batch there are two more,
+// which hash and link for it (hasher.go, linker.go) and are gone when it returns. All other methods are safe from anywhere.
 //
 // Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
 // move, and they must close iterators: an open one keeps segments mapped.

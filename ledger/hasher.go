@@ -6,7 +6,7 @@ const (
 	// hashRun is how many entries another goroutine is asked to hash at a time: far more work than to hand them over.
 	hashRun = 64
 	// hashAhead bounds how many runs wait for it; what is beyond, the apply loop hashes itself.
-	hashAhead = 256
+	hashAhead = 1024
 )
 
 // hasher computes the hashes of a memtable's entries while the apply loop, its owner, goes on to add more and to link

@@ -48,6 +48,22 @@ func (a *applier) pop() (b batch, ok bool) {
 	return b, true
 }
 
+// gather adds the entries of the batches that follow to one that is to be applied now: many of them at once cost less.
+func (a *applier) gather(b *batch) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if b.install != nil || len(a.queue) == 0 {
+		return
+	}
+	parts := [][]raft.Entry{b.entries}
+	for len(a.queue) > 0 && a.queue[0].install == nil {
+		parts = append(parts, a.queue[0].entries)
+		a.queue[0] = batch{}
+		a.queue = a.queue[1:]
+	}
+	b.entries = slices.Concat(parts...)
+}
+
 // pushBack gives back what pop gave.
 func (a *applier) pushBack(b batch) {
 	a.mu.Lock()
@@ -86,6 +102,9 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 	b, ok := n.applier.pop()
 	if !ok {
 		return false, nil
+	}
+	if n.waiters.empty() {
+		n.applier.gather(&b) // nobody waits for the first of many
 	}
 	if b.install != nil {
 		if err = n.applySnapshot(*b.install); errors.Is(err, ledger.ErrNoRoom) {

@@ -20,7 +20,7 @@
 //
 //   - the raft loop (Tick, Turn) is the only one that touches the core, and the fields that say so;
 //   - the log writer (PersistStep) is the only one that appends to the log;
-//   - the apply loop (ApplyStep) is the only one that calls ledger.Apply;
+//   - the apply loop (ApplyStep) is the only one that calls ledger.ApplyBatch;
 //   - the keeper (KeepStep) makes log files ready ahead of need and drops those that nobody needs;
 //   - the fetcher and the server (FetchStep, ServeStep) copy snapshots from and to other members.
 //
