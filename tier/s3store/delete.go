@@ -10,17 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/scribe-ledger/scribe/tier"
 )
 
 // statusOf is the HTTP status of the answer that an error of the SDK is about, 0 when there was none.
 func statusOf(err error) int {
-	var answer *smithyhttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
-		return 0
-	}
-	return answer.HTTPStatusCode()
+	_, status := answerOf(err)
+	return status
 }
 
 // Delete implements tier.Store. Where the bucket has versions, all of the object's go, the oldest first: what is deleted
@@ -49,8 +45,8 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 // headOfMarker says whether a 404 comes from a delete marker.
 func headOfMarker(err error) bool {
-	var answer *smithyhttp.ResponseError
-	return errors.As(err, &answer) && answer.Response.Header.Get("X-Amz-Delete-Marker") == "true"
+	answer, status := answerOf(err)
+	return status != 0 && answer.Response.Header.Get("X-Amz-Delete-Marker") == "true"
 }
 
 // deleteVersions deletes the versions and delete markers of one key.

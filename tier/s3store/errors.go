@@ -35,15 +35,21 @@ func (s *Store) classify(ctx context.Context, op, key string, err error) error {
 		e.Err = fmt.Errorf("%w: %w", tier.ErrRefused, refused.err)
 		return e
 	}
-	var answer *smithyhttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
-		// No answer: the deadline, the network, or a broken body. What never became a request is for good.
-		var sent *smithyhttp.RequestSendError
+	answer, status := answerOf(err)
+	if status == 0 || status < 300 {
+		// No answer, or one that breaks off: the deadline, the network, the server. What never was a request is for good.
+		var unsent *smithyhttp.RequestSendError
 		var unread *smithy.DeserializationError
-		e.Temporary = errors.As(err, &sent) || errors.As(err, &unread) || errors.Is(err, context.DeadlineExceeded)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			e.Temporary, e.Err = true, context.DeadlineExceeded
+		case errors.As(err, &unsent):
+			e.Temporary, e.Err = true, unsent.Err
+		default:
+			e.Temporary = errors.As(err, &unread)
+		}
 		return e
 	}
-	status := answer.HTTPStatusCode()
 	e.RetryAfter = retryAfter(answer.Response.Header, s.opts.Now())
 	var api smithy.APIError
 	code := ""
@@ -62,6 +68,15 @@ func (s *Store) classify(ctx context.Context, op, key string, err error) error {
 		e.Err = brief(status, api)
 	}
 	return e
+}
+
+// answerOf is the HTTP answer that an error of the SDK is about, and its status, 0 when there was none.
+func answerOf(err error) (*smithyhttp.ResponseError, int) {
+	var answer *smithyhttp.ResponseError
+	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
+		return nil, 0
+	}
+	return answer, answer.HTTPStatusCode()
 }
 
 // brief is the cause of an error that the store answered with, in one line and without what the SDK wraps around it.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -30,16 +29,10 @@ type upload struct {
 // putParts makes an object of parts. Its parts are sent in parallel, and read in order, each once; an upload that fails
 // is aborted, and one that cannot be aborted is found by Uploads.
 func (s *Store) putParts(ctx context.Context, key string, body tier.Body, opts tier.PutOptions) (tier.Object, error) {
-	n := (body.Size + s.opts.PartBytes - 1) / s.opts.PartBytes
+	n := max(1, (body.Size+s.opts.PartBytes-1)/s.opts.PartBytes)
 	if n > maxParts {
 		return tier.Object{}, invalid("put", key, fmt.Errorf("%w: %d bytes are more than %d parts of %d",
 			tier.ErrTooLarge, body.Size, maxParts, s.opts.PartBytes))
-	}
-	// The condition holds at the end; asking first spares sending what is there already.
-	if _, err := s.Head(ctx, key); err == nil {
-		return tier.Object{}, invalid("put", key, tier.ErrExists)
-	} else if !errors.Is(err, tier.ErrNotFound) {
-		return tier.Object{}, err
 	}
 	u := &upload{s: s, key: key, body: body, opts: opts,
 		parts: make([]types.CompletedPart, n), sums: make([][sha256.Size]byte, n)}
@@ -89,10 +82,12 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// send reads the parts, one after the other, and sends several at once, as the store's buffers allow.
+// send reads the parts, one after the other, and sends several at once, as the store's buffers allow. When one fails, no
+// more are begun, but those under way are waited for, and not cancelled: a server may finish a part whose sender is gone
+// behind the abort that follows, and the upload is there again.
 func (u *upload) send(ctx context.Context) error {
-	group, gctx := errgroup.WithContext(ctx)
-	read := u.read(gctx, group)
+	group, stop := errgroup.WithContext(ctx)
+	read := u.read(ctx, stop, group)
 	sent := group.Wait()
 	if sent != nil {
 		return sent // reading then ended because of it
@@ -100,11 +95,12 @@ func (u *upload) send(ctx context.Context) error {
 	return read
 }
 
-func (u *upload) read(ctx context.Context, group *errgroup.Group) error {
+// read reads the parts until stop ends, and has them sent under ctx.
+func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 	whole := sha256.New()
 	for i := range u.parts {
 		off := int64(i) * u.s.opts.PartBytes
-		buf, err := u.s.buffers.get(ctx, min(u.s.opts.PartBytes, u.body.Size-off))
+		buf, err := u.s.buffers.get(stop, min(u.s.opts.PartBytes, u.body.Size-off))
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,12 @@ func (s *Store) Put(ctx context.Context, key string, body tier.Body, opts tier.P
 	var o tier.Object
 	var err error
 	if body.Size > s.opts.PartBytes {
+		// The condition holds when the upload is completed; asking first spares sending what is there already.
+		if _, err := s.Head(ctx, key); err == nil {
+			return tier.Object{}, invalid("put", key, tier.ErrExists)
+		} else if !errors.Is(err, tier.ErrNotFound) {
+			return tier.Object{}, err
+		}
 		o, err = s.putParts(ctx, key, body, opts)
 	} else {
 		o, err = s.putOne(ctx, "put", key, body, opts, func(in *s3.PutObjectInput) { in.IfNoneMatch = aws.String("*") })

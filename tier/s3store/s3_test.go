@@ -139,3 +139,41 @@ func TestOptions(t *testing.T) {
 		}
 	}
 }
+
+func TestPreflight(t *testing.T) {
+	for _, locked := range []bool{false, true} {
+		opts := options()
+		if locked {
+			opts.Bucket = server.LockedBucket
+		}
+		s := open(t, opts)
+		r, err := tier.Preflight(t.Context(), s, "node-1", true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := s.Name() + " has all that is needed"
+		if !locked {
+			want = s.Name() + " lacks Object Lock"
+		}
+		if r.String() != want || r.Usable() != locked {
+			t.Errorf("%s, usable %v; want %s", r, r.Usable(), want)
+		}
+		if page, err := s.List(t.Context(), "", "", 0); err != nil || len(page.Objects) > 0 {
+			t.Errorf("it left %v, %v", page.Objects, err)
+		}
+		if page, err := s.Uploads(t.Context(), "", tier.Upload{}, 0); err != nil || len(page.Uploads) > 0 {
+			t.Errorf("it left %v, %v", page.Uploads, err)
+		}
+	}
+	opts := options()
+	opts.Bucket = "nothere"
+	if r, err := tier.Preflight(t.Context(), open(t, opts), "node-1", false); !errors.Is(err, tier.ErrNoBucket) {
+		t.Errorf("no bucket: %s, %v", r, err)
+	}
+	opts = options()
+	opts.Endpoint = "http://127.0.0.1:1" // nobody listens there
+	_, err := tier.Preflight(t.Context(), open(t, opts), "node-1", false)
+	if _, again := tier.Temporary(err); !again {
+		t.Errorf("no server: %v", err)
+	}
+}
