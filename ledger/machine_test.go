@@ -41,6 +41,9 @@ type machine struct {
 	records [][]byte // record commands that were ever wanted
 	merges  int      // decided
 	open    []pinned
+
+	store   *objects
+	objects map[manifest.Range]manifest.Object // of the recorded segments
 }
 
 // pinned is an iterator left open while the ledger goes on, and what it still has to give.
@@ -313,13 +316,14 @@ func (x *machine) check(t *rapid.T) {
 	p := x.l.partition.Load()
 	for i, r := range p.recorded {
 		want := x.m.parts[i]
-		if r.FirstSeq != want.FirstSeq || r.LastSeq != want.LastSeq || r.Root != x.m.ever[want] {
+		if r.FirstSeq != want.FirstSeq || r.LastSeq != want.LastSeq || r.Root != x.m.ever[want] || r.Object != x.objects[want] {
 			t.Fatalf("recorded segment %d is %+v, want %+v", i, r, want)
 		}
 	}
 	if len(p.recorded) != len(x.m.parts) || len(p.merges) != len(x.m.merges) {
 		t.Fatalf("%+v, want %+v and merges %+v", p, x.m.parts, x.m.merges)
 	}
+	x.checkFiles(t)
 	if info.TreeSize != next {
 		t.Fatalf("manifest counts %d entries, its segments have %d", info.TreeSize, next)
 	}

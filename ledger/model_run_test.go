@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/vfs"
 )
@@ -18,7 +19,9 @@ import (
 func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		mem := vfs.NewMem()
-		x := &machine{opts: testOptions(mem), m: newModel(testWindow)}
+		x := &machine{opts: testOptions(mem), m: newModel(testWindow), store: newObjects(),
+			objects: map[manifest.Range]manifest.Object{}}
+		x.opts.Cold = x.store
 		x.opts.Compression = rapid.SampledFrom([]segfile.Compression{segfile.Zstd, segfile.S2}).Draw(t, "compression")
 		x.opts.CompactFanIn = rapid.SampledFrom([]int{2, 2, 3, -1}).Draw(t, "fan-in")
 		x.opts.CompactMaxBytes = rapid.SampledFrom([]int64{1 << 30, 20_000}).Draw(t, "largest segment")
@@ -43,6 +46,11 @@ func TestModel(t *testing.T) {
 			"read more":  x.read,
 			"read lots":  x.read,
 			"walk on":    x.walkOn,
+			"upload":     x.upload,
+			"tiered":     x.tieredAny,
+			"evict":      x.evict,
+			"evict more": x.evict,
+			"fetch":      x.fetch,
 		})
 		x.finish(t)
 	})
