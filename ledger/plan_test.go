@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -99,4 +100,57 @@ func placeOfSeq(parts []planned, seq uint64) int {
 		}
 	}
 	return -1
+}
+
+// TestPlanUnderLoad: what docs/architecture.md says of memtables of one size that are flushed one after the other, with
+// the wide merges of a load and those that follow when it ends.
+func TestPlanUnderLoad(t *testing.T) {
+	for _, c := range []struct {
+		flushes          int
+		load, all, plain float64 // times an entry is merged: under load, by the end, and by the end without wide merges
+		most, plainMost  int     // segments at a time
+	}{
+		{5, 0, 1, 0.8, 5, 3},
+		{48, 1, 1, 2.6, 17, 7},
+		{145, 1, 2, 3.4, 23, 9},
+		{480, 1.8, 2, 4.3, 27, 11},
+	} {
+		load, all, most := mergesOfLoad(c.flushes, busyFanIn*defaultFanIn)
+		_, plain, plainMost := mergesOfLoad(c.flushes, defaultFanIn)
+		if math.Abs(load-c.load)+math.Abs(all-c.all)+math.Abs(plain-c.plain) > 0.15 || most != c.most || plainMost != c.plainMost {
+			t.Errorf("%d flushes: merged %.2f times under load and %.2f in all, at most %d segments; without wide merges %.2f, %d",
+				c.flushes, load, all, most, plain, plainMost)
+		}
+	}
+}
+
+// mergesOfLoad says how often each entry is merged when so many segments of one size come in, until then and with the
+// merges that are left for rest, and how many segments there are at most.
+func mergesOfLoad(flushes, fanIn int) (load, all float64, most int) {
+	const size = 35 << 20
+	var parts []planned
+	written := uint64(0)
+	merge := func(fanIn int) {
+		limits := planLimits{fanIn: fanIn, maxFanIn: maxMergeInputs, maxBytes: 1 << 40, maxEntries: 1 << 40}
+		for {
+			merges := planMerges(parts, limits, 1)
+			if len(merges) == 0 {
+				return
+			}
+			from, to := placeOfSeq(parts, merges[0].FirstSeq), placeOfSeq(parts, merges[0].LastSeq)
+			whole := planned{Range: merges[0], free: true}
+			whole.bytes = (whole.LastSeq - whole.FirstSeq + 1) * size
+			written += whole.bytes
+			parts = append(append(parts[:from:from], whole), parts[to+1:]...)
+		}
+	}
+	for i := range uint64(flushes) {
+		parts = append(parts, planned{manifest.Range{FirstSeq: i, LastSeq: i}, size, true})
+		merge(fanIn)
+		most = max(most, len(parts))
+	}
+	stored := float64(flushes * size)
+	load = float64(written) / stored
+	merge(defaultFanIn)
+	return load, float64(written) / stored, most
 }
