@@ -4,6 +4,7 @@ BIN   := .bin
 GO    ?= go
 # Data, and address, of `make run`.
 DATA  ?= scribe-data
+S3DATA ?= scribe-s3
 FUZZTIME ?= 60s
 SEEDS ?= 2000
 OPS ?= 10000
@@ -29,12 +30,16 @@ cluster: build ## build and run three local nodes on 127.0.0.1:8001 to 8003
 demo: build ## store, kill, restart, seal, read back and prove a real tree of files
 	$(BIN)/scribe-demo --node $(BIN)/scribe-node --tree "$$($(GO) env GOROOT)/src"
 
+.PHONY: s3
+s3: $(BIN)/versitygw ## run an S3 server with buckets on 127.0.0.1:7070, data in S3DATA (scribe-s3), until Ctrl-C
+	@$(GO) run ./tier/s3test/run -data $(S3DATA)
+
 .PHONY: test
-test: ## all tests
+test: $(BIN)/versitygw ## all tests
 	$(GO) test ./...
 
 .PHONY: race
-race: ## all tests under the race detector
+race: $(BIN)/versitygw ## all tests under the race detector
 	$(GO) test -race ./...
 
 .PHONY: e2e
@@ -76,6 +81,11 @@ staticcheck: $(BIN)/staticcheck
 $(BIN)/staticcheck: tools/go.mod
 	@mkdir -p $(BIN)
 	$(GO) build -C tools -o ../$(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+
+$(BIN)/versitygw: tools/go.mod # what the tests run S3 against; they build it themselves when it is not there
+	@mkdir -p $(BIN)
+	$(GO) build -C tools -o ../$(BIN)/versitygw github.com/versity/versitygw/cmd/versitygw
+	@touch $@
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

@@ -49,7 +49,7 @@ var floors = map[string]struct {
 }
 
 // testKits help the tests of other packages: any test, and any unbound package, may import them; nothing else may.
-var testKits = []string{"tier/storetest", "tier/s3test"}
+var testKits = []string{"tier/storetest", "tier/s3test", "tier/s3test/run"}
 
 // unbound packages may import anything and are imported by nothing.
 var unbound = []string{"sim", "bench", "e2e"}

@@ -28,7 +28,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if server, err = s3test.Run(dir); err != nil {
+	if server, err = s3test.Run(dir, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need an S3 server:", err)
 		return 1
 	}

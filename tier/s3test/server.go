@@ -41,7 +41,7 @@ const (
 // Start starts a server with empty buckets that ends with the test. The test fails when it cannot be had.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := Run(t.TempDir())
+	s, err := Run(t.TempDir(), 0)
 	if err != nil {
 		t.Fatalf("an S3 server: %v", err)
 	}
@@ -54,8 +54,8 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Run starts a server that keeps its data in dir, and makes its buckets.
-func Run(dir string) (*Server, error) {
+// Run starts a server that keeps its data in dir, an absolute path, and makes its buckets. Port 0 means one that is free.
+func Run(dir string, port int) (*Server, error) {
 	binary, err := Binary()
 	if err != nil {
 		return nil, err
@@ -66,21 +66,23 @@ func Run(dir string) (*Server, error) {
 			return nil, err
 		}
 	}
+	if port != 0 {
+		return start(binary, data, versions, port)
+	}
 	for range startTries {
 		var s *Server
-		if s, err = start(binary, data, versions); err == nil {
+		if port, err = freePort(); err != nil {
+			return nil, err
+		}
+		if s, err = start(binary, data, versions, port); err == nil {
 			return s, nil
 		}
 	}
 	return nil, err
 }
 
-// start starts the server on a free port and waits until it answers.
-func start(binary, data, versions string) (*Server, error) {
-	port, err := freePort()
-	if err != nil {
-		return nil, err
-	}
+// start starts the server and waits until it answers.
+func start(binary, data, versions string, port int) (*Server, error) {
 	s := &Server{
 		Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), AccessKey: "scribe", SecretKey: "scribe-secret",
 		Region: "us-east-1", Bucket: "scribe", LockedBucket: "scribe-locked",
@@ -163,6 +165,12 @@ func (s *Server) Client() *s3.Client {
 
 // Signal sends the server's process a signal: SIGSTOP and SIGCONT make a store that stalls and comes back.
 func (s *Server) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
+
+// Done is closed when the server's process has ended.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Log is what the server said; it is to be read once the server has ended.
+func (s *Server) Log() string { return s.log.String() }
 
 // Stop ends the server and waits for its end. It may be called again.
 func (s *Server) Stop() {
