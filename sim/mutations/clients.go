@@ -54,21 +54,25 @@ func clients() []Mutation {
 				New: "w.queue[n-1].p.resolve(outcome{err: &Unavailable{Reason: NoLeader, Detail: \"another entry took its place\"}})"}},
 			Tests: []string{"./node"}},
 		{Bug: 25, Name: "local-clock", What: "entries get the time at which they are applied",
-			Edits: []Edit{{File: "ledger/apply.go", In: "func (l *Ledger) Apply(",
+			Edits: []Edit{{File: "ledger/apply.go", In: "func (l *Ledger) applyCommand(",
 				Old: "now := max(c.time, l.lastTime)", New: "now := max(time.Now().UnixMicro(), c.time, l.lastTime)"},
 				{File: "ledger/apply.go", Old: "	\"slices\"\n", New: "	\"slices\"\n	\"time\"\n"}},
 			Tests: []string{"./ledger"}},
 		{Bug: 25, Name: "map-order", What: "the entries of a batch get their seqs in the order of a map",
 			Edits: []Edit{
 				{File: "ledger/apply.go", In: "func (l *Ledger) applyWrite(",
-					Old: "	entries := l.draft(w, now)\n", New: `	byKey := make(map[string]WriteOp, len(w.Ops))
+					Old: "	var e Entry\n", New: `	byKey := make(map[string]WriteOp, len(w.Ops))
 	for i := range w.Ops {
 		byKey[string(w.Ops[i].Key)] = w.Ops[i]
 	}
 	w.Ops = slices.Collect(maps.Values(byKey))
-	entries := l.draft(w, now)
+	var e Entry
 `},
 				{File: "ledger/apply.go", Old: "	\"slices\"\n", New: "	\"maps\"\n	\"slices\"\n"}},
+			Tests: []string{"./ledger"}},
+		{Bug: 25, Name: "judged-before-batch", What: "conditions are judged on what readers see, without the commands before in the same batch",
+			Edits: []Edit{{File: "ledger/cold.go", In: "func (l *Ledger) judgeApplied(",
+				Old: "l.judge(w, ^uint64(0))", New: "l.judge(w, l.published.Load()-1)"}},
 			Tests: []string{"./ledger"}},
 	}
 }
