@@ -48,6 +48,13 @@ func TestGoesOnInTheLastFile(t *testing.T) {
 		if err := add(crashed, &grown, 100); err != nil {
 			t.Fatalf("append on a full disk: %v", err)
 		}
+		// Nothing of an older life stands behind the end, where a later batch could lead up to it.
+		last := crashed.active()
+		for i, b := range last.buf[last.end:] {
+			if b != 0 {
+				t.Fatalf("%d bytes behind the end stands %#x", i, b)
+			}
+		}
 		if err := grown.check(crashed); err != nil {
 			t.Fatal(err)
 		}
