@@ -213,10 +213,10 @@ func TestDeadline(t *testing.T) {
 					})
 				}
 				wg.Wait()
+				r.Close()
 				if s.most > 4 {
 					t.Errorf("%d requests at one time", s.most)
 				}
-				r.Close()
 			})
 		})
 	}
