@@ -127,6 +127,9 @@ func (d *Dir) replace(ctx context.Context, key string, body Body, ifMatch string
 			return Object{}, ErrChanged
 		}
 	}
+	if info, err := d.fs.Stat(d.path(key)); err == nil && info.IsDir {
+		return Object{}, fmt.Errorf("%w: %s is a directory of other keys", ErrInvalid, key)
+	}
 	temp, o, err := d.write(ctx, key, body, opts)
 	if err != nil {
 		return Object{}, err

@@ -15,8 +15,8 @@ const (
 
 // CheckKey says whether key may name an object: elements of letters, digits and "!_.=+@,~-" with single slashes between
 // them, none of which begins with a dot. So a key is the same in a URL, in XML, in a path and in a log, and leads out of
-// no folder. Stores that keep files hold a directory for every element but the last: where one key is a directory of
-// another ("a" and "a/b") they may refuse the second.
+// no folder. Stores that keep files hold a directory for every element but the last: where one key is, or once was, a
+// directory of another ("a" and "a/b") they may refuse the second.
 func CheckKey(key string) error {
 	if len(key) == 0 || len(key) > MaxKeyBytes {
 		return fmt.Errorf("%w: a key of %d bytes, it has 1 to %d", ErrInvalid, len(key), MaxKeyBytes)

@@ -58,8 +58,13 @@ func (t trailer) encode() []byte {
 		b = binary.LittleEndian.AppendUint16(b, uint16(len(value)))
 		b = append(append(b, name...), value...)
 	}
-	b = b[:trailerBytes-8] // maxMetaBytes and the lengths leave room; make cleared the rest
-	return binary.LittleEndian.AppendUint64(b, xxhash.Sum64(b))
+	return seal(b[:trailerBytes]) // maxMetaBytes and the lengths leave room; make cleared the rest
+}
+
+// seal writes the checksum of a trailer.
+func seal(b []byte) []byte {
+	binary.LittleEndian.PutUint64(b[trailerBytes-8:], xxhash.Sum64(b[:trailerBytes-8]))
+	return b
 }
 
 // decodeTrailer reads what encode wrote, and nothing else: errNoTrailer when the magic is not there.
