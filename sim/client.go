@@ -244,6 +244,9 @@ func (c *client) answered(a *attempt, receipt ledger.Receipt, err error) {
 	case errors.As(err, &refused) && refused.Reason == node.OutcomeUnknown:
 		c.settle(a, attemptUnknown)
 	case errors.As(err, &refused):
+		if refused.Reason == node.DiskFull {
+			w.stats.NoSpace++
+		}
 		c.settle(a, attemptRefused)
 	case errors.As(err, &damaged) && a.at.rotten:
 		c.settle(a, attemptRefused) // nothing was appended (node.Write)

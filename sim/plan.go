@@ -55,6 +55,9 @@ type Plan struct {
 	SealBytes int64
 	FanIn     int   // fewest segments that are merged
 	KeepLog   int64 // bytes of the flushed log kept for members that lag
+	// Reserve of disk space, where disks get full. With the default, 0, writes are refused as soon as one does; with a small
+	// one a disk is used up, and what is in the log already waits for space.
+	Reserve   int64
 	Latency   time.Duration
 	Election  int // ticks of the shortest election timeout: few make candidates collide
 	SyncTime  time.Duration
@@ -101,6 +104,9 @@ func drawPlan(r *rand.Rand) Plan {
 	often(Restart, 0.4, 0.2)
 	often(DiskError, 0.4, 0.1)
 	often(FullDisk, 0.3, 0.05)
+	if p.Rate[FullDisk] > 0 {
+		p.Reserve = pick(r, int64(0), 1, 4<<10, 32<<10)
+	}
 	often(Rot, 0.3, 0.1)
 	often(Wipe, 0.3, 0.1)
 	often(ClockJump, 0.4, 0.1)

@@ -84,7 +84,7 @@ func (r *replica) options() node.Options {
 		WAL: wal.Options{FileBytes: p.LogBytes, SpareFiles: 1},
 		Ledger: ledger.Options{SealBytes: p.SealBytes, SealAge: 20 * time.Second, BlockBytes: 4 << 10,
 			BlockCacheBytes: 256 << 10, Compression: segfile.S2, CompactFanIn: p.FanIn},
-		KeepLogBytes: p.KeepLog, KeepLogAge: 20 * time.Second,
+		KeepLogBytes: p.KeepLog, KeepLogAge: 20 * time.Second, DiskReserveBytes: p.Reserve,
 	}
 	if r.w.tracing() {
 		o.Logger = r.logger()
@@ -212,12 +212,14 @@ func (r *replica) step(kind eventKind) {
 	case evPersist:
 		if worked, err = r.node.PersistStep(); errors.Is(err, node.ErrBlocked) {
 			err = nil
+			r.w.stats.Waits++
 			r.w.at(blockedRetry, evPersist, r, 0)
 			r.scheduled[evPersist] = true
 		}
 	case evApply:
 		if worked, err = r.node.ApplyStep(); errors.Is(err, node.ErrBlocked) {
 			err = nil
+			r.w.stats.Waits++
 			r.w.at(blockedRetry, evApply, r, 0)
 			r.scheduled[evApply] = true
 		}

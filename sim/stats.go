@@ -15,6 +15,8 @@ type Stats struct {
 	Operations [opUncertain + 1]uint64 // by how they ended
 	Unknown    uint64                  // attempts that ended without an answer
 	Refused    uint64                  // attempts that were refused for certain
+	NoSpace    uint64                  // of those, for want of disk space
+	Waits      uint64                  // steps that found no space for the log or a snapshot
 	Elections  uint64                  // nodes that became leader
 	Terms      uint64                  // in which somebody led
 	Entries    uint64                  // raft entries applied
@@ -41,6 +43,7 @@ func (s *Stats) Add(o Stats) {
 		add uint64
 	}{
 		{&s.Events, o.Events}, {&s.Frames, o.Frames}, {&s.Unknown, o.Unknown}, {&s.Refused, o.Refused},
+		{&s.NoSpace, o.NoSpace}, {&s.Waits, o.Waits},
 		{&s.Elections, o.Elections}, {&s.Terms, o.Terms}, {&s.Entries, o.Entries}, {&s.Starts, o.Starts},
 		{&s.Failures, o.Failures}, {&s.Rebuilds, o.Rebuilds}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Merges, o.Merges}, {&s.Checked, o.Checked},
 	} {
@@ -69,8 +72,11 @@ func (s *Stats) String() string {
 	}
 	ops := s.Operations
 	fmt.Fprintf(&b, "\n%d operations answered, %d on a condition that did not hold, %d refused, %d of unknown outcome; %d "+
-		"attempts refused, %d without an answer\n", ops[opDone], ops[opNotMet], ops[opNotDone], ops[opUncertain], s.Refused,
-		s.Unknown)
+		"attempts refused, %d of them for want of disk space, %d without an answer\n", ops[opDone], ops[opNotMet], ops[opNotDone], ops[opUncertain], s.Refused,
+		s.NoSpace, s.Unknown)
+	if s.NoSpace+s.Waits > 0 {
+		fmt.Fprintf(&b, "%d steps without space for the log or a snapshot\n", s.Waits)
+	}
 	fmt.Fprintf(&b, "%d elections, %d terms with a leader, %d entries, %d starts, %d of them after a failure, %d snapshots "+
 		"installed, %d states rebuilt, %d segments, %d merges, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
 		s.Failures, s.Installs, s.Rebuilds, s.Segments, s.Merges, s.Checked)
