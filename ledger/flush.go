@@ -85,10 +85,10 @@ func (l *Ledger) build(s *sealed) error {
 	}
 	s.built, s.info = t, info
 	now := l.opts.Now()
-	if _, size, _, _ := s.mem.size(); size >= l.opts.SealBytes {
-		l.pace.flushed(now)
-	}
 	took := now.Sub(began)
+	if _, size, _, _ := s.mem.size(); size >= l.opts.SealBytes {
+		l.pace.flushed(now, took)
+	}
 	l.metrics.flushSeconds.Observe(took.Seconds())
 	l.metrics.flushedBytes.Add(float64(info.Bytes))
 	l.opts.Logger.Info("segment built", "segment", id, "entries", info.Entries, "bytes", info.Bytes, "root",

@@ -16,27 +16,38 @@ func TestPace(t *testing.T) {
 			t.Errorf("at %d ms: fast is %v", now, got)
 		}
 	}
+	const took = 300 * time.Millisecond // 1.8 s is the least gap that is not fast
 	check(0, false)
-	p.flushed(at(0))
+	p.flushed(at(0), took)
 	check(1, false) // one tells nothing
-	p.flushed(at(1000))
+	p.flushed(at(1000), took)
 	check(1001, true)
 	check(2999, true)
 	check(3000, false) // the next one is overdue
-	p.flushed(at(4000))
-	check(4001, false)
-	p.flushed(at(6999))
-	check(6999, true)
-	p.flushed(at(7000))
-	check(7001, true)
-	check(7002, false)
+	p.flushed(at(2800), took)
+	check(2801, false)
+	p.flushed(at(4599), took)
+	check(4599, true)
+	p.flushed(at(4700), took/50) // the flusher has little to do
+	check(4701, false)
+	p.flushed(at(4730), took)
+	check(4731, true)
+	check(4790, false)
+	p.flushed(at(34_729), 20*time.Second) // a slow machine
+	check(34_730, true)
+	p.flushed(at(64_729), 20*time.Second)
+	check(64_730, false) // too slow to wait for
 }
 
 // TestMergesWaitForRest: while memtables fill fast, merges are wide; what is due then waits until they do not.
 func TestMergesWaitForRest(t *testing.T) {
 	now := time.UnixMicro(0)
 	r := newReplica(t, func(o *Options) {
-		o.CompactFanIn, o.SealBytes, o.Now = 3, 300, func() time.Time { return now }
+		o.CompactFanIn, o.SealBytes = 3, 300
+		o.Now = func() time.Time { // whatever is timed takes 200 ms
+			now = now.Add(200 * time.Millisecond)
+			return now
+		}
 	})
 	c := &cluster2{t: t, leader: r, follower: newReplica(t, nil)}
 	wants := func() (n []int) {
@@ -53,15 +64,16 @@ func TestMergesWaitForRest(t *testing.T) {
 		}
 	}
 	for i := range busyFanIn*3 - 1 {
-		now = now.Add(time.Second)
+		now = now.Add(200 * time.Millisecond)
 		c.segment(i, true)
 		if i > 0 {
 			expect("in haste", 0)
 		}
 	}
-	now = now.Add(2 * time.Second)
+	before := now
+	now = now.Add(10 * time.Second)
 	expect("at rest", busyFanIn*3-1)
-	now = now.Add(-time.Second)
+	now = before
 	c.segment(busyFanIn*3, true)
 	expect("in haste", busyFanIn*3)
 	if left := r.l.MergesLeft(false); len(left) != 1 {
