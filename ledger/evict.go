@@ -149,6 +149,9 @@ func (l *Ledger) exchange(old, now *table, from string) error {
 		if err == nil {
 			err = l.opts.FS.SyncDir(l.segmentDir())
 		}
+		if err == nil { // else a later Fetch could go on with it under its old name, while readers look at it
+			err = l.opts.FS.SyncDir(l.incomingDir())
+		}
 		if err != nil {
 			return err
 		}
