@@ -75,3 +75,43 @@ func TestUnflushedBytes(t *testing.T) {
 		}
 	}
 }
+
+// TestRoomToMerge: a merge may write as many bytes as all that it is made of has, and a place of each entry; beside that
+// the margin and what the entries in memory will take stay free.
+func TestRoomToMerge(t *testing.T) {
+	r := newReplica(t, func(o *Options) { o.CompactFanIn = -1 })
+	index := uint64(0)
+	apply := func(data []byte) { index++; mustApply(t, r.l, index, data) }
+	for i := range 3 {
+		for k := range 20 {
+			apply(putCommand(t, string(keyOf(uint64(20*i+k))), valueOf(uint64(k), 200)))
+		}
+		apply(SealNow())
+	}
+	if err := flushAll(r.l); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range r.l.BuiltRoots() {
+		apply(RecordWant(d).Data)
+	}
+	if err := flushAll(r.l); err != nil {
+		t.Fatal(err)
+	}
+	apply(putCommand(t, "in memory", valueOf(1, 300)))
+	tables := r.l.peek().tables
+	if len(tables) < 3 {
+		t.Fatalf("%d segments", len(tables))
+	}
+	need := mergeMarginBytes + r.l.UnflushedBytes()
+	for _, s := range r.l.Manifest().Segments {
+		need += int64(s.Bytes) + mergeScratchBytes*int64(s.Entries)
+	}
+	r.mem.SetLimit(r.mem.Used() + need - 1)
+	if err := r.l.roomToMerge(tables); !vfs.IsNoSpace(err) {
+		t.Errorf("a byte less than is needed: %v", err)
+	}
+	r.mem.SetLimit(r.mem.Used() + need)
+	if err := r.l.roomToMerge(tables); err != nil {
+		t.Errorf("as much as is needed: %v", err)
+	}
+}
