@@ -23,7 +23,8 @@ type Slicer interface {
 	Slice(off, n int64) ([]byte, error)
 }
 
-// Prefetcher is a Source that can read ahead of a walk: [off, off+n) will be read soon. It does not wait, and may do nothing.
+// Prefetcher is a Source that can read ahead of a walk: [off, off+n) will be read soon. It does not wait, and may do
+// nothing.
 type Prefetcher interface {
 	Prefetch(off, n int64)
 }

@@ -7,9 +7,10 @@ import (
 )
 
 // readAhead tells the table's source what a walk from block to neighbouring block will read, when the source wants to
-// know. It says nothing before the second block: a point read costs what it costs. From then on it keeps between half of
-// a window and a window announced, and the window doubles: a short walk reads little for nothing, a long one has
-// many requests under way. Blocks that the cache holds are passed over. It is for one goroutine.
+// know. It says nothing before the second block: a point read costs what it costs. From then on it keeps between three
+// quarters of a window and a window announced, and the window grows fourfold with every announcement: a short walk reads
+// little for nothing, a long one soon has many requests under way. Blocks that the cache holds are passed over. It is
+// for one goroutine.
 type readAhead struct {
 	upper    []byte // keys from here on will not be read; nil: no bound
 	keysOnly bool   // blocks of large values will not be read
@@ -24,7 +25,7 @@ type readAhead struct {
 
 const (
 	firstAhead = 128 << 10
-	mostAhead  = 8 << 20
+	mostAhead  = 16 << 20
 )
 
 // moving is called before the walk reads the block at.
@@ -48,8 +49,8 @@ func (a *readAhead) moving(t *Table, at blockAt) {
 		a.due -= min(a.due, a.extent(at).Length)
 	}
 	a.last = at
-	if a.due <= a.window/2 {
-		a.window = min(max(2*a.window, firstAhead), mostAhead)
+	if a.due <= a.window/4*3 {
+		a.window = min(max(4*a.window, firstAhead), mostAhead)
 		a.announce(t)
 	}
 }
@@ -110,7 +111,8 @@ func (a *readAhead) extent(at blockAt) segfile.Handle {
 	return segfile.Handle{Offset: begin, Length: h.Offset + h.Length - begin}
 }
 
-// step moves next on. It stands nowhere behind the last block, and when the index cannot be read: the walk will see why.
+// step moves next on. It stands nowhere behind the last block, and when the index cannot be read: the walk will see
+// why.
 func (a *readAhead) step(t *Table) {
 	number := a.next.p.number
 	if a.back {

@@ -55,7 +55,10 @@ func (a *ahead) announce(o *SealedObject, off, n int64) {
 	defer a.mu.Unlock()
 	a.forget()
 	for end := off + n; off < end; {
-		stop := min(end, off+aheadPieceBytes)
+		stop := end
+		if end-off > aheadPieceBytes+aheadPieceBytes/8 { // no crumbs
+			stop = off + aheadPieceBytes
+		}
 		at := slices.IndexFunc(a.pieces[o.Name], func(p *aheadPiece) bool { return p.off < stop && off < p.end })
 		switch {
 		case at >= 0 && a.pieces[o.Name][at].off > off:
@@ -161,8 +164,8 @@ func (a *ahead) fetch(o *SealedObject, p *aheadPiece) {
 	a.r.metrics.ahead.Inc()
 }
 
-// read fills b from pieces that cover [off, off+len(b)), waiting for those under way. False when there are none, or they
-// fail or are late: half of the time that ctx leaves remains for a request of the reader's own.
+// read fills b from pieces that cover [off, off+len(b)), waiting for those under way. False when there are none, or
+// they fail or are late: half of the time that ctx leaves remains for a request of the reader's own.
 func (a *ahead) read(ctx context.Context, o *SealedObject, b []byte, off int64) bool {
 	end := off + int64(len(b))
 	cover := a.cover(o, off, end)

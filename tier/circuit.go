@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// circuit lets reads fail at once while the store is known to be down, so that they do not pile up waiting for it. After
-// failuresToOpen failures in a row it is open: reads fail, but for one that is let through after a pause, to see. Each
-// such probe that fails makes the pause longer, up to maxPause; any success ends it. So reads go on at most maxPause
-// after the store is back. It is safe for concurrent use.
+// circuit lets reads fail at once while the store is known to be down, so that they do not pile up waiting for it.
+// After failuresToOpen failures in a row it is open: reads fail, but for one that is let through after a pause, to see.
+// Each such probe that fails makes the pause longer, up to maxPause; any success ends it. So reads go on at most
+// maxPause after the store is back. It is safe for concurrent use.
 type circuit struct {
 	random func() float64 // from [0, 1)
 

@@ -66,15 +66,21 @@ func (c *coldSegment) setFault(f func(tier.Request) tier.Fault) {
 
 func newColdSegment(t *testing.T, opts tier.RangesOptions) *coldSegment {
 	t.Helper()
+	return newColdSegmentOf(t, opts, coldEntries, 300)
+}
+
+// newColdSegmentOf makes one of n entries with values of so many bytes.
+func newColdSegmentOf(t *testing.T, opts tier.RangesOptions, n uint64, valueBytes int) *coldSegment {
+	t.Helper()
 	c := &coldSegment{}
 	var out bytes.Buffer
-	w, err := sstable.NewWriter(&out, 0, coldEntries-1, sstable.WriterOptions{PartitionBlocks: 64})
+	w, err := sstable.NewWriter(&out, 0, n-1, sstable.WriterOptions{PartitionBlocks: 64})
 	if err != nil {
 		t.Fatal(err)
 	}
 	random := rand.NewChaCha8([32]byte{1})
-	for i := range uint64(coldEntries) {
-		value := make([]byte, 300)
+	for i := range n {
+		value := make([]byte, valueBytes)
 		if i%coldLarge == 0 {
 			value = make([]byte, 200<<10)
 		}
@@ -234,7 +240,8 @@ func TestColdScan(t *testing.T) {
 		c := newColdSegment(t, tier.RangesOptions{})
 		return c, c.table(t, sstable.Options{})
 	}
-	check := func(t *testing.T, c *coldSegment, it *sstable.Iter, move func() bool, want []sstable.Entry, values bool, most int) {
+	check := func(t *testing.T, c *coldSegment, it *sstable.Iter, move func() bool, want []sstable.Entry, values bool,
+		most int) {
 		t.Helper()
 		for i := range want {
 			if !move() {
@@ -471,7 +478,8 @@ func TestColdForeignObject(t *testing.T) {
 			change(c)
 			_, found, err := table.Get(c.entries[3000].Key, math.MaxUint64)
 			var corrupt *vfs.CorruptError
-			if found || !errors.As(err, &corrupt) || corrupt.File != "mem/"+c.object.Name || errors.Is(err, tier.ErrUnavailable) {
+			if found || !errors.As(err, &corrupt) || corrupt.File != "mem/"+c.object.Name ||
+				errors.Is(err, tier.ErrUnavailable) {
 				t.Fatalf("%v, %v", found, err)
 			}
 		})

@@ -40,7 +40,8 @@ const (
 // SegmentName is where the segment of these entries, with this root, is. Files of the same entries may differ in bytes:
 // the first one put is the object.
 func SegmentName(firstSeq, lastSeq uint64, root merkle.Hash) string {
-	return SegmentPrefix + tlog.SegmentID(firstSeq, lastSeq) + "-" + hex.EncodeToString(root[:rootDigits/2]) + segmentSuffix
+	id := tlog.SegmentID(firstSeq, lastSeq)
+	return SegmentPrefix + id + "-" + hex.EncodeToString(root[:rootDigits/2]) + segmentSuffix
 }
 
 // ParsedSegment is what the name of a segment says.

@@ -83,7 +83,8 @@ func FuzzNames(f *testing.F) {
 func TestSegmentMetadata(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		key := func(label string) []byte {
-			return rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 10), rapid.SliceOfN(rapid.SampledFrom([]byte{0, 0xfe, 0xff}), 250, 300),
+			return rapid.OneOf(rapid.SliceOfN(rapid.Byte(), 0, 10),
+				rapid.SliceOfN(rapid.SampledFrom([]byte{0, 0xfe, 0xff}), 250, 300),
 				rapid.Just(bytes.Repeat([]byte{0xff}, 4096))).Draw(t, label)
 		}
 		m := tier.SegmentMetadata{FirstSeq: rapid.Uint64().Draw(t, "first"), Entries: rapid.Uint64().Draw(t, "entries"),
@@ -100,7 +101,8 @@ func TestSegmentMetadata(t *testing.T) {
 		if bytes.Compare(got.MinKey, m.MinKey) > 0 || got.MaxKey != nil && bytes.Compare(got.MaxKey, m.MaxKey) < 0 {
 			t.Fatalf("%x to %x do not bound %x to %x", got.MinKey, got.MaxKey, m.MinKey, m.MaxKey)
 		}
-		if len(m.MinKey) <= 256 && !bytes.Equal(got.MinKey, m.MinKey) || len(m.MaxKey) <= 256 && !bytes.Equal(got.MaxKey, m.MaxKey) {
+		if len(m.MinKey) <= 256 && !bytes.Equal(got.MinKey, m.MinKey) ||
+			len(m.MaxKey) <= 256 && !bytes.Equal(got.MaxKey, m.MaxKey) {
 			t.Fatal("short keys are not kept as they are")
 		}
 		got.MinKey, got.MaxKey, m.MinKey, m.MaxKey = nil, nil, nil, nil
@@ -113,7 +115,8 @@ func TestSegmentMetadata(t *testing.T) {
 
 // FuzzSegmentMetadata gives the parser lines of "name=value".
 func FuzzSegmentMetadata(f *testing.F) {
-	m := tier.SegmentMetadata{FirstSeq: 1, LastSeq: 9, Entries: 9, MetaOffset: 4711, MinKey: []byte("a"), MaxKey: []byte("b")}
+	m := tier.SegmentMetadata{FirstSeq: 1, LastSeq: 9, Entries: 9, MetaOffset: 4711,
+		MinKey: []byte("a"), MaxKey: []byte("b")}
 	var lines []string
 	for name, value := range m.Metadata() {
 		lines = append(lines, name+"="+value)

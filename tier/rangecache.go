@@ -33,8 +33,8 @@ type RangeCacheOptions struct {
 
 // RangeCache keeps ranges of objects in files, bounded by bytes, so that what is read often is read from the disk. A
 // range is taken in at its second request of late. It goes in the order in which it came, but once more to the front if
-// it was used meanwhile. What it gives was verified as it was read from the disk; what fails is forgotten. It is safe for
-// concurrent use. Nothing of it is ever needed: an error of the disk, or a full one, only makes it keep less. A nil
+// it was used meanwhile. What it gives was verified as it was read from the disk; what fails is forgotten. It is safe
+// for concurrent use. Nothing of it is ever needed: an error of the disk, or a full one, only makes it keep less. A nil
 // RangeCache keeps nothing.
 //
 // It starts no goroutines.
@@ -138,7 +138,8 @@ func (c *RangeCache) Get(o *SealedObject, p []byte, off int64) bool {
 	if !ok {
 		c.metrics.misses.Inc()
 		c.metrics.errors.Inc()
-		c.opts.Logger.Warn("a cached range cannot be read or is damaged, and was dropped", "file", r.file.name, "offset", r.at)
+		c.opts.Logger.Warn("a cached range cannot be read or is damaged, and was dropped",
+			"file", r.file.name, "offset", r.at)
 		return false
 	}
 	c.metrics.hits.Inc()

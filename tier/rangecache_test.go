@@ -217,7 +217,8 @@ func TestRangeCacheCrash(t *testing.T) {
 		o := cacheObject(1)
 		for range rapid.IntRange(1, 8).Draw(rt, "lives") {
 			for range rapid.IntRange(0, 150).Draw(rt, "reads") {
-				offer(t, c, o, rapid.Int64Range(0, 100).Draw(rt, "at")*5000, rapid.SampledFrom([]int{100, 4000, 20_000}).Draw(rt, "n"))
+				offer(t, c, o, rapid.Int64Range(0, 100).Draw(rt, "at")*5000,
+					rapid.SampledFrom([]int{100, 4000, 20_000}).Draw(rt, "n"))
 			}
 			if rapid.Bool().Draw(rt, "closed") {
 				if err := c.Close(); err != nil {
@@ -276,7 +277,8 @@ func TestRangeCacheFullDisk(t *testing.T) {
 	}
 }
 
-// TestRangeCacheErrors fails each call to the file system in turn, done or not done: reads go on, and give what is right.
+// TestRangeCacheErrors fails each call to the file system in turn, done or not done: reads go on, and give what is
+// right.
 func TestRangeCacheErrors(t *testing.T) {
 	run := func(hook vfs.Hook) (ops int64) {
 		inner := vfs.NewMem()

@@ -39,8 +39,8 @@ func (c *RangeCache) write(f *cacheFile, id cacheID, data []byte) error {
 	return nil
 }
 
-// current returns the file being written if it has room for n bytes more, its table included, else a new one. The caller
-// holds writing.
+// current returns the file being written if it has room for n bytes more, its table included, else a new one. The
+// caller holds writing.
 func (c *RangeCache) current(n int) (*cacheFile, error) {
 	c.mu.Lock()
 	var last *cacheFile
@@ -61,8 +61,8 @@ func (c *RangeCache) current(n int) (*cacheFile, error) {
 	return c.begin()
 }
 
-// finish writes the table of the file being written. No sync: after a crash that took some of it the file is dropped, or
-// its ranges fail their checksums. The caller holds writing.
+// finish writes the table of the file being written. No sync: after a crash that took some of it the file is dropped,
+// or its ranges fail their checksums. The caller holds writing.
 func (c *RangeCache) finish() error {
 	c.mu.Lock()
 	var f *cacheFile
@@ -90,8 +90,8 @@ func (c *RangeCache) finish() error {
 	return nil
 }
 
-// begin makes room and starts a file, whose space is taken at once: so a record never meets a full disk. Ranges of files
-// that had to go and were used since they were written move into it. The caller holds writing.
+// begin makes room and starts a file, whose space is taken at once: so a record never meets a full disk. Ranges of
+// files that had to go and were used since they were written move into it. The caller holds writing.
 func (c *RangeCache) begin() (*cacheFile, error) {
 	moved, err := c.makeRoom()
 	if err != nil {

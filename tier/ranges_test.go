@@ -32,7 +32,8 @@ func newShelf(t *testing.T) *shelf {
 	t.Helper()
 	s := &shelf{Mem: tier.NewMem(tier.MemOptions{}), data: make([]byte, 4<<20)}
 	rand.NewChaCha8([32]byte{9}).Read(s.data)
-	s.object = tier.SealedObject{Name: "segments/x", Bytes: int64(len(s.data)), SHA256: sha256.Sum256(s.data), MetaOffset: 3 << 20}
+	s.object = tier.SealedObject{Name: "segments/x", Bytes: int64(len(s.data)), SHA256: sha256.Sum256(s.data),
+		MetaOffset: 3 << 20}
 	if _, err := s.Put(t.Context(), s.object.Name, tier.BytesBody(s.data), tier.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,8 @@ func TestColdBoundary(t *testing.T) {
 	defer r.Close()
 	at := s.object.MetaOffset
 	for _, c := range []struct{ off, n, requests int64 }{
-		{0, 10, 1}, {at - 10, 10, 1}, {at - 10, 20, 1}, {at, 10, 0}, {int64(len(s.data)) - 1, 1, 0}, {0, int64(len(s.data)), 1},
+		{0, 10, 1}, {at - 10, 10, 1}, {at - 10, 20, 1}, {at, 10, 0},
+		{int64(len(s.data)) - 1, 1, 0}, {0, int64(len(s.data)), 1},
 	} {
 		s.setBend(nil)
 		if err := s.read(t, cold, c.off, c.n); err != nil || int64(s.count()) != c.requests {

@@ -59,7 +59,8 @@ func (r *Ranges) Open(o SealedObject, meta io.ReaderAt) (*Cold, error) {
 		return nil, err
 	}
 	if o.Bytes <= 0 || o.MetaOffset < 0 || o.MetaOffset > o.Bytes {
-		return nil, fmt.Errorf("%w: object %s of %d bytes with its meta tail at %d", ErrInvalid, o.Name, o.Bytes, o.MetaOffset)
+		return nil, fmt.Errorf("%w: object %s of %d bytes with its meta tail at %d", ErrInvalid, o.Name, o.Bytes,
+			o.MetaOffset)
 	}
 	return &Cold{ranges: r, object: o, meta: meta}, nil
 }

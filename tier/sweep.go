@@ -53,9 +53,9 @@ const (
 	sweepDone
 )
 
-// Sweep deletes what is left over: segments' objects that nobody needs, what preflights tried the store with, and uploads
-// that were begun and never ended. It goes on from the cursor, by at most opts.Pages pages; after an error the same cursor
-// goes on where that was met. Only one node may sweep at a time, the one that uploads.
+// Sweep deletes what is left over: segments' objects that nobody needs, what preflights tried the store with, and
+// uploads that were begun and never ended. It goes on from the cursor, by at most opts.Pages pages; after an error the
+// same cursor goes on where that was met. Only one node may sweep at a time, the one that uploads.
 func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor) (SweepResult, error) {
 	opts.Age = cmp.Or(opts.Age, time.Hour)
 	opts.Pages = cmp.Or(opts.Pages, 16)

@@ -11,8 +11,8 @@ import (
 // ErrUnavailable matches every *UnavailableError, with errors.Is.
 var ErrUnavailable = errors.New("the object store does not give the bytes now")
 
-// UnavailableError says that bytes of an object could not be read in time, or not at all at the moment. Nothing is known
-// to be wrong with the object: the same read may succeed later. It never means that something does not exist.
+// UnavailableError says that bytes of an object could not be read in time, or not at all at the moment. Nothing is
+// known to be wrong with the object: the same read may succeed later. It never means that something does not exist.
 type UnavailableError struct {
 	Object  string
 	Timeout bool // the deadline passed; else the store failed, or is known to be failing

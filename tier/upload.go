@@ -52,9 +52,9 @@ func NewUploader(store Store, opts UploaderOptions) *Uploader {
 	return &Uploader{store, opts}
 }
 
-// Upload makes the object of a segment, unless there is one, reads it back whole, and returns what to record of it. made
-// says that it was made now; another uploader, or an earlier try whose answer was lost, may have been before it, and
-// then the object may be another file of the same segment.
+// Upload makes the object of a segment, unless there is one, reads it back whole, and returns what to record of it.
+// made says that it was made now; another uploader, or an earlier try whose answer was lost, may have been before it,
+// and then the object may be another file of the same segment.
 //
 // An object that is there and wrong is a *vfs.CorruptError that names it; it is not touched. Other errors are the
 // store's, the file's or the context's, and nothing is known of the object then: the same call may be made again.
@@ -136,15 +136,16 @@ func (u *Uploader) existing(ctx context.Context, f SegmentFile, body Body, o *Se
 	return true, nil
 }
 
-// readBack reads the object whole and holds it against o. Bytes that are wrong are read a second time: only what is wrong
-// twice is wrong in the store.
+// readBack reads the object whole and holds it against o. Bytes that are wrong are read a second time: only what is
+// wrong twice is wrong in the store.
 func (u *Uploader) readBack(ctx context.Context, o *SealedObject) error {
 	err := u.compare(ctx, o)
 	if errors.Is(err, ErrMismatch) {
 		err = u.compare(ctx, o)
 	}
 	if errors.Is(err, ErrMismatch) {
-		return o.damaged(u.store.Name(), 0, "its %d bytes do not have the SHA-256 %x that they were put with", o.Bytes, o.SHA256)
+		return o.damaged(u.store.Name(), 0, "its %d bytes do not have the SHA-256 %x that they were put with", o.Bytes,
+			o.SHA256)
 	}
 	return err
 }

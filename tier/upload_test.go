@@ -40,7 +40,8 @@ func atOnce(tries int) tier.Retry {
 
 func TestUpload(t *testing.T) {
 	store := tier.NewMem(tier.MemOptions{})
-	up := tier.NewUploader(store, tier.UploaderOptions{Sent: rate.NewLimiter(rate.Inf, 1), Received: rate.NewLimiter(rate.Inf, 1)})
+	up := tier.NewUploader(store, tier.UploaderOptions{Sent: rate.NewLimiter(rate.Inf, 1),
+		Received: rate.NewLimiter(rate.Inf, 1)})
 	data, f := segmentOf(1, 300<<10)
 	for i, wantMade := range []bool{true, false} {
 		o, made, err := up.Upload(t.Context(), f)
@@ -70,7 +71,8 @@ func TestUploadOther(t *testing.T) {
 		t.Fatal(made, err)
 	}
 	_, mine := segmentOf(2, 90<<10)
-	if _, _, err := tier.NewUploader(store, tier.UploaderOptions{}).Upload(t.Context(), mine); !errors.Is(err, tier.ErrChanged) {
+	if _, _, err := tier.NewUploader(store, tier.UploaderOptions{}).Upload(t.Context(), mine); !errors.Is(err,
+		tier.ErrChanged) {
 		t.Fatal(err)
 	}
 	asked := 0
@@ -135,8 +137,8 @@ func TestUploadDamaged(t *testing.T) {
 	}
 	wrong := sha256.Sum256([]byte("another file"))
 	f.SHA256 = &wrong
-	if _, _, err := tier.NewUploader(tier.NewMem(tier.MemOptions{}), tier.UploaderOptions{}).Upload(t.Context(), f); !errors.Is(err,
-		tier.ErrMismatch) {
+	up := tier.NewUploader(tier.NewMem(tier.MemOptions{}), tier.UploaderOptions{})
+	if _, _, err := up.Upload(t.Context(), f); !errors.Is(err, tier.ErrMismatch) {
 		t.Fatal("a file that is not what it should be was uploaded:", err)
 	}
 }
