@@ -14,6 +14,18 @@
 //   - "There is no such object" ([ErrNotFound]) is said only when the store said so. A refusal, a missing bucket, an
 //     overload and a cut answer are other errors, and callers must not turn one into the other.
 //
+// Over a store, for one ledger:
+//
+//   - [Ranges] reads sealed objects by range for all who read them, and [Cold] is one of them as a segfile.Source. A
+//     read ends within its deadline: with the bytes, with an [*UnavailableError], which says nothing about the object,
+//     or with a *vfs.CorruptError, when the object is missing or another one than recorded. The reader above verifies
+//     the bytes, by the block's checksum, and asks once more past all copies ([Cold.ReadFresh]). Ranges owns a goroutine
+//     for every request under way and joins them in Close; [RangeCache] has none.
+//   - [Uploader] puts a segment and reads it back. Nothing else makes a [SealedObject] to be recorded.
+//   - [Sweep] deletes what nobody names. Its Keep must know every object that is recorded, published or being uploaded.
+//
+// Nothing here holds a lock that a read of local data, or a write, could wait for.
+//
 // Retries are the caller's policy ([Retry], [Budget]): stores make one attempt at a request, but for the parts of a
 // large upload, each of which may be sent a few times. Every request has a deadline of its own beside the caller's.
 //
