@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"strings"
 	"sync"
 )
@@ -81,8 +80,8 @@ func (r Report) String() string {
 // into their keys, and must differ between those who may run it at once, and from call to call. An error means that the
 // store could not be asked: it is not there, refuses access, or failed; a store that merely lacks something is no error.
 func Preflight(ctx context.Context, s Store, token string, wantLock bool) (Report, error) {
-	p := preflight{s: s, dir: path.Join(ScratchPrefix, token), report: Report{Store: s.Name(), LockWanted: wantLock}}
-	err := CheckKey(path.Join(p.dir, "x"))
+	p := preflight{s: s, dir: ScratchPrefix + token, report: Report{Store: s.Name(), LockWanted: wantLock}}
+	err := CheckKey(p.dir + "/x")
 	for _, step := range []func(context.Context) error{p.puts, p.parts, p.checksums, p.ranges, p.replaces, p.lists, p.lock} {
 		if err == nil {
 			err = step(ctx)
@@ -104,7 +103,7 @@ type preflight struct {
 }
 
 func (p *preflight) key(name string) string {
-	key := path.Join(p.dir, name)
+	key := p.dir + "/" + name
 	p.keys = append(p.keys, key)
 	return key
 }
@@ -233,7 +232,7 @@ func (p *preflight) lists(ctx context.Context) error {
 		return err
 	}
 	for _, o := range page.Objects {
-		if o.Key == path.Join(p.dir, "range") {
+		if o.Key == p.dir+"/range" {
 			p.report.Lists = o.Size == 1000
 		}
 	}
