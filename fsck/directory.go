@@ -156,13 +156,21 @@ func (c *checker) checkFiles() error {
 	listed := make(map[string]bool)
 	for _, s := range c.segments() {
 		listed[idOf(s)+segmentSuffix] = true
+		if s.Object.Exists() && !c.exists(c.segmentFile(s)) {
+			listed[idOf(s)+metaSuffix] = true
+		}
 	}
 	names, err := c.opts.FS.List(c.path(segmentDir))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		c.failed(KindUnreadable, c.path(segmentDir), "", "", err)
 	}
 	for _, name := range names {
-		if !listed[name] {
+		switch {
+		case listed[name]:
+		case isMeta(name):
+			c.notice(KindLeftOver, c.path(segmentDir, name), "nothing: the next start removes it",
+				"the meta tail of a segment that is not in the object store alone")
+		default:
 			c.unlisted(name)
 		}
 	}
@@ -172,7 +180,7 @@ func (c *checker) checkFiles() error {
 	}
 	for _, name := range names {
 		id := strings.TrimSuffix(name, segmentSuffix)
-		if _, _, err := tlog.ParseSegmentID(id); err == nil || name == manifestName || strings.HasSuffix(name, ".part") {
+		if _, _, err := tlog.ParseSegmentID(id); err == nil || isMeta(name) || name == manifestName || strings.HasSuffix(name, ".part") {
 			continue
 		}
 		c.stray(c.path(incomingDir, name))

@@ -42,6 +42,7 @@ const (
 	incomingDir   = "incoming"
 	damagedDir    = "damaged"
 	segmentSuffix = ".seg"
+	metaSuffix    = ".meta"
 	maxNoteBytes  = 64 << 10
 )
 

@@ -50,9 +50,8 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 	src, err := openSource(c.opts.FS, name, c.advance)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && s.Object.Exists():
-		c.notice(KindNotChecked, name, "", "segment %s is in the object store only, as %s", idOf(s), s.Object.Name)
-		c.tree.skip(s)
-		return nil
+		c.checkCold(s)
+		return c.ctx.Err()
 	case errors.Is(err, fs.ErrNotExist):
 		c.damage(KindSegmentMissing, name, 0, lostOf(s), restoreSegment, "the file is missing")
 		c.tree.skip(s)
@@ -64,7 +63,7 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 	}
 	defer src.close()
 	c.report.Checked.Segments++
-	if uint64(src.size) != s.Bytes {
+	if uint64(src.size) != s.Bytes && (!s.Object.Exists() || uint64(src.size) != s.Object.Bytes) {
 		c.damage(KindSegmentSize, name, min(src.size, int64(s.Bytes)), "", restoreSegment,
 			"the file has %d bytes, the manifest says %d", src.size, s.Bytes)
 	}
