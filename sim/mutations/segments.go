@@ -124,13 +124,13 @@ func merges() []Mutation {
 			Tests: []string{"./sim", "./ledger"}},
 		{Bug: 51, Name: "inputs-first", What: "the segments that were merged go before the manifest that does without them is durable",
 			Edits: []Edit{{File: "ledger/compact.go", In: "func (l *Ledger) installMerge(",
-				Old: "	state, err := v.state.WithMerged(segmentOf(m.info))\n",
+				Old: "	state, err := v.state.WithMerged(segmentIn(m.table, m.info))\n",
 				New: `	for _, t := range inputs {
 		if err := l.opts.FS.Remove(l.segmentFile(t.Info().ID)); err != nil {
 			return err
 		}
 	}
-	state, err := v.state.WithMerged(segmentOf(m.info))
+	state, err := v.state.WithMerged(segmentIn(m.table, m.info))
 `}},
 			Tests: []string{"./sim", "./ledger"}},
 		{Bug: 52, Name: "merge-skips", What: "a merge leaves out the first entry of the first key",
