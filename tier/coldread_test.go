@@ -260,6 +260,9 @@ func TestColdScan(t *testing.T) {
 			sum += q.Len
 		}
 		t.Logf("%d entries: %d requests, %d bytes of a segment of %d", len(want), len(requests), sum, len(c.file))
+		if len(want) < coldEntries && sum > 64<<10 {
+			t.Fatalf("%d bytes were read, beyond the bound", sum)
+		}
 		if len(requests) > most {
 			t.Fatalf("%d requests, want at most %d: %v", len(requests), most, requests)
 		}
@@ -375,6 +378,33 @@ func TestColdBadByte(t *testing.T) {
 	var corrupt *vfs.CorruptError
 	if !errors.As(err, &corrupt) || corrupt.File != "mem/"+c.object.Name {
 		t.Fatalf("damage at rest: %v", err)
+	}
+}
+
+// TestColdBadCopy: bytes that came damaged and were taken into the cache are not what a read ends with.
+func TestColdBadCopy(t *testing.T) {
+	cache, err := tier.OpenRangeCache(tier.RangeCacheOptions{FS: vfs.NewMem(), Dir: "cache"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	c := newColdSegment(t, tier.RangesOptions{Cache: cache, HedgeShare: -1})
+	table := c.table(t, sstable.Options{})
+	requests := 0
+	c.setFault(func(tier.Request) tier.Fault {
+		if requests++; requests <= 3 { // the third is the second one that the cache is offered
+			return tier.Fault{Kind: tier.Flipped, At: 1000}
+		}
+		return tier.Fault{}
+	})
+	if _, _, err := table.Get(c.entries[5].Key, math.MaxUint64); !errors.As(err, new(*vfs.CorruptError)) {
+		t.Fatal("damaged twice:", err)
+	}
+	for range 3 {
+		got, found, err := table.Get(c.entries[5].Key, math.MaxUint64)
+		if err != nil || !found || !bytes.Equal(got.Value, c.entries[5].Value) {
+			t.Fatal(found, err)
+		}
 	}
 }
 

@@ -127,16 +127,16 @@ func TestSweep(t *testing.T) {
 func TestSweepLocked(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	store := tier.NewMem(tier.MemOptions{Retention: 24 * time.Hour, Now: func() time.Time { return now }})
-	for i := range uint64(3) {
+	for i := range uint64(2300) { // several pages
 		put(t, store, tier.SegmentName(i, i, merkle.Hash{}), true)
 	}
 	opts := tier.SweepOptions{Keep: func(string) bool { return false }}
 	now = now.Add(2 * time.Hour)
-	if r := sweepAll(t, store, opts); r.Locked != 3 || r.Deleted != 0 {
+	if r := sweepAll(t, store, opts); r.Locked != 2300 || r.Deleted != 0 {
 		t.Fatalf("%+v", r)
 	}
 	now = now.Add(23 * time.Hour)
-	if r := sweepAll(t, store, opts); r.Locked != 0 || r.Deleted != 3 {
+	if r := sweepAll(t, store, opts); r.Locked != 0 || r.Deleted != 2300 {
 		t.Fatalf("%+v", r)
 	}
 }
