@@ -117,9 +117,8 @@ func TestDirFaults(t *testing.T) {
 			mem := vfs.NewMem()
 			openDir(t, mem)
 			armed, hit := false, ""
-			inject := vfs.NewInject(mem, nil)
 			var base int64
-			inject = vfs.NewInject(mem, func(op vfs.Op) vfs.Decision {
+			inject := vfs.NewInject(mem, func(op vfs.Op) vfs.Decision {
 				if armed && op.N-base == n {
 					hit = op.String()
 					return vfs.Decision{Err: unix.EIO, Done: done}
