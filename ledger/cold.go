@@ -210,8 +210,8 @@ func (l *Ledger) whileOpen(ctx context.Context) (context.Context, context.Cancel
 
 // openPresent opens a listed segment from where it is: its file, or, where that is gone and the segment has an object, its
 // meta tail and the object. A tail that is missing or damaged is fetched anew. So a ledger whose meta tails are all here
-// opens while the object store is away.
-func (l *Ledger) openPresent(g manifest.Segment) (*table, error) {
+// opens while the object store is away. A tail that has leaves from seq tail on, which Open reads, is verified whole.
+func (l *Ledger) openPresent(g manifest.Segment, tail uint64) (*table, error) {
 	info := infoOf(g)
 	if !g.Object.Exists() {
 		return l.openTable(l.segmentFile(info.ID), info)
@@ -223,6 +223,14 @@ func (l *Ledger) openPresent(g manifest.Segment) (*table, error) {
 		return nil, err
 	}
 	t, err := l.openCold(l.metaFile(info.ID), g)
+	if err == nil {
+		if _, err = t.LedgerNodes(); err == nil && g.LastSeq >= tail {
+			err = t.VerifyMeta(l.closing)
+		}
+		if err != nil {
+			t.release()
+		}
+	}
 	var corrupt *vfs.CorruptError
 	if !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
 		return t, err

@@ -361,6 +361,34 @@ func TestApplyWaits(t *testing.T) {
 	}
 }
 
+// TestRenewMeta: a leaf tile that is damaged in the meta tail is damage, not of the ledger's own, until it is fetched anew.
+func TestRenewMeta(t *testing.T) {
+	_, _, r := newTiered(t, 1)
+	evictAll(t, r.l)
+	id := ids(r.l)[0]
+	damaged := error(nil)
+	r.l.opts.Damaged = func(err error) { damaged = err }
+	r.l.opts.BlockCacheBytes = -1
+	r = r.reopen(t, vfs.CrashOptions{Keep: vfs.KeepAll})
+	flipByte(t, r.mem, r.l.metaFile(id), 30)
+	var corrupt *vfs.CorruptError
+	if _, err := r.l.Prove([]byte("k/1"), Selector{}); !errors.As(err, &corrupt) {
+		t.Fatalf("a proof out of a damaged meta tail: %v", err)
+	}
+	if err := r.l.RenewMeta(context.Background(), id); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.l.Prove([]byte("k/1"), Selector{}); err != nil || damaged != nil || tiers(r.l) != "cold" {
+		t.Fatalf("%v; the owner was told %v; %s", err, damaged, tiers(r.l))
+	}
+	if err := compactAll(r.l); err != nil {
+		t.Fatal(err)
+	}
+	if n, m := r.files(t); n != 0 || m != 1 {
+		t.Fatalf("%d files, %d meta tails", n, m)
+	}
+}
+
 // TestOpenFetchesMeta: a meta tail that is missing or damaged comes anew when the ledger is opened, and a file that is
 // missing without an object is damage as ever.
 func TestOpenFetchesMeta(t *testing.T) {
@@ -378,7 +406,7 @@ func TestOpenFetchesMeta(t *testing.T) {
 	if err := r.mem.Remove(r.l.metaFile(all[0])); err != nil {
 		t.Fatal(err)
 	}
-	flipByte(t, r.mem, r.l.metaFile(all[1]), 100)
+	flipByte(t, r.mem, r.l.metaFile(all[1]), 100) // a leaf
 	store.setAway(true)
 	opts := r.l.opts
 	opts.FS = r.mem.CrashClone(vfs.CrashOptions{Keep: vfs.KeepAll})

@@ -75,6 +75,26 @@ func (l *Ledger) Fetch(ctx context.Context, id string) error {
 	return nil
 }
 
+// RenewMeta fetches the meta tail of an evicted segment anew, for whoever has found it damaged (a *ColdError whose cause is
+// a *vfs.CorruptError behind the object's meta offset).
+func (l *Ledger) RenewMeta(ctx context.Context, id string) error {
+	l.moving.Lock()
+	defer l.moving.Unlock()
+	l.pin(id)
+	defer l.unpin(id)
+	g, t, err := l.tableOf(id)
+	if err != nil || !t.cold() {
+		return err
+	}
+	g.Object = t.object
+	meta, err := l.fetchMeta(ctx, l.metaFile(id), g)
+	if err != nil {
+		return fmt.Errorf("renew the meta tail of segment %s: %w", id, err)
+	}
+	defer meta.release()
+	return l.exchange(t, meta, "")
+}
+
 // tableOf returns a listed segment and its table, without a reference; ErrNoSegment when it is not listed.
 func (l *Ledger) tableOf(id string) (manifest.Segment, *table, error) {
 	if l.opts.Cold == nil {

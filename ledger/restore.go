@@ -62,7 +62,7 @@ func (l *Ledger) restore() error {
 	}
 	tables := make([]*table, 0, len(state.Segments))
 	for _, s := range state.Segments {
-		t, err := l.openPresent(s)
+		t, err := l.openPresent(s, state.TreeSize-state.TreeSize%merkle.TileWidth)
 		if err != nil {
 			releaseAll(tables)
 			return err

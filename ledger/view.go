@@ -244,7 +244,7 @@ func (v *view) readLeaves(first uint64, dst []merkle.Hash) error {
 		if t := v.tableOf(first); t != nil {
 			n = int(min(uint64(len(dst)), t.last-first+1))
 			if err := t.Leaves(first, dst[:n]); err != nil {
-				return err
+				return t.failed(err)
 			}
 		} else if m := v.memtableOf(first); m != nil {
 			n = m.leaves(first, dst)

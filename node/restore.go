@@ -24,8 +24,11 @@ const (
 // state of another member from which its own log goes on, or behind which nothing of its log counts, installs that as a
 // follower does, and then starts as always. What it still has of segments is read whole before it is used.
 
-// unsound says that an error means that this node's state, not its log, is damaged or has diverged.
+// unsound says that an error means that this node's state, not its log nor the archive, is damaged or has diverged.
 func (n *Node) unsound(err error) bool {
+	if cold := (*ledger.ColdError)(nil); errors.As(err, &cold) {
+		return false // it is about the object store: what this node has is whole, and a rebuild would mend nothing
+	}
 	var corrupt *vfs.CorruptError
 	if errors.As(err, &corrupt) {
 		return !strings.HasPrefix(corrupt.File, path.Join(n.opts.Dir, logDir)+"/")
