@@ -19,6 +19,13 @@
 //   - What the manifest stores beside the segments is the state at the seal point, captured when the seal was applied.
 //   - A manifest on disk lists only segments that were durable before it; a memtable goes only after both are, and the
 //     segments that were merged only after that, and after their last reader.
+//   - That a segment has a verified object in the object store follows from the log (object.go). A local file goes only once
+//     the manifest on disk lists that object and the meta tail, verified against the root, is durable (evict.go). Whether a
+//     segment is in a file here is told by the file alone. A merge has no object, whatever its inputs had.
+//   - What the object store does not give, or gives damaged, is a *ColdError where Apply meets it, and the source's own
+//     error elsewhere; it is never "not found", and never damage of this replica: Options.Damaged is not told, since the
+//     other members' state would mend nothing. A committed write that depends on such a segment has no outcome yet: Apply
+//     asks again until it has (judgeApplied), with Options.Manual its caller does.
 //   - What is recorded, and what is to be merged, follows from the log; what is built and installed is each replica's own
 //     affair, and may be ahead of it or behind (compact.go).
 //   - Another member's state takes the place of this one as a whole: it is derived and verified first (Staging), decided
@@ -34,6 +41,8 @@
 // goroutine at a time, any. The ledger's goroutines are the flusher and the compactor; with Options.Manual there are none
 // of these, and the owner calls FlushStep and CompactStep instead. While ApplyBatch runs on a long batch there are two more,
 // which hash and link for it (hasher.go, linker.go) and are gone when it returns. All other methods are safe from anywhere.
+// Evict, Fetch and RenewMeta wait for the object store, and for each other; they hold no lock meanwhile that a read, a write
+// or a flush needs.
 //
 // Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
 // move, and they must close iterators: an open one keeps segments mapped.
