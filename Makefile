@@ -11,7 +11,7 @@ OPS ?= 10000
 
 .PHONY: help
 help: ## this list
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 13
 
 .PHONY: build
 build: ## build scribe-node and scribe into .bin
@@ -37,6 +37,15 @@ s3: $(BIN)/versitygw ## run an S3 server with buckets on 127.0.0.1:7070, data in
 .PHONY: test
 test: $(BIN)/versitygw ## all tests
 	$(GO) test ./...
+
+.PHONY: test-minio
+test-minio: $(BIN)/minio ## the tests of the S3 store once more, against MinIO (the first time it is built: minutes)
+	$(GO) test ./tier/s3store -count 1 -timeout 20m -args -s3 minio
+
+$(BIN)/minio: tools/minio/go.mod
+	@mkdir -p $(BIN)
+	$(GO) build -C tools/minio -o ../../$(BIN)/minio github.com/minio/minio
+	@touch $@
 
 .PHONY: race
 race: $(BIN)/versitygw ## all tests under the race detector

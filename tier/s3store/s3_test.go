@@ -3,6 +3,7 @@ package s3store_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"sync/atomic"
@@ -19,7 +20,13 @@ import (
 // server is the one server of all tests of this package; each has a prefix of its own.
 var server *s3test.Server
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// kind is the server that the suite runs against; make test-minio sets the other one.
+var kind = flag.String("s3", s3test.VersityGW, "the S3 server to test against: versitygw or minio")
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "scribe-s3")
@@ -28,7 +35,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if server, err = s3test.Run(dir, 0); err != nil {
+	if server, err = s3test.Run(*kind, dir, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need an S3 server:", err)
 		return 1
 	}

@@ -1,3 +1,4 @@
-// Package s3test gives tests a real S3 server: versitygw, which is pinned in tools/go.mod, on a loopback port, with data
-// in a directory of the test. It is built when it is not there yet; a test that cannot have it fails, it never skips.
+// Package s3test gives tests a real S3 server, on a loopback port, with data in a directory of the test: versitygw, which
+// tools/go.mod pins, or MinIO (tools/minio/go.mod) for those who ask for it. The program is built when it is not there
+// yet, which takes some minutes the first time; a test that cannot have it fails, it never skips.
 package s3test

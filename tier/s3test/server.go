@@ -41,7 +41,7 @@ const (
 // Start starts a server with empty buckets that ends with the test. The test fails when it cannot be had.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s, err := Run(t.TempDir(), 0)
+	s, err := Run(VersityGW, t.TempDir(), 0)
 	if err != nil {
 		t.Fatalf("an S3 server: %v", err)
 	}
@@ -54,9 +54,9 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Run starts a server that keeps its data in dir, an absolute path, and makes its buckets. Port 0 means one that is free.
-func Run(dir string, port int) (*Server, error) {
-	binary, err := Binary()
+// Run starts a server of the kind that keeps its data in dir, an absolute path, and makes its buckets. Port 0 means one that is free.
+func Run(kind, dir string, port int) (*Server, error) {
+	binary, err := Binary(kind)
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +67,14 @@ func Run(dir string, port int) (*Server, error) {
 		}
 	}
 	if port != 0 {
-		return start(binary, data, versions, port)
+		return start(kind, binary, data, versions, port)
 	}
 	for range startTries {
 		var s *Server
 		if port, err = freePort(); err != nil {
 			return nil, err
 		}
-		if s, err = start(binary, data, versions, port); err == nil {
+		if s, err = start(kind, binary, data, versions, port); err == nil {
 			return s, nil
 		}
 	}
@@ -82,15 +82,23 @@ func Run(dir string, port int) (*Server, error) {
 }
 
 // start starts the server and waits until it answers.
-func start(binary, data, versions string, port int) (*Server, error) {
+func start(kind, binary, data, versions string, port int) (*Server, error) {
 	s := &Server{
 		Endpoint: fmt.Sprintf("http://127.0.0.1:%d", port), AccessKey: "scribe", SecretKey: "scribe-secret",
 		Region: "us-east-1", Bucket: "scribe", LockedBucket: "scribe-locked",
 		log: &bytes.Buffer{}, done: make(chan struct{}),
 	}
-	s.cmd = exec.Command(binary, "--port", fmt.Sprintf("127.0.0.1:%d", port), "--region", s.Region, "--quiet",
-		"--keep-alive", "posix", "--versioning-dir", versions, data)
-	s.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	switch kind {
+	case MinIO:
+		s.cmd = exec.Command(binary, "server", "--address", address, "--quiet", data)
+		s.cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey,
+			"MINIO_BROWSER=off", "MINIO_UPDATE=off", "MINIO_CI_CD=1") // the last: data beside the system is all right
+	default:
+		s.cmd = exec.Command(binary, "--port", address, "--region", s.Region, "--quiet", "--keep-alive",
+			"posix", "--versioning-dir", versions, data)
+		s.cmd.Env = append(os.Environ(), "ROOT_ACCESS_KEY="+s.AccessKey, "ROOT_SECRET_KEY="+s.SecretKey)
+	}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	endWithParent(s.cmd)
 	if err := s.cmd.Start(); err != nil {

@@ -30,7 +30,7 @@ func run(dir string, port int) error {
 	if err != nil {
 		return err
 	}
-	s, err := s3test.Run(abs, port)
+	s, err := s3test.Run(s3test.VersityGW, abs, port)
 	if err != nil {
 		return err
 	}
