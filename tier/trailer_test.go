@@ -3,6 +3,7 @@ package tier
 import (
 	"bytes"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
@@ -119,4 +120,21 @@ func FuzzKey(f *testing.F) {
 			}
 		}
 	})
+}
+
+// The bytes of version 1 do not change: folders hold them.
+func TestTrailerGolden(t *testing.T) {
+	in := trailer{size: 1234567, modified: time.UnixMicro(1764000000000001), sha256: [32]byte{1, 2, 31: 9},
+		metadata: Metadata{"root": "ab cd", "first-seq": "17"}}
+	want, err := os.ReadFile("testdata/trailer.golden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(in.encode(), want) {
+		t.Errorf("the format changed: %x", in.encode()[:trailerHead+40])
+	}
+	out, err := decodeTrailer(want)
+	if err != nil || out.size != in.size || !out.modified.Equal(in.modified) || out.metadata["root"] != "ab cd" {
+		t.Errorf("%+v, %v", out, err)
+	}
 }
