@@ -199,6 +199,7 @@ func FuzzDecodeCommand(f *testing.F) {
 	}
 	f.Add(encodeSeal(sealAny))
 	f.Add(encodeMerge(manifest.Range{FirstSeq: 3, LastSeq: 12}))
+	f.Add(encodeTiered(&tiered{object: manifest.Object{Name: "o", Bytes: 2, MetaOffset: 1}}))
 	f.Add(encodeRecord(tlog.Descriptor{FirstSeq: 1, LastSeq: 2, Entries: 2}))
 	f.Add(encodeCheck(RootCheck{Size: 1 << 40}))
 	f.Add(append(make([]byte, commandHeaderBytes), 0xff))
