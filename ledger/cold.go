@@ -201,6 +201,10 @@ func (l *Ledger) pour(ctx context.Context, g manifest.Segment, off uint64, write
 	return nil
 }
 
+// Interrupt ends what waits for the object store, now and from now on: an Apply, with ErrClosed, Evict, Fetch, a Staging.
+// It is for an owner that has to join who calls them before it calls Close.
+func (l *Ledger) Interrupt() { l.shut() }
+
 // whileOpen returns a context that ends with ctx, after Options.ColdTimeout, and when the ledger is closed.
 func (l *Ledger) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, l.opts.ColdTimeout)
@@ -256,7 +260,7 @@ func (l *Ledger) judgeApplied(w *Command) (outcome, err error) {
 		l.metrics.applyStalls.Inc()
 		l.opts.Logger.Warn("apply waits for a segment in the object store", "error", err, "retry_in", pause)
 		select {
-		case <-l.stop:
+		case <-l.closing.Done():
 			return nil, ErrClosed
 		case <-l.opts.After(pause):
 		}

@@ -345,7 +345,16 @@ func TestApplyWaits(t *testing.T) {
 	if s, got := r.l.Root(); s != size || got != root {
 		t.Fatal("the ledger changed")
 	}
-	// With goroutines of its own it asks again by itself.
+	// With goroutines of its own it asks again by itself, but for who wants to close it.
+	closing := r.reopen(t, vfs.CrashOptions{Keep: vfs.KeepAll})
+	closing.l.opts.Manual = false
+	closing.l.opts.After = func(time.Duration) <-chan time.Time {
+		closing.l.Interrupt()
+		return nil
+	}
+	if _, err := closing.l.Apply(closing.l.AppliedIndex()+1, 1, bytes.Clone(cmd)); !errors.Is(err, ErrClosed) {
+		t.Fatalf("apply, interrupted: %v", err)
+	}
 	waits := 0
 	r.l.opts.Manual = false
 	r.l.opts.After = func(time.Duration) <-chan time.Time {

@@ -166,7 +166,7 @@ type Ledger struct {
 	flusher   *worker
 	compactor *worker
 	stop      chan struct{}
-	closing   context.Context // ends when stop is closed
+	closing   context.Context // ends with Interrupt, at the latest when stop is closed
 	shut      context.CancelFunc
 	closeOnce sync.Once
 }

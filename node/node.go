@@ -191,6 +191,9 @@ func (n *Node) Close() error {
 	n.closeOnce.Do(func() {
 		close(n.stop)
 		n.end()
+		if n.ledger != nil {
+			n.ledger.Interrupt() // else the apply loop could be waiting for the object store
+		}
 		n.goroutines.Wait()
 		n.linear.Store(false)
 		n.waiters.drop(&Unavailable{Reason: OutcomeUnknown, Detail: "the node was stopped before the write was confirmed"})
