@@ -2,6 +2,7 @@ package s3store
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -33,8 +34,11 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used++
-	if n <= b.bytes/8 {
-		return make([]byte, n), nil // not worth a large one
+	if n <= b.bytes/8 { // not worth a large one
+		if last := len(b.free) - 1; len(b.free)+b.used > cap(b.slots) {
+			b.free = slices.Delete(b.free, last, last+1) // its slot is ours
+		}
+		return make([]byte, n), nil
 	}
 	if last := len(b.free) - 1; last >= 0 {
 		p := b.free[last]

@@ -21,7 +21,8 @@ type upload struct {
 	id   string
 	body tier.Body
 	opts tier.PutOptions
-	// parts and sums have one element a part. A part's own goroutine sets it; finish reads them after all have ended.
+	// parts and sums have one element a part. The reader sets the sum and the part's own goroutine the part; who needs
+	// them all waits for those.
 	parts []types.CompletedPart
 	sums  [][sha256.Size]byte
 }
@@ -108,7 +109,9 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 			u.s.buffers.put(buf)
 			return invalid("put", u.key, err)
 		}
+		// Both hashes are of the buffer as it is now: what changes it later, the server refuses.
 		whole.Write(buf)
+		u.sums[i] = sha256.Sum256(buf)
 		group.Go(func() error {
 			defer u.s.buffers.put(buf)
 			return u.part(ctx, i, buf)
@@ -124,7 +127,6 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 // a large upload anew.
 func (u *upload) part(ctx context.Context, i int, data []byte) error {
 	s, number := u.s, aws.Int32(int32(i+1))
-	u.sums[i] = sha256.Sum256(data)
 	retry := tier.Retry{Tries: s.opts.PartTries}
 	return retry.Do(ctx, func(ctx context.Context) error {
 		rctx, cancel := s.request(ctx, int64(len(data)))
