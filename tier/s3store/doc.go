@@ -10,6 +10,9 @@
 //   - In a bucket with versions, Delete deletes all of an object's versions, for a delete marker only hides them, and
 //     Object Lock does not keep anybody from setting one.
 //
+// MinIO lists the uploads of one key by its whole name only, and none by a prefix, so that Uploads finds nothing there to
+// sweep; it ends abandoned uploads itself, after a day.
+//
 // Invariants of the code: no error of the SDK leaves the package unclassified ([tier.Error]); errors are told apart by
 // status and code, never by text; a 404 without an S3 error code is not taken for a missing object.
 //

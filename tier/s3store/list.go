@@ -33,7 +33,9 @@ func (s *Store) List(ctx context.Context, prefix, after string, limit int) (tier
 func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (tier.Page, error) {
 	rctx, cancel := s.request(ctx, 0)
 	defer cancel()
-	in := &s3.ListObjectsV2Input{Bucket: s.bucket(), Prefix: s.key(prefix), MaxKeys: aws.Int32(int32(limit))}
+	in := &s3.ListObjectsV2Input{Bucket: s.bucket(), Prefix: s.key(prefix),
+		// MinIO answers a question for one with the object that is named like the prefix, and says that is all.
+		MaxKeys: aws.Int32(int32(max(limit, 2)))}
 	if after != "" {
 		in.StartAfter = s.key(after)
 	}
@@ -56,7 +58,10 @@ func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (
 			page.Objects = append(page.Objects, s.object(key, aws.ToInt64(o.Size), o.ETag, o.LastModified, nil))
 		}
 	}
-	if aws.ToBool(out.IsTruncated) {
+	if len(page.Objects) > limit {
+		page.Objects = page.Objects[:limit]
+		page.Next = page.Objects[limit-1].Key
+	} else if aws.ToBool(out.IsTruncated) {
 		if page.Next = last; last == "" {
 			return tier.Page{}, invalid("list", prefix, errNotS3) // more, and nothing to go on from
 		}
@@ -140,7 +145,7 @@ func (s *Store) uploadsPage(ctx context.Context, prefix, afterKey string, limit 
 		if !ours || !strings.HasPrefix(key, prefix) {
 			return tier.UploadPage{}, invalid("list uploads", prefix, errNotS3)
 		}
-		if tier.CheckKey(key) == nil {
+		if tier.CheckKey(key) == nil && key > afterKey { // MinIO ignores the marker
 			page.Uploads = append(page.Uploads, tier.Upload{
 				Key: key, ID: aws.ToString(u.UploadId), Started: aws.ToTime(u.Initiated),
 			})

@@ -78,7 +78,8 @@ func TestStore(t *testing.T) {
 			opts.Bucket, opts.LockMode, opts.Retention = server.LockedBucket, "governance", time.Hour
 			return open(t, opts)
 		},
-		Large: 12<<20 + 5,
+		Large:        12<<20 + 5,
+		ExactUploads: *kind == s3test.MinIO,
 	})
 	goleak.VerifyNone(t, ignore)
 }
@@ -91,7 +92,8 @@ func TestStoreWithVersions(t *testing.T) {
 			opts.Bucket = server.LockedBucket
 			return open(t, opts)
 		},
-		Large: 5<<20 + 1,
+		Large:        5<<20 + 1,
+		ExactUploads: *kind == s3test.MinIO,
 	})
 }
 

@@ -20,6 +20,8 @@ type Kit struct {
 	Open func(t testing.TB) tier.Store
 	// OpenLocked returns an empty store that locks sealed objects for at least a minute; nil when it has no Object Lock.
 	OpenLocked func(t testing.TB) tier.Store
+	// ExactUploads: the server lists the uploads of one key when asked for it by its whole name, and no others.
+	ExactUploads bool
 	// Large is the size of a body that goes up in several parts, the last one shorter, where the store has parts.
 	Large int
 }

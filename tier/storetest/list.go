@@ -109,7 +109,11 @@ func uploads(t *testing.T, kit Kit, s tier.Store) {
 	aborted := false
 	body.Bytes = bodyFunc(func(p []byte, off int64) (int, error) {
 		if off+int64(len(p)) == int64(len(data)) { // the last read: something was begun
-			page, err := s.Uploads(deadline(t), "up/", tier.Upload{}, 0)
+			prefix := "up/"
+			if kit.ExactUploads {
+				prefix = "up/k"
+			}
+			page, err := s.Uploads(deadline(t), prefix, tier.Upload{}, 0)
 			if err != nil || len(page.Uploads) != 1 || page.More {
 				t.Fatalf("uploads: %+v, %v", page, err)
 			}
@@ -167,22 +171,13 @@ func manyUploads(t *testing.T, kit Kit, s tier.Store) {
 	begin = func(i int) {
 		if i == n {
 			for _, limit := range []int{1, 3, 0} {
-				var after tier.Upload
 				got := map[string]bool{}
-				for more := true; more; {
-					page, err := s.Uploads(deadline(t), "m/", after, limit)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for _, u := range page.Uploads {
-						if got[u.ID] {
-							t.Fatalf("%+v is listed twice", u)
-						}
-						got[u.ID], after = true, u
-					}
-					if more = page.More; more && len(page.Uploads) == 0 {
-						t.Fatal("an empty page that says there is more")
-					}
+				prefixes := []string{"m/"}
+				if kit.ExactUploads {
+					prefixes = []string{"m/0", "m/1"}
+				}
+				for _, prefix := range prefixes {
+					pages(t, s, prefix, limit, got)
 				}
 				if len(got) != n {
 					t.Fatalf("%d uploads of %d in pages of %d", len(got), n, limit)
@@ -206,4 +201,25 @@ func manyUploads(t *testing.T, kit Kit, s tier.Store) {
 	}
 	begin(0)
 	wantNoUploads(t, s)
+}
+
+// pages adds the ids of all uploads under the prefix to got.
+func pages(t *testing.T, s tier.Store, prefix string, limit int, got map[string]bool) {
+	t.Helper()
+	var after tier.Upload
+	for more := true; more; {
+		page, err := s.Uploads(deadline(t), prefix, after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range page.Uploads {
+			if got[u.ID] {
+				t.Fatalf("%+v is listed twice", u)
+			}
+			got[u.ID], after = true, u
+		}
+		if more = page.More; more && len(page.Uploads) == 0 {
+			t.Fatal("an empty page that says there is more")
+		}
+	}
 }
