@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,20 +84,7 @@ func (l *Ledger) openCold(name string, g manifest.Segment) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // the mapping outlives it
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if want := g.Object.Bytes - g.Object.MetaOffset; uint64(size) != want {
-		return nil, &vfs.CorruptError{File: name, Offset: size,
-			Reason: fmt.Sprintf("the meta tail has %d bytes, %s has one of %d", size, g.Object.Name, want)}
-	}
-	m, err := f.Map(size, false)
-	if err != nil {
-		return nil, err
-	}
-	t := &table{first: g.FirstSeq, last: g.LastSeq, mapping: m, owner: l, object: g.Object}
+	t := &table{first: g.FirstSeq, last: g.LastSeq, file: f, owner: l, object: g.Object}
 	t.refs.Store(1)
 	if err := t.openCold(name, g); err != nil {
 		t.release()
@@ -108,7 +94,15 @@ func (l *Ledger) openCold(name string, g manifest.Segment) (*table, error) {
 }
 
 func (t *table) openCold(name string, g manifest.Segment) error {
-	src, err := t.owner.opts.Cold.Open(g.Object, bytes.NewReader(t.mapping.Bytes()))
+	size, err := t.file.Size()
+	if err != nil {
+		return err
+	}
+	if want := g.Object.Bytes - g.Object.MetaOffset; uint64(size) != want {
+		return &vfs.CorruptError{File: name, Offset: size,
+			Reason: fmt.Sprintf("the meta tail has %d bytes, %s has one of %d", size, g.Object.Name, want)}
+	}
+	src, err := t.owner.opts.Cold.Open(g.Object, t.file)
 	if err != nil {
 		return err
 	}

@@ -45,5 +45,5 @@
 // or a flush needs.
 //
 // Callers must not change an entry, a key or a value that they are given, nor use an iterator's entry after its next
-// move, and they must close iterators: an open one keeps segments mapped.
+// move, and they must close iterators: an open one keeps segments' files open.
 package ledger

@@ -198,32 +198,32 @@ func (l *Ledger) openAs(name string, info sstable.Info, expect *sstable.Info) (*
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() // the mapping outlives it
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	if info.Bytes != 0 && uint64(size) != info.Bytes {
-		return nil, &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
-			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, info.Bytes)}
-	}
-	m, err := f.Map(size, false)
-	if err != nil {
-		return nil, err
-	}
-	t := &table{first: info.FirstSeq, last: info.LastSeq, mapping: m, owner: l}
+	t := &table{first: info.FirstSeq, last: info.LastSeq, file: f, owner: l}
 	t.refs.Store(1)
-	// Once it is part of a state, the file stands among the segments, whatever it was opened as.
-	t.Table, err = sstable.Open(segfile.NewMappedSource(l.segmentFile(info.ID), m),
-		sstable.Options{Cache: l.cache, Expect: expect})
-	if err == nil && t.Info().ID != info.ID {
-		err = &vfs.CorruptError{File: name, Reason: fmt.Sprintf("this is segment %s, not %s", t.Info().ID, info.ID)}
-	}
-	if err != nil {
+	if err := t.open(name, info, expect); err != nil {
 		t.release()
 		return nil, err
 	}
 	return t, nil
+}
+
+// open reads what a table keeps in memory, out of its file called name.
+func (t *table) open(name string, info sstable.Info, expect *sstable.Info) error {
+	// Once it is part of a state, the file stands among the segments, whatever it was opened as. It is read by calls, not
+	// through a mapping: what was read stays in the page cache and is none of this process's memory.
+	src, err := segfile.NewFileSource(t.owner.segmentFile(info.ID), t.file)
+	if err != nil {
+		return err
+	}
+	if size := src.Size(); info.Bytes != 0 && uint64(size) != info.Bytes {
+		return &vfs.CorruptError{File: name, Offset: size, Reason: fmt.Sprintf(
+			"the file has %d bytes, the manifest says %d; restore it from a peer or a backup", size, info.Bytes)}
+	}
+	t.Table, err = sstable.Open(src, sstable.Options{Cache: t.owner.cache, Expect: expect})
+	if err == nil && t.Info().ID != info.ID {
+		err = &vfs.CorruptError{File: name, Reason: fmt.Sprintf("this is segment %s, not %s", t.Info().ID, info.ID)}
+	}
+	return err
 }
 
 func releaseAll(tables []*table) {

@@ -11,7 +11,7 @@ import (
 )
 
 // view is what a read looks at: a consistent set of memtables and segments that together hold every entry once. It never
-// changes; a seal or a flush swaps in a new one. A reader holds a reference, so that no segment is unmapped under it.
+// changes; a seal or a flush swaps in a new one. A reader holds a reference, so that no segment is closed under it.
 type view struct {
 	active *memtable
 	sealed []*sealed // newest first
@@ -24,7 +24,7 @@ type view struct {
 type table struct {
 	*sstable.Table
 	first, last uint64
-	mapping     vfs.Mapping     // of its file, or of its meta tail when it is cold
+	file        vfs.File        // its own, or that of its meta tail when it is cold; open while there are references
 	object      manifest.Object // that holds its entries; none when its file does
 	refs        atomic.Int64
 	owner       *Ledger
@@ -67,7 +67,7 @@ func (l *Ledger) acquire() (*view, error) {
 }
 
 // peek returns the current view without a reference: its memtables and its state may be read, its tables may be
-// unmapped and may not.
+// closed and may not.
 func (l *Ledger) peek() *view { return l.current.Load() }
 
 func (v *view) release() {
@@ -104,8 +104,8 @@ func (t *table) leafOf(e *Entry) error {
 }
 
 func (t *table) release() {
-	if t.refs.Add(-1) == 0 && t.mapping != nil {
-		t.mapping.Close()
+	if t.refs.Add(-1) == 0 && t.file != nil {
+		t.file.Close()
 		if t.doomed.Load() {
 			t.owner.bury(tlog.SegmentID(t.first, t.last))
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime/debug"
 	"slices"
+	"sync"
 )
 
 // Reader reads a finished file. It is immutable and safe for concurrent use. What it returns is on the heap.
@@ -17,11 +18,13 @@ type Reader struct {
 	sections  []section
 	blocksEnd uint64 // blocks lie in [0, blocksEnd)
 	dec       decoder
+	room      sync.Pool // of *[]byte: blocks as they are stored, on the way from a source that is no Slicer
 }
 
 // Open verifies the footer and the section table of src. Blocks and sections are verified as they are read.
 func Open(src Source) (_ *Reader, err error) {
 	r := &Reader{src: src}
+	r.room.New = func() any { return new([]byte) }
 	r.slicer, _ = src.(Slicer)
 	size := src.Size()
 	if size < footerLen {
@@ -113,7 +116,12 @@ func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer guard(r.Name(), h.Offset, &err)
-	stored, err := r.bytes(h.Offset, h.Length)
+	var room *[]byte
+	if r.slicer == nil {
+		room = r.room.Get().(*[]byte)
+		defer r.room.Put(room) // what is returned is decoded, or copied, out of it
+	}
+	stored, err := r.bytesInto(room, h.Offset, h.Length)
 	if err != nil {
 		return nil, err
 	}
@@ -136,11 +144,13 @@ func (r *Reader) storedBlock(h Handle, dst []byte) (head blockHeader, stored []b
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer guard(r.Name(), h.Offset, &err)
-	b, err := r.bytes(h.Offset, h.Length)
+	b, err := r.bytesInto(&dst, h.Offset, h.Length)
 	if err != nil {
 		return head, nil, err
 	}
-	b = append(dst[:0], b...) // what is verified below is this copy
+	if r.slicer != nil {
+		b = append(dst[:0], b...) // what is verified below is this copy
+	}
 	if head, err = r.verifyBlock(h.Offset, b); err != nil {
 		if head, b, err = r.again(h, err); err != nil {
 			return head, nil, err
@@ -211,6 +221,12 @@ func (r *Reader) decode(head blockHeader, offset uint64, b, dst []byte) ([]byte,
 
 // bytes returns [off, off+n), in place where the source allows it. The caller has checked the bounds.
 func (r *Reader) bytes(off, n uint64) ([]byte, error) {
+	var room []byte
+	return r.bytesInto(&room, off, n)
+}
+
+// bytesInto is bytes, which takes room for what cannot be looked at in place, and makes it larger if need be.
+func (r *Reader) bytesInto(room *[]byte, off, n uint64) ([]byte, error) {
 	if r.slicer != nil {
 		b, err := r.slicer.Slice(int64(off), int64(n))
 		if err != nil {
@@ -218,7 +234,10 @@ func (r *Reader) bytes(off, n uint64) ([]byte, error) {
 		}
 		return b, nil
 	}
-	b := make([]byte, n)
+	if uint64(cap(*room)) < n {
+		*room = make([]byte, n)
+	}
+	b := (*room)[:n]
 	if got, err := r.src.ReadAt(b, int64(off)); uint64(got) != n {
 		return nil, r.readError(off, err)
 	}

@@ -438,7 +438,7 @@ func TestFileSource(t *testing.T) {
 	if _, err := f.WriteAt(file, 0); err != nil {
 		t.Fatal(err)
 	}
-	src, err := NewFileSource(f)
+	src, err := NewFileSource(f.Name(), f)
 	if err != nil || src.Size() != int64(len(file)) {
 		t.Fatal(err, src.Size())
 	}

@@ -79,17 +79,19 @@ func (s *BytesSource) Slice(off, n int64) ([]byte, error) {
 
 // FileSource is a Source over an open file.
 type FileSource struct {
+	name string
 	file vfs.File
 	size int64
 }
 
-// NewFileSource returns a source over file, whose size is taken now. The file stays the caller's.
-func NewFileSource(file vfs.File) (*FileSource, error) {
+// NewFileSource returns a source over file, whose size is taken now. The file stays the caller's. name is what errors
+// carry: that of the file, or the one that it is to have.
+func NewFileSource(name string, file vfs.File) (*FileSource, error) {
 	size, err := file.Size()
 	if err != nil {
-		return nil, fmt.Errorf("segfile: size of %s: %w", file.Name(), err)
+		return nil, fmt.Errorf("segfile: size of %s: %w", name, err)
 	}
-	return &FileSource{file, size}, nil
+	return &FileSource{name, file, size}, nil
 }
 
 // ReadAt reads from the file.
@@ -98,5 +100,5 @@ func (s *FileSource) ReadAt(p []byte, off int64) (int, error) { return s.file.Re
 // Size is the file's size when the source was made.
 func (s *FileSource) Size() int64 { return s.size }
 
-// Name is the file's name.
-func (s *FileSource) Name() string { return s.file.Name() }
+// Name is the name given at construction.
+func (s *FileSource) Name() string { return s.name }

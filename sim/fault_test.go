@@ -93,7 +93,13 @@ func operations(t *testing.T, method wal.AppendMethod) (ops []vfs.Op) {
 // playWithFault plays a script as far as a node would, and looks at what is durable then.
 func playWithFault(method wal.AppendMethod, fault *vfs.Fault) error {
 	mem := vfs.NewMem()
-	p := NewPlayer(smallOptions(vfs.NewInject(mem, fault.Hook), method))
+	looking := false // at what the stack answers: a full disk can be read
+	p := NewPlayer(smallOptions(vfs.NewInject(mem, func(op vfs.Op) vfs.Decision {
+		if looking {
+			return vfs.Decision{}
+		}
+		return fault.Hook(op)
+	}), method))
 	ended := p.Open()
 	if ended == nil {
 		ended = p.playOn(Script(2, faultOps, faultSizes))
@@ -116,10 +122,12 @@ func playWithFault(method wal.AppendMethod, fault *vfs.Fault) error {
 	}
 	if p.Stack != nil {
 		if ended == nil {
+			looking = true
 			if err := p.Model.Check(p.Stack.Ledger(), p.Acked); err != nil {
 				return fmt.Errorf("the stack went on, and: %w", err)
 			}
 		}
+		looking = false
 		_ = p.Stack.Close() // it may meet the fault again
 	}
 	if fault.Fired() == 0 {

@@ -7,7 +7,7 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// TestReadersKeepSegments: on a real file system, where what is unmapped is gone, readers of an older view go on while
+// TestReadersKeepSegments: on a real file system, where what is closed cannot be read, readers of an older view go on while
 // views take each other's place, and when they let go of theirs, the newer ones go on.
 func TestReadersKeepSegments(t *testing.T) {
 	o := testOptions(vfs.NewOS())
