@@ -7,7 +7,7 @@ import (
 
 const (
 	maxPointReads = 500_000
-	shortScans    = 10_000
+	shortScans    = 50_000
 	shortScan     = 100
 	fullScans     = 2 // of at most maxScanned entries
 	maxScanned    = 5_000_000

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -25,6 +26,9 @@ func openScribe(s settings) (store, error) {
 	if s.Zstd {
 		o.Ledger.Compression = segfile.Zstd
 	}
+	// As scribe-node sets the collector for its sizes. Pebble's memtables and cache are none of the collector's business.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(5*s.MemtableBytes + s.CacheBytes + 64<<20)
 	n, err := node.Open(o)
 	if err != nil {
 		return nil, err
