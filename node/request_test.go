@@ -156,46 +156,47 @@ func FuzzRequests(f *testing.F) {
 	})
 }
 
-// TestWindow compares a window with a memory of everything. It may forget only what is windowIDs behind, and must then
-// take it for a repeat.
+// TestWindow compares a window with a memory of everything. It may forget only what is windowIDs behind in its life, and
+// must then take it for a repeat. Lives come in any order, those that have ended too.
 func TestWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var w windows
 		w.lead(1)
 		seen := make(map[[2]uint64]bool)
-		var current uint64
-		var ended []uint64
-		var high uint64
+		highest := make(map[uint64]uint64)
 		for range rapid.IntRange(1, 200).Draw(t, "forwards") {
 			life := rapid.SampledFrom([]uint64{1, 2, 3}).Draw(t, "life")
+			high := highest[life]
 			id := rapid.Uint64Range(1, 5000).Draw(t, "id")
 			if rapid.Bool().Draw(t, "near") {
 				id = high + rapid.Uint64Range(0, 1100).Draw(t, "ahead") - min(high, 50)
 			}
-			got := w.first(9, life, id)
-			if life != current {
-				over := false
-				for _, l := range ended {
-					over = over || l == life
-				}
-				if over {
-					if got {
-						t.Fatalf("a forward of life %d, which has ended, is taken", life)
-					}
-					continue
-				}
-				if current != 0 {
-					ended = append(ended, current)
-				}
-				current, high = life, 0
-			}
 			key := [2]uint64{life, id}
 			want := !seen[key] && !(high >= id && high-id >= windowIDs)
-			if got != want {
+			if got := w.first(9, life, id); got != want {
 				t.Fatalf("forward %d of life %d, the highest is %d: first %v, want %v", id, life, high, got, want)
 			}
 			seen[key] = true
-			high = max(high, id)
+			highest[life] = max(high, id)
 		}
 	})
+}
+
+// TestWindowsAreBounded: beyond so many lives of a node, the first one is forgotten, and none of the others.
+func TestWindowsAreBounded(t *testing.T) {
+	var w windows
+	w.lead(1)
+	for life := range uint64(maxLives + 1) {
+		if !w.first(9, life, 1) {
+			t.Fatalf("the first forward of life %d is dropped", life)
+		}
+	}
+	for life := range uint64(maxLives) {
+		if w.first(9, life+1, 1) {
+			t.Fatalf("a repeat of life %d is taken", life+1)
+		}
+	}
+	if n := len(w.nodes[9]); n != maxLives {
+		t.Fatalf("%d lives are remembered", n)
+	}
 }
