@@ -98,9 +98,10 @@ func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err err
 }
 
 // renewWithout asks for a newer snapshot when some peers do not have a segment and all others do not answer: one of
-// those may be gone for good, and a merge may have taken the file everywhere else.
+// those may be gone for good, and a merge may have taken the file everywhere else. A repair begins again, with those who
+// are members by now, or makes way for a snapshot that the leader offers.
 func (s *snapshots) renewWithout(c *segmentCopy, now time.Time) bool {
-	if c.refusals == 0 || s.now.repair {
+	if c.refusals == 0 {
 		return false
 	}
 	for _, o := range s.givers {
