@@ -302,6 +302,39 @@ func TestFetchRepairs(t *testing.T) {
 	}
 }
 
+// TestRepairMakesWayForASnapshot: no peer that answers has what is damaged here, and one is gone for good. The snapshot that
+// the leader offers meanwhile is fetched.
+func TestRepairMakesWayForASnapshot(t *testing.T) {
+	c := newCopyNet(t, 4)
+	victim, leader, other, gone := c.members[0], c.members[1], c.members[2], c.members[3]
+	c.segment(6_000, victim, leader, other)
+	offered := false
+	c.meddle = func(p bulkPacket) []bulkPacket {
+		if p.to == gone.id {
+			return nil
+		}
+		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && !offered {
+			p.payload = (&bulkFrame{kind: bulkRefusal, id: f.id}).encode()
+		}
+		return []bulkPacket{p}
+	}
+	victim.s.doubtSegment(victim.l.Manifest().Segments[0].ID)
+	f, err := victim.mem.OpenRW("data/segments/" + victim.l.Manifest().Segments[0].ID + ".seg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0xee, 0xee, 0xee}, 100); err != nil {
+		t.Fatal(err)
+	}
+	c.run(func() bool { return len(victim.s.segments) == 1 && victim.s.segments[0].refusals == 2 })
+	c.segment(6_000, leader, other)
+	victim.aim(leader)
+	offered = true
+	c.fetch(victim)
+	c.run(func() bool { return !victim.s.busy() }) // the file is in the snapshot, too, and then repaired
+	c.same(victim, leader)
+}
+
 // TestRebuildingFetches: a member whose ledger is opened without its state fetches what does not verify, though its
 // peers' manifest is no newer than its own was.
 func TestRebuildingFetches(t *testing.T) {
