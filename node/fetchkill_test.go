@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -299,6 +300,18 @@ func TestFetchRepairs(t *testing.T) {
 	c.run(func() bool { return victim.failed != nil })
 	if !errors.As(victim.failed, &corrupt) {
 		t.Fatalf("the node is told %v", victim.failed)
+	}
+}
+
+// TestDamageIsFoundEarly: what a merge meets while the node is being opened is repaired as well.
+func TestDamageIsFoundEarly(t *testing.T) {
+	c := newCopyNet(t, 2)
+	n := &Node{opts: Options{Logger: slog.New(slog.DiscardHandler)}}
+	n.segmentDamaged(&vfs.CorruptError{File: "data/segments/early.seg"})
+	n.takeSnapshots(c.members[0].s)
+	n.segmentDamaged(&vfs.CorruptError{File: "data/segments/late.seg"})
+	if d := c.members[0].s.doubt; len(d) != 2 || !d["early"] || !d["late"] {
+		t.Fatalf("in doubt are %v", d)
 	}
 }
 

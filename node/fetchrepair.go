@@ -20,8 +20,27 @@ func (n *Node) segmentDamaged(err error) {
 		return
 	}
 	n.opts.Logger.Error("a segment is damaged", "error", err)
-	if n.snapshots != nil { // else the node is being opened, which ends if this matters
-		n.snapshots.doubtSegment(strings.TrimSuffix(path.Base(corrupt.File), path.Ext(corrupt.File)))
+	id := strings.TrimSuffix(path.Base(corrupt.File), path.Ext(corrupt.File))
+	n.damagedMu.Lock()
+	s := n.snapshots
+	if s == nil { // a merge has met it before the node is open; the ledger tells of each file once
+		n.damaged = append(n.damaged, id)
+	}
+	n.damagedMu.Unlock()
+	if s != nil {
+		s.doubtSegment(id)
+	}
+}
+
+// takeSnapshots has s repair what is found damaged from now on, and what was found before.
+func (n *Node) takeSnapshots(s *snapshots) {
+	n.damagedMu.Lock()
+	n.snapshots = s
+	early := n.damaged
+	n.damaged = nil
+	n.damagedMu.Unlock()
+	for _, id := range early {
+		s.doubtSegment(id)
 	}
 }
 

@@ -154,7 +154,7 @@ func (n *Node) restoreStaged() error {
 
 // openSnapshots makes the fetcher and the server. For Open, once the ledger is open.
 func (n *Node) openSnapshots() {
-	n.snapshots = newSnapshots(fetchOptions{
+	n.takeSnapshots(newSnapshots(fetchOptions{
 		ledger:      n.ledger,
 		send:        func(to uint64, payload []byte) bool { return n.net().SendBulk(to, payload) },
 		clock:       n.opts.Now,
@@ -170,5 +170,5 @@ func (n *Node) openSnapshots() {
 			return n.applier.applied.Load() + 1
 		},
 		chunkBytes: maxChunkBytes,
-	}, n.opts.SnapshotBytesPerSecond, n.opts.Registerer)
+	}, n.opts.SnapshotBytesPerSecond, n.opts.Registerer))
 }
