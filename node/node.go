@@ -66,7 +66,7 @@ type Node struct {
 	answers   answers
 	snapshots *snapshots
 	damagedMu sync.Mutex
-	damaged   []string    // segments that were found damaged before snapshots was there; guarded by damagedMu, as is that until then
+	damaged   []string    // segments found so before snapshots was there; guarded by damagedMu, as that is till then
 	restoring atomic.Bool // there is no state and no core yet: they come from the other members
 
 	writer  writer
