@@ -20,7 +20,7 @@ type Backoff struct {
 func (b Backoff) Delay(failures int, after time.Duration, random float64) time.Duration {
 	base, most := cmp.Or(b.Base, 100*time.Millisecond), cmp.Or(b.Max, 30*time.Second)
 	d := most
-	if shift := max(failures, 1) - 1; shift < 32 && base<<shift>>shift == base {
+	if shift := max(failures, 1) - 1; shift < 63 && base<<shift>>shift == base {
 		d = min(base<<shift, most)
 	}
 	half := d / 2

@@ -21,10 +21,11 @@ func TestBackoffDelay(t *testing.T) {
 		n := rapid.IntRange(1, 1000).Draw(t, "failures")
 		after := time.Duration(rapid.Int64Range(0, int64(time.Hour)).Draw(t, "after"))
 		random := rapid.Float64Range(0, 0.999999).Draw(t, "random")
-		full := b.Max
-		if n < 30 {
-			full = min(b.Base<<(n-1), b.Max)
+		full := b.Base
+		for range n - 1 {
+			full = min(2*full, b.Max) // at most two hours: it cannot overflow
 		}
+		full = min(full, b.Max)
 		d := b.Delay(n, after, random)
 		if d < after || d < full/2 || d > max(full, after) {
 			t.Fatalf("delay %v, full %v, after %v", d, full, after)
