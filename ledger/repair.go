@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
 // Repair takes segment files that came whole, for segments whose own files are damaged, into use: the staging is one of
-// this ledger's own Snapshot. The state stays as it is. For any goroutine; readers finish on what they hold.
+// this ledger's own Snapshot. The state stays as it is, but that a segment which was evicted has its file again. For any
+// goroutine; readers finish on what they hold.
 //
 // A crash in the middle leaves a segment's file in the incoming directory and none in its place, which Open reports, and
 // a Staging finds.
@@ -20,12 +22,14 @@ func (l *Ledger) Repair(s *Staging) error {
 		return errors.New("ledger: repair: not all segments are here")
 	}
 	replaced := make(map[uint64]*table)
+	state := l.peek().state
 	for _, p := range s.parts {
 		id := tlog.SegmentID(p.want.FirstSeq, p.want.LastSeq)
 		if !p.moves && !s.opts.Doubt[id] {
 			continue
 		}
-		if g, ok := l.peek().state.Segment(p.want.FirstSeq); !ok || partOf(g) != partOf(p.want) {
+		g, ok := state.Segment(p.want.FirstSeq)
+		if !ok || partOf(g) != partOf(p.want) {
 			continue // not part of the state any more
 		}
 		if p.moves { // else its own file proved whole after all
@@ -38,6 +42,17 @@ func (l *Ledger) Repair(s *Staging) error {
 			}
 		}
 		replaced[p.want.FirstSeq] = p.table
+		if g.Object.Exists() { // the file may be another than before, and may have been in the store only
+			tier := manifest.Both
+			if p.table.cold() {
+				tier = manifest.Cold
+			}
+			next, err := state.WithObject(g.FirstSeq, g.LastSeq, g.Root, g.Object, tier, p.table.Info().Bytes)
+			if err != nil {
+				return fmt.Errorf("ledger: repair segment %s: %w", id, err)
+			}
+			state = next
+		}
 	}
 	if err := l.opts.FS.SyncDir(l.segmentDir()); err != nil {
 		return fmt.Errorf("ledger: repair: %w", err)
@@ -49,11 +64,14 @@ func (l *Ledger) Repair(s *Staging) error {
 		tables := append([]*table(nil), v.tables...)
 		for i, t := range tables {
 			if r := replaced[t.first]; r != nil {
-				tables[i] = r
+				if tables[i] = r; t.cold() != r.cold() {
+					l.doom(t) // it stands on another file, of another name
+				}
 			}
 		}
-		v.tables = tables
+		v.tables, v.state = tables, state
 	})
+	l.notify()
 	l.damage.mu.Lock()
 	for _, t := range replaced {
 		id := t.Info().ID

@@ -33,13 +33,19 @@ func partOf(s manifest.Segment) SegmentPart {
 // StageOptions say how a state is staged.
 type StageOptions struct {
 	// Doubt names segments of the current state, by id, whose files are not trusted: they are read whole first. The files
-	// of other segments that the current state lists are taken as they are. Under Options.Rebuild it lists none.
+	// of other segments that the current state lists are taken as they are. Under Options.Rebuild it lists none. Of a
+	// segment that is in the object store only it is the object that is not trusted: its file is to come from a member.
 	Doubt map[string]bool
 	// SyncBytes is how much of a file is written between two syncs: a power cut costs less than twice as much. Default 512 KiB.
 	SyncBytes uint64
 	// Adopt takes segments that have objects from the store, whether the giver has their files or not: only their meta tails
 	// come. Without it, only those are taken so of which the giver has no file.
 	Adopt bool
+	// LocalBytes, if it is not 0, is what the files of segments may take together: of those that have objects, the oldest
+	// are taken from the store, as with Adopt, until the others fit. Keep excepts segments from that; nil none. A file that
+	// is here is used all the same.
+	LocalBytes uint64
+	Keep       func(*manifest.Segment) bool
 }
 
 // Staging is the state of another member on its way into this ledger: which of its segments are here, and what has come
@@ -52,8 +58,9 @@ type Staging struct {
 	opts  StageOptions
 	state *manifest.State // as it came
 	parts []*stagedPart
-	next  int    // parts below are examined
-	read  uint64 // bytes of files that Examine has read whole
+	cold  map[uint64]bool // the first seqs of parts to be taken up over their objects, by LocalBytes
+	next  int             // parts below are examined
+	read  uint64          // bytes of files that Examine has read whole
 	ready *assembled
 
 	encoded []byte // of ready
@@ -61,11 +68,12 @@ type Staging struct {
 
 // stagedPart is one segment of the state.
 type stagedPart struct {
-	want  manifest.Segment
-	table *table // open, once the segment is here
-	moves bool   // its file stands in the incoming directory
-	file  *incomingFile
-	pin   string // the id under which its file is kept in its place
+	want   manifest.Segment
+	table  *table // open, once the segment is here
+	moves  bool   // its file stands in the incoming directory
+	file   *incomingFile
+	object *incomingFile // its object, once FetchObject has been called
+	pin    string        // the id under which its file is kept in its place
 }
 
 // Stage begins with the state of another member, encoded as by Snapshot. An error says that it is no state for this
@@ -88,7 +96,8 @@ func (l *Ledger) Stage(encoded []byte, opts StageOptions) (*Staging, error) {
 	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	return &Staging{l: l, opts: opts, state: state, parts: l.partsOf(state, opts.Doubt)}, nil
+	return &Staging{l: l, opts: opts, state: state, parts: l.partsOf(state, opts.Doubt),
+		cold: coldParts(state.Segments, opts)}, nil
 }
 
 // SealPoint is the raft position, and the membership, that the state stands for.
@@ -146,7 +155,7 @@ func (s *Staging) find(p *stagedPart) error {
 			s.l.opts.Logger.Warn("a segment's file here is not what the snapshot lists; it is fetched", "error", err)
 		}
 	}
-	if p.want.Tier == manifest.Cold || s.opts.Adopt && p.want.Object.Exists() {
+	if s.adopts(p) {
 		if done, err := s.adopt(p, id); done || err != nil {
 			return err
 		}
@@ -154,6 +163,14 @@ func (s *Staging) find(p *stagedPart) error {
 	var err error
 	p.file, err = s.l.openIncoming(partOf(p.want), s.opts.SyncBytes)
 	return err
+}
+
+// adopts says whether a part is to be taken up over its object.
+func (s *Staging) adopts(p *stagedPart) bool {
+	if s.distrusts(p) {
+		return false
+	}
+	return p.want.Tier == manifest.Cold || p.want.Object.Exists() && (s.opts.Adopt || s.cold[p.want.FirstSeq])
 }
 
 // adopt takes a segment up over its object: with the meta tail that is here, or else from the store. When the store does not
@@ -344,6 +361,9 @@ func (s *Staging) Close() {
 		if p.file != nil {
 			p.file.close()
 		}
+		if p.object != nil {
+			p.object.close()
+		}
 		if p.pin != "" {
 			s.l.unpin(p.pin)
 		}
@@ -363,6 +383,7 @@ func (s *Staging) clearIncoming() error {
 		}
 		if p.file != nil {
 			keep[path.Base(p.file.name)] = true
+			keep[path.Base(s.l.stagedObject(p.want))] = true // an object may have come in part before
 		}
 	}
 	names, err := s.l.opts.FS.List(s.l.incomingDir())
