@@ -16,6 +16,7 @@ type Config struct {
 	Storage Storage
 	Raft    Raft
 	Tier    Tier
+	Archive Archive
 	HTTP    HTTP
 
 	// Mode is what the command line asks for. For ShowHelp and ShowVersion nothing else was read or validated.
@@ -135,12 +136,18 @@ type Raft struct {
 	SnapshotBytesPerSecond int64 // sent to all members that fetch segments, taken together, and fetched; 0 is no limit
 }
 
-// Tier says where sealed segments go.
+// Tier says where sealed segments go, and how they are read there.
 type Tier struct {
 	Backend string // "dir", "s3" or "none"
 	Dir     string // of backend "dir"; empty is the folder cold in the data directory
 	S3      S3
 	Policy  Policy
+
+	ReadTimeout          time.Duration // of one read of a segment that is in the store only
+	CacheBytes           int64         // ranges of objects on disk, in the folder cache of the data directory; 0 keeps none
+	Uploads              int           // segments on their way at a time
+	UploadBytesPerSecond int64         // all of them together; 0 is no limit
+	ScrubBytesPerSecond  int64         // that the scrubber reads again; 0 never scrubs by itself
 }
 
 // S3 names an object store.
@@ -153,14 +160,36 @@ type S3 struct {
 	PathStyle       bool
 	Prefix          string
 	StorageClass    string
-	ObjectLock      bool
+
+	// Files that hold the credentials; Load reads them into AccessKeyID and SecretAccessKey.
+	AccessKeyIDFile     string
+	SecretAccessKeyFile string
+
+	ObjectLock          bool
+	ObjectLockMode      string        // "governance" or "compliance"
+	ObjectLockRetention time.Duration // from the upload on
+	SSE                 string        // "", "AES256" or "aws:kms"
+	SSEKMSKeyID         string
+	PartBytes           int64 // of uploads in parts
 }
 
 // Policy says when a segment is uploaded and when its local file may go.
 type Policy struct {
 	MinAge        time.Duration // a segment younger than this stays local only
-	MaxLocalBytes int64         // local segments beyond this may be evicted, oldest first; 0 evicts none
+	MaxLocalBytes int64         // local segments beyond this may be evicted, the least read first; 0 evicts none
 	Interval      time.Duration // between two rounds of the daemon
+	DeleteAfter   time.Duration // what nobody names any more goes at this age
+	Pins          []string      // segments with keys under one of these prefixes stay local
+	FetchReads    int           // reads of an evicted segment that bring its file back; 0 never does
+}
+
+// Archive says what is read from a bucket: the ledger that a new node begins with, or all that a reader serves.
+type Archive struct {
+	RestoreFrom  string // URL; see Tier.At
+	RestoreFetch bool   // fetch every segment before serving
+	ReadOnly     bool   // serve Bucket, and take no writes
+	Bucket       string // URL
+	Refresh      time.Duration
 }
 
 // HTTP holds the timeouts of the HTTP server.
@@ -186,8 +215,12 @@ func Default() Config {
 			CompactFanIn: 4, CompactMaxBytes: 16 << 30, CompactBytesPerSecond: 64 << 20},
 		Raft: Raft{Heartbeat: 100 * time.Millisecond, ElectionMin: 500 * time.Millisecond, ElectionMax: time.Second,
 			SnapshotBytesPerSecond: 32 << 20},
-		Tier: Tier{Backend: "dir", S3: S3{Region: "us-east-1"},
-			Policy: Policy{MinAge: time.Hour, Interval: 30 * time.Second}},
+		Tier: Tier{Backend: "dir",
+			S3: S3{Region: "us-east-1", ObjectLockMode: "governance", ObjectLockRetention: 30 * 24 * time.Hour,
+				PartBytes: 8 << 20},
+			Policy:      Policy{MinAge: time.Hour, Interval: 30 * time.Second, DeleteAfter: time.Hour, FetchReads: 1000},
+			ReadTimeout: 10 * time.Second, CacheBytes: 1 << 30, Uploads: 2, ScrubBytesPerSecond: 4 << 20},
+		Archive: Archive{Refresh: 10 * time.Second},
 		HTTP: HTTP{ReadHeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second,
 			RequestTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 10 * time.Second},
 	}

@@ -8,7 +8,8 @@
 // that follows from the key, the short forms the contract names, the bounds, and the help text; the file reader, the
 // environment, the flags, --help and docs/configuration.md all come from it.
 //
-// The package is pure but for the readFile function handed to Load: no clock, no goroutine, no os call. What only the
+// The package is pure but for the readFile function handed to Load, which also reads the files that hold credentials: no
+// clock, no goroutine, no os call. What only the
 // system can tell (is the port free, is the directory another node's) is not checked here.
 //
 // Secrets are kept in Secret, which prints as a placeholder in every format; a caller must use Reveal only where the

@@ -29,7 +29,8 @@ func fields(c *Config) []field {
 	var all []field
 	for _, part := range [][]field{
 		identityFields(c), logFields(&c.Log), limitFields(&c.Limits), storageFields(&c.Storage),
-		raftFields(&c.Raft), tierFields(&c.Tier), httpFields(&c.HTTP),
+		raftFields(&c.Raft), tierFields(&c.Tier), storeFields(&c.Tier.S3), policyFields(&c.Tier.Policy),
+		archiveFields(&c.Archive), httpFields(&c.HTTP),
 	} {
 		all = append(all, part...)
 	}
@@ -144,25 +145,78 @@ func tierFields(c *Tier) []field {
 		{key: "tier.backend", to: choiceValue{&c.Backend, []string{"dir", "s3", "none"}}, help: "kind of cold tier"},
 		{key: "tier.dir", to: textValue{&c.Dir, false, "the path of a directory"},
 			help: "directory of backend dir; empty is the folder cold in the data directory"},
-		{key: "tier.s3.bucket", to: textValue{&c.S3.Bucket, false, "the name of a bucket"}, help: "bucket of backend s3"},
-		{key: "tier.s3.region", to: textValue{&c.S3.Region, false, "a region such as eu-central-1"}, help: "its region"},
-		{key: "tier.s3.endpoint", to: urlValue{&c.S3.Endpoint}, help: "URL of the object store; empty is AWS"},
-		{key: "tier.s3.access_key_id", to: textValue{&c.S3.AccessKeyID, false, "an access key id"},
+		{key: "tier.read_timeout", to: durationValue{&c.ReadTimeout, 10 * time.Millisecond, 10 * time.Minute},
+			help: "longest wait for bytes of a segment that is in the store only; then it is cold_unavailable"},
+		{key: "tier.cache_bytes", to: sizeValue{&c.CacheBytes, 0, unbounded},
+			help: "disk space, in the folder cache of the data directory, for what is read of such segments; 0 keeps none"},
+		{key: "tier.uploads", to: countValue{&c.Uploads, 1, 64}, help: "segments that are uploaded at a time"},
+		{key: "tier.upload_bytes_per_second", to: sizeValue{&c.UploadBytesPerSecond, 0, unbounded},
+			help: "how fast they are, all together; 0 is no limit"},
+		{key: "tier.scrub_bytes_per_second", to: sizeValue{&c.ScrubBytesPerSecond, 0, unbounded},
+			help: "how fast segments, here and in the store, are read again and checked; 0 only when asked to"},
+	}
+}
+
+func storeFields(c *S3) []field {
+	return []field{
+		{key: "tier.s3.bucket", to: textValue{&c.Bucket, false, "the name of a bucket"}, help: "bucket of backend s3"},
+		{key: "tier.s3.region", to: textValue{&c.Region, false, "a region such as eu-central-1"}, help: "its region"},
+		{key: "tier.s3.endpoint", to: urlValue{&c.Endpoint}, help: "URL of the object store; empty is AWS"},
+		{key: "tier.s3.access_key_id", to: textValue{&c.AccessKeyID, false, "an access key id"},
 			help: "access key; empty, with the secret, asks the AWS SDK's own chain"},
-		{key: "tier.s3.secret_access_key", to: secretValue{&c.S3.SecretAccessKey},
-			help: "its secret; never logged; better given in the environment"},
-		{key: "tier.s3.path_style", to: boolValue{&c.S3.PathStyle}, help: "put the bucket into the path, not the host name"},
-		{key: "tier.s3.prefix", to: textValue{&c.S3.Prefix, false, "a text in quotes"},
+		{key: "tier.s3.secret_access_key", to: secretValue{&c.SecretAccessKey},
+			help: "its secret; never logged; better given in the environment or in a file"},
+		{key: "tier.s3.access_key_id_file", to: textValue{&c.AccessKeyIDFile, false, "the path of a file"},
+			help: "file that holds the access key, in place of access_key_id"},
+		{key: "tier.s3.secret_access_key_file", to: textValue{&c.SecretAccessKeyFile, false, "the path of a file"},
+			help: "file that holds its secret, in place of secret_access_key"},
+		{key: "tier.s3.path_style", to: boolValue{&c.PathStyle}, help: "put the bucket into the path, not the host name"},
+		{key: "tier.s3.prefix", to: textValue{&c.Prefix, false, "a text in quotes"},
 			help: "put before every object name"},
-		{key: "tier.s3.storage_class", to: textValue{&c.S3.StorageClass, false, "a storage class such as STANDARD_IA"},
+		{key: "tier.s3.storage_class", to: textValue{&c.StorageClass, false, "a storage class such as STANDARD_IA"},
 			help: "storage class of uploaded segments; empty is the bucket's own"},
-		{key: "tier.s3.object_lock", to: boolValue{&c.S3.ObjectLock}, help: "ask for Object Lock retention on upload"},
-		{key: "tier.policy.min_age", to: durationValue{&c.Policy.MinAge, 0, century},
+		{key: "tier.s3.object_lock", to: boolValue{&c.ObjectLock}, help: "ask for Object Lock retention on upload"},
+		{key: "tier.s3.object_lock_mode", to: choiceValue{&c.ObjectLockMode, []string{"governance", "compliance"}},
+			help: "kind of that retention: compliance cannot be lifted by anybody"},
+		{key: "tier.s3.object_lock_retention", to: durationValue{&c.ObjectLockRetention, time.Second, century},
+			help: "how long from the upload on"},
+		{key: "tier.s3.sse", to: choiceValue{&c.SSE, []string{"", "AES256", "aws:kms"}},
+			help: "encryption on the server; empty is the bucket's own"},
+		{key: "tier.s3.sse_kms_key_id", to: textValue{&c.SSEKMSKeyID, false, "the id of a key"},
+			help: "key of aws:kms; empty is the account's own"},
+		{key: "tier.s3.part_bytes", to: sizeValue{&c.PartBytes, 5 << 20, 64 << 20},
+			help: "size from which on a segment is uploaded in parts, and of these"},
+	}
+}
+
+func policyFields(c *Policy) []field {
+	return []field{
+		{key: "tier.policy.min_age", to: durationValue{&c.MinAge, 0, century},
 			help: "age at which a segment is uploaded"},
-		{key: "tier.policy.max_local_bytes", to: sizeValue{&c.Policy.MaxLocalBytes, 0, unbounded},
-			help: "local segments beyond this are evicted, oldest first, once uploaded; 0 evicts none"},
-		{key: "tier.policy.interval", to: durationValue{&c.Policy.Interval, 10 * time.Millisecond, 24 * time.Hour},
+		{key: "tier.policy.max_local_bytes", to: sizeValue{&c.MaxLocalBytes, 0, unbounded},
+			help: "local segments beyond this are evicted, the least read first, once uploaded; 0 evicts none"},
+		{key: "tier.policy.interval", to: durationValue{&c.Interval, 10 * time.Millisecond, 24 * time.Hour},
 			help: "time between two rounds of the tier daemon"},
+		{key: "tier.policy.delete_after", to: durationValue{&c.DeleteAfter, time.Second, century},
+			help: "age at which objects that nothing names any more are deleted"},
+		{key: "tier.policy.pins", to: listValue{&c.Pins},
+			help: "prefixes of keys: segments that may hold such keys are never evicted"},
+		{key: "tier.policy.fetch_reads", to: countValue{&c.FetchReads, 0, 1_000_000_000},
+			help: "reads of an evicted segment within ten minutes that bring its file back where there is room; 0 never does"},
+	}
+}
+
+func archiveFields(c *Archive) []field {
+	return []field{
+		{key: "archive.restore_from", flag: "restore-from", to: bucketValue{&c.RestoreFrom},
+			help: "bucket that an empty data directory is restored from; it is the cold tier, too"},
+		{key: "archive.restore_fetch", flag: "restore-fetch", to: boolValue{&c.RestoreFetch},
+			help: "fetch every segment before serving; else they are read in the bucket"},
+		{key: "archive.read_only", flag: "read-only", to: boolValue{&c.ReadOnly},
+			help: "serve reads and proofs from a bucket alone, and take no writes; needs archive.bucket"},
+		{key: "archive.bucket", flag: "bucket", to: bucketValue{&c.Bucket}, help: "that bucket"},
+		{key: "archive.refresh", to: durationValue{&c.Refresh, 10 * time.Millisecond, 24 * time.Hour},
+			help: "time between two looks for what was published since"},
 	}
 }
 

@@ -146,6 +146,9 @@ Examples:
   scribe-node --config /etc/scribe.toml --check-config
   scribe-node --node-id 1 --initial-cluster 1=10.0.0.1:9001,2=10.0.0.2:9001,3=10.0.0.3:9001
   SCRIBE_LOG_LEVEL=debug scribe-node --join 10.0.0.1:8001 --node-id 4
+  SCRIBE_TIER_BACKEND=s3 SCRIBE_TIER_S3_BUCKET=archive scribe-node
+  scribe-node --data-dir /var/lib/scribe --restore-from s3://archive/ledger
+  scribe-node --read-only --bucket s3://archive/ledger
 
 Exit status: 0 after a clean stop, 1 for a start that is refused or a failure, 2 for a mistake in the configuration.
 `)
@@ -162,6 +165,8 @@ func placeholder(f *field) string {
 		return " ADDR"
 	case peersValue:
 		return " LIST"
+	case bucketValue:
+		return " URL"
 	case choiceValue:
 		return " LEVEL"
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 // Load reads args (without the program's name) and environ (as os.Environ gives it), and with readFile the file they
-// name, if any. Every error is an *Error.
+// name, if any, and the files that hold credentials. Every error is an *Error.
 //
 // --help and --version beat everything: Load then returns at once with that Mode.
 func Load(args, environ []string, readFile func(name string) ([]byte, error)) (Config, error) {
@@ -34,7 +34,7 @@ func Load(args, environ []string, readFile func(name string) ([]byte, error)) (C
 	if c.File != "" {
 		data, err := readFile(c.File)
 		if err != nil {
-			return Config{}, fileError(c.File, err)
+			return Config{}, fileError(c.File, err, "--config or SCRIBE_CONFIG")
 		}
 		if err := l.applyFile(c.File, data); err != nil {
 			return Config{}, err
@@ -46,22 +46,26 @@ func Load(args, environ []string, readFile func(name string) ([]byte, error)) (C
 	if err := l.applyFlags(flags); err != nil {
 		return Config{}, err
 	}
+	if err := l.readCredentials(readFile); err != nil {
+		return Config{}, err
+	}
 	if err := l.validate(); err != nil {
 		return Config{}, err
 	}
 	return c, nil
 }
 
-func fileError(name string, err error) error {
+// fileError is why a file could not be read that setting names.
+func fileError(name string, err error, setting string) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return &Error{Source: name, Problem: "there is no such file; give an existing one with --config or SCRIBE_CONFIG"}
+		return &Error{Source: name, Problem: "there is no such file; give an existing one with " + setting}
 	}
 	// The path is the source already; an fs.PathError would repeat it.
 	var path *fs.PathError
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	return &Error{Source: name, Problem: fmt.Sprintf("cannot be read: %v; give a readable file with --config", err)}
+	return &Error{Source: name, Problem: fmt.Sprintf("cannot be read: %v; give a readable file with %s", err, setting)}
 }
 
 // loader carries the configuration that is being put together, and where each of its values came from.
@@ -96,7 +100,7 @@ func (l *loader) wrong(f *field, found string, o origin) error {
 	switch f.to.(type) {
 	case secretValue:
 		found = redacted
-	case urlValue, joinValue:
+	case urlValue, joinValue, bucketValue:
 		if strings.Contains(found, "@") { // perhaps a password
 			found = redacted
 		}

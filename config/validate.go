@@ -7,7 +7,8 @@ import (
 
 // validate checks what no single value shows: the combinations that cannot work.
 func (l *loader) validate() error {
-	for _, check := range []func() error{l.checkCluster, l.checkAddrs, l.checkLimits, l.checkRaft, l.checkTier} {
+	for _, check := range []func() error{l.checkCluster, l.checkAddrs, l.checkLimits, l.checkRaft, l.checkArchive,
+		l.checkTier} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -104,9 +105,62 @@ func (l *loader) checkTier() error {
 	case t.Backend == "s3" && t.S3.Region == "":
 		return l.blame("backend s3 needs a region; stores without regions take us-east-1", "tier.s3.region")
 	case t.S3.AccessKeyID != "" && t.S3.SecretAccessKey == "":
-		return l.blame("needs tier.s3.secret_access_key beside it", "tier.s3.access_key_id")
+		return l.blame("needs tier.s3.secret_access_key beside it", "tier.s3.access_key_id", "tier.s3.access_key_id_file")
 	case t.S3.AccessKeyID == "" && t.S3.SecretAccessKey != "":
-		return l.blame("needs tier.s3.access_key_id beside it", "tier.s3.secret_access_key")
+		return l.blame("needs tier.s3.access_key_id beside it", "tier.s3.secret_access_key",
+			"tier.s3.secret_access_key_file")
+	case t.S3.SSEKMSKeyID != "" && t.S3.SSE != "aws:kms":
+		return l.blame("is a key of tier.s3.sse = \"aws:kms\"; set both or none", "tier.s3.sse_kms_key_id")
+	}
+	return nil
+}
+
+// checkArchive makes the bucket that is read the cold tier as well.
+func (l *loader) checkArchive() error {
+	a, founds := &l.c.Archive, []string{"cluster.initial", "cluster.bootstrap", "cluster.join"}
+	switch {
+	case a.ReadOnly && a.Bucket == "":
+		return l.blame("needs the bucket that is to be served: --bucket s3://bucket/prefix", "archive.read_only")
+	case a.Bucket != "" && !a.ReadOnly:
+		return l.blame("is what a reader serves, so it needs --read-only; a node that takes writes has tier.s3.bucket or "+
+			"tier.dir", "archive.bucket")
+	case a.RestoreFetch && a.RestoreFrom == "":
+		return l.blame("needs the bucket that is fetched: --restore-from s3://bucket/prefix", "archive.restore_fetch")
+	case a.ReadOnly && a.RestoreFrom != "":
+		return l.blame("makes a ledger that takes writes; a reader needs --bucket alone", "archive.restore_from")
+	case a.ReadOnly && (len(l.c.Cluster.Initial) > 0 || l.c.Cluster.Bootstrap || l.c.Cluster.Join != ""):
+		return l.blame("a reader is no member of a cluster; leave it away, or archive.read_only", founds...)
+	case a.RestoreFrom != "" && l.c.Cluster.Join != "":
+		return l.blame("a node that joins gets its ledger from the cluster; founders restore it", "archive.restore_from")
+	case a.ReadOnly:
+		return l.serve(a.Bucket, "archive.bucket")
+	case a.RestoreFrom != "":
+		return l.goOnIn(a.RestoreFrom)
+	}
+	return nil
+}
+
+func (l *loader) serve(url, key string) error {
+	t, err := l.c.Tier.At(url)
+	if err != nil {
+		return l.blame(err.Error(), key)
+	}
+	l.c.Tier = t
+	return nil
+}
+
+// goOnIn makes the bucket a ledger is restored from its tier: that is where its segments are.
+func (l *loader) goOnIn(url string) error {
+	was := l.c.Tier
+	if err := l.serve(url, "archive.restore_from"); err != nil {
+		return err
+	}
+	now := l.c.Tier
+	for _, key := range []string{"tier.backend", "tier.dir", "tier.s3.bucket", "tier.s3.prefix"} {
+		if _, set := l.source[key]; set && now.place() != was.place() {
+			return l.blame("is another store than archive.restore_from, "+now.place()+
+				"; a restored ledger goes on where its segments are, so leave one of the two away", key)
+		}
 	}
 	return nil
 }

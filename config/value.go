@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,8 +59,30 @@ func (v choiceValue) text() string       { return *v.p }
 func (v choiceValue) accepts(t any) bool { return isString(t) }
 func (v choiceValue) want() string {
 	last := len(v.choices) - 1
-	return strings.Join(v.choices[:last], ", ") + " or " + v.choices[last]
+	text := strings.Join(v.choices[:last], ", ") + " or " + v.choices[last]
+	if v.choices[0] == "" {
+		text = "empty" + text
+	}
+	return text
 }
+
+// listValue is a list of texts without commas.
+type listValue struct{ p *[]string }
+
+func (v listValue) set(s string) bool {
+	var list []string
+	if s != "" {
+		list = strings.Split(s, ",")
+	}
+	if slices.Contains(list, "") || strings.ContainsRune(s, 0) {
+		return false
+	}
+	*v.p = list
+	return true
+}
+func (v listValue) text() string       { return strings.Join(*v.p, ",") }
+func (v listValue) want() string       { return "a list such as \"logs/,users/\", without empty items" }
+func (v listValue) accepts(t any) bool { return isString(t) }
 
 type boolValue struct{ p *bool }
 

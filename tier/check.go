@@ -33,9 +33,9 @@ func PageLimit(limit int) int {
 	return min(limit, MaxListed)
 }
 
-// readBody fills p with the body's bytes from off on.
-func readBody(body Body, p []byte, off int64) error {
-	n, err := body.Bytes.ReadAt(p, off)
+// ReadFull fills p with the body's bytes from off on, for those who write stores.
+func (b Body) ReadFull(p []byte, off int64) error {
+	n, err := b.Bytes.ReadAt(p, off)
 	if n == len(p) {
 		return nil
 	}

@@ -184,7 +184,7 @@ func fill(ctx context.Context, f vfs.File, body Body, t trailer) error {
 			return err
 		}
 		buf = buf[:min(int64(len(buf)), body.Size-off)]
-		if err := readBody(body, buf, off); err != nil {
+		if err := body.ReadFull(buf, off); err != nil {
 			return err
 		}
 		h.Write(buf)

@@ -13,6 +13,10 @@ var (
 	ErrNotFound = errors.New("no such object")
 	// ErrNoBucket: there is no such bucket or folder, which says nothing about objects.
 	ErrNoBucket = errors.New("no such bucket")
+	// ErrRegion: the bucket is in another region than the one that was asked.
+	ErrRegion = errors.New("the bucket is in another region")
+	// ErrNoStore: what answers is no object store.
+	ErrNoStore = errors.New("the endpoint does not answer like an object store")
 	// ErrExists: an object of that key is there already.
 	ErrExists = errors.New("the object exists already")
 	// ErrChanged: the object is not the one that was to be replaced.

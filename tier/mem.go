@@ -224,7 +224,7 @@ func (m *Mem) Put(ctx context.Context, key string, body Body, opts PutOptions) (
 func (m *Mem) put(ctx context.Context, op Op, key string, body Body, opts PutOptions, may func(*memObject) error,
 ) (Object, error) {
 	data := make([]byte, body.Size)
-	if err := readBody(body, data, 0); err != nil {
+	if err := body.ReadFull(data, 0); err != nil {
 		return Object{}, failed(op.String(), key, err)
 	}
 	if sha256.Sum256(data) != body.SHA256 {

@@ -39,7 +39,7 @@ func (m *Mem) finish(ctx context.Context, up *memUpload, body Body, opts PutOpti
 	h := sha256.New()
 	for off := int64(0); off < body.Size; off += m.opts.PartBytes {
 		part := make([]byte, min(m.opts.PartBytes, body.Size-off))
-		if err := readBody(body, part, off); err != nil {
+		if err := body.ReadFull(part, off); err != nil {
 			return Object{}, failed("put", up.Key, err)
 		}
 		h.Write(part)

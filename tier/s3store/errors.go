@@ -17,9 +17,6 @@ import (
 // maxRetryAfter bounds what a store may ask for.
 const maxRetryAfter = 5 * time.Minute
 
-// errNotS3: the answer is not one of S3.
-var errNotS3 = errors.New("the endpoint does not answer like S3")
-
 // classify turns an error of the SDK into one of package tier. ctx is the caller's, without the request's own deadline.
 func (s *Store) classify(ctx context.Context, op, key string, err error) error {
 	var known *tier.Error
@@ -60,8 +57,8 @@ func (s *Store) classify(ctx context.Context, op, key string, err error) error {
 	e.Temporary = temporary
 	switch {
 	case status >= 300 && status < 400:
-		e.Err = fmt.Errorf("the bucket is in region %q, not in %q: %w",
-			answer.Response.Header.Get("X-Amz-Bucket-Region"), s.opts.Region, brief(status, api))
+		e.Err = fmt.Errorf("%w, %q and not %q: %w", tier.ErrRegion, answer.Response.Header.Get("X-Amz-Bucket-Region"),
+			s.opts.Region, brief(status, api))
 	case cause != nil:
 		e.Err = fmt.Errorf("%w: %w", cause, brief(status, api))
 	default:
@@ -99,6 +96,8 @@ func meaning(status int, code string) (cause error, temporary bool) {
 		return tier.ErrRange, false
 	case "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
 		return tier.ErrMismatch, true // what was sent did match, so it was damaged on the way
+	case "AuthorizationHeaderMalformed", "IncorrectEndpoint": // its scope has the region
+		return tier.ErrRegion, false
 	case "ExpiredToken", "InvalidToken", "TokenRefreshRequired", "XAdminUserNotFound": // the last is versitygw's
 		return tier.ErrRefused, false
 	case "ConditionalRequestConflict", "OperationAborted", "RequestTimeout", "IncompleteBody", "SlowDown", "Throttling",
@@ -119,7 +118,7 @@ func meaning(status int, code string) (cause error, temporary bool) {
 	case http.StatusNotImplemented:
 		return nil, false
 	case http.StatusNotFound:
-		return errNotS3, false // with a code of S3 it was dealt with above
+		return tier.ErrNoStore, false // with a code of S3 it was dealt with above
 	}
 	return nil, status >= 500
 }

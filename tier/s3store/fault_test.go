@@ -72,7 +72,9 @@ func TestAnswers(t *testing.T) {
 		{404, "NoSuchKey", "", tier.ErrNotFound, false, 0},
 		{501, "NotImplemented", "", nil, false, 0},
 		{400, "InvalidRequest", "", nil, false, 0},
-		{301, "PermanentRedirect", "", nil, false, 0},
+		{301, "PermanentRedirect", "", tier.ErrRegion, false, 0},
+		{400, "AuthorizationHeaderMalformed", "", tier.ErrRegion, false, 0},
+		{404, "", "", tier.ErrNoStore, false, 0},
 	} {
 		s := behind(t, func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -89,7 +91,8 @@ func TestAnswers(t *testing.T) {
 			if err == nil || again != c.again || after != c.after {
 				t.Errorf("%s: %d %s: %v, a retry can help: %v after %v", op, c.status, c.code, err, again, after)
 			}
-			for _, known := range []error{tier.ErrNotFound, tier.ErrNoBucket, tier.ErrRefused, tier.ErrMismatch, tier.ErrExists} {
+			for _, known := range []error{tier.ErrNotFound, tier.ErrNoBucket, tier.ErrRefused, tier.ErrMismatch, tier.ErrExists,
+				tier.ErrRegion, tier.ErrNoStore} {
 				if errors.Is(err, known) != (known == c.want) {
 					t.Errorf("%s: %d %s: %v", op, c.status, c.code, err)
 				}

@@ -71,7 +71,7 @@ func (s *Store) answered(key string, off, n int64, out *s3.GetObjectOutput) (tie
 	if off > 0 || n != tier.Rest {
 		first, last, total, ok := parseContentRange(aws.ToString(out.ContentRange))
 		if !ok {
-			return tier.Object{}, 0, fmt.Errorf("%w: it ignores ranges", errNotS3)
+			return tier.Object{}, 0, fmt.Errorf("%w: it ignores ranges", tier.ErrNoStore)
 		}
 		want, err := tier.Span(total, off, n)
 		if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) answered(key string, off, n int64, out *s3.GetObjectOutput) (tie
 		}
 		if first != off || last-first+1 != want || length != want {
 			return tier.Object{}, 0, fmt.Errorf("%w: asked for %d bytes at %d it gave bytes %d to %d, %d long",
-				errNotS3, want, off, first, last, length)
+				tier.ErrNoStore, want, off, first, last, length)
 		}
 		size = total
 	}

@@ -44,14 +44,14 @@ func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (
 		return tier.Page{}, err
 	}
 	if out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil {
-		return tier.Page{}, invalid("list", prefix, errNotS3) // a 200 with something else in it
+		return tier.Page{}, invalid("list", prefix, tier.ErrNoStore) // a 200 with something else in it
 	}
 	var page tier.Page
 	last := ""
 	for _, o := range out.Contents {
 		key, ours := strings.CutPrefix(aws.ToString(o.Key), s.prefix)
 		if !ours || !strings.HasPrefix(key, prefix) || key <= after || key <= last {
-			return tier.Page{}, invalid("list", prefix, errNotS3) // it ignores the prefix, the order, or where to begin
+			return tier.Page{}, invalid("list", prefix, tier.ErrNoStore) // it ignores the prefix, the order, or where to begin
 		}
 		last = key
 		if tier.CheckKey(key) == nil {
@@ -63,7 +63,7 @@ func (s *Store) listPage(ctx context.Context, prefix, after string, limit int) (
 		page.Next = page.Objects[limit-1].Key
 	} else if aws.ToBool(out.IsTruncated) {
 		if page.Next = last; last == "" {
-			return tier.Page{}, invalid("list", prefix, errNotS3) // more, and nothing to go on from
+			return tier.Page{}, invalid("list", prefix, tier.ErrNoStore) // more, and nothing to go on from
 		}
 	}
 	return page, nil
@@ -143,7 +143,7 @@ func (s *Store) uploadsPage(ctx context.Context, prefix, afterKey string, limit 
 	for _, u := range out.Uploads {
 		key, ours := strings.CutPrefix(aws.ToString(u.Key), s.prefix)
 		if !ours || !strings.HasPrefix(key, prefix) {
-			return tier.UploadPage{}, invalid("list uploads", prefix, errNotS3)
+			return tier.UploadPage{}, invalid("list uploads", prefix, tier.ErrNoStore)
 		}
 		if tier.CheckKey(key) == nil && key > afterKey { // MinIO ignores the marker
 			page.Uploads = append(page.Uploads, tier.Upload{

@@ -78,7 +78,7 @@ func (u *upload) begin(ctx context.Context) error {
 		return err
 	}
 	if u.id = aws.ToString(out.UploadId); u.id == "" {
-		return errNotS3
+		return tier.ErrNoStore
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 		if err != nil {
 			return err
 		}
-		if err := readBody(u.body, buf, off); err != nil {
+		if err := u.body.ReadFull(buf, off); err != nil {
 			u.s.buffers.put(buf)
 			return invalid("put", u.key, err)
 		}

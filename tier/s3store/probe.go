@@ -37,7 +37,7 @@ func (s *Store) ProbeChecksum(ctx context.Context, key string) (bool, error) {
 // isTrouble says whether a failure is about the store and not about what was sent.
 func isTrouble(err error) bool {
 	_, temporary := tier.Temporary(err)
-	return temporary || errors.Is(err, tier.ErrRefused) || errors.Is(err, tier.ErrNoBucket) || errors.Is(err, errNotS3)
+	return temporary || errors.Is(err, tier.ErrRefused) || errors.Is(err, tier.ErrNoBucket) || errors.Is(err, tier.ErrNoStore)
 }
 
 // PutInParts implements [tier.Probing].

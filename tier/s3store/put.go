@@ -65,7 +65,7 @@ func (s *Store) putOne(ctx context.Context, op, key string, body tier.Body, opts
 		return tier.Object{}, s.classify(ctx, op, key, err)
 	}
 	defer s.buffers.put(buf)
-	if err := readBody(body, buf, 0); err != nil {
+	if err := body.ReadFull(buf, 0); err != nil {
 		return tier.Object{}, invalid(op, key, err)
 	}
 	if sha256.Sum256(buf) != body.SHA256 {
@@ -139,16 +139,4 @@ func payloadHash(sum [sha256.Size]byte) func(*s3.Options) {
 			return stack.Initialize.Add(set, middleware.After)
 		})
 	}
-}
-
-// readBody fills p with the body's bytes from off on.
-func readBody(body tier.Body, p []byte, off int64) error {
-	n, err := body.Bytes.ReadAt(p, off)
-	if n == len(p) {
-		return nil
-	}
-	if err == nil || errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	return fmt.Errorf("read the body at %d: %w", off, err)
 }

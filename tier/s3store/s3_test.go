@@ -1,7 +1,6 @@
 package s3store_test
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -57,7 +56,7 @@ func options() s3store.Options {
 
 func open(t testing.TB, opts s3store.Options) *s3store.Store {
 	t.Helper()
-	s, err := s3store.New(t.Context(), opts)
+	s, err := s3store.New(opts)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +142,7 @@ func TestOptions(t *testing.T) {
 	} {
 		opts := options()
 		change(&opts)
-		if _, err := s3store.New(context.Background(), opts); !errors.Is(err, tier.ErrInvalid) {
+		if _, err := s3store.New(opts); !errors.Is(err, tier.ErrInvalid) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

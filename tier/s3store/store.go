@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,9 +29,9 @@ var (
 	_ tier.Locking = (*Store)(nil)
 )
 
-// New returns a store over a bucket. It makes no request to the bucket: [tier.Preflight] says whether it will do. ctx
-// bounds the reading of shared configuration files.
-func New(ctx context.Context, opts Options) (*Store, error) {
+// New returns a store over a bucket. It makes no request and looks for no credentials: [tier.Preflight] says whether the
+// bucket will do. An error is tier.ErrInvalid, of the options.
+func New(opts Options) (*Store, error) {
 	opts, err := opts.filled()
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
@@ -44,14 +45,10 @@ func New(ctx context.Context, opts Options) (*Store, error) {
 		t := transport(opts.Timeout)
 		round, s.idle = t, t
 	}
-	provider, err := opts.provider(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("s3: credentials: %w", err)
-	}
 	o := s3.Options{
 		Region:                     opts.Region,
 		UsePathStyle:               opts.PathStyle,
-		Credentials:                aws.NewCredentialsCache(credentials{provider}),
+		Credentials:                aws.NewCredentialsCache(credentials{opts.provider()}),
 		HTTPClient:                 &http.Client{Transport: round, CheckRedirect: noRedirects},
 		Retryer:                    aws.NopRetryer{},
 		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported,
@@ -71,17 +68,41 @@ func New(ctx context.Context, opts Options) (*Store, error) {
 func noRedirects(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // provider returns the credentials of the options, or the SDK's chain.
-func (o Options) provider(ctx context.Context) (aws.CredentialsProvider, error) {
+func (o Options) provider() aws.CredentialsProvider {
 	if o.AccessKeyID != "" {
-		return awscredentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, o.SessionToken), nil
+		return awscredentials.NewStaticCredentialsProvider(o.AccessKeyID, o.SecretAccessKey, o.SessionToken)
 	}
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
-	c, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(o.Region))
+	return &chain{region: o.Region}
+}
+
+// chain is the SDK's usual chain of credentials. Its files are read when the first credentials are needed, and again
+// until that worked: what is wrong with them is then an error of the request, which may be made again.
+type chain struct {
+	region string
+
+	mu    sync.Mutex
+	found aws.CredentialsProvider // guarded by mu; nil until the chain was read
+}
+
+func (c *chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	found, err := c.read(ctx)
 	if err != nil {
-		return nil, err
+		return aws.Credentials{}, err
 	}
-	return c.Credentials, nil
+	return found.Retrieve(ctx)
+}
+
+func (c *chain) read(ctx context.Context) (aws.CredentialsProvider, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.found == nil {
+		conf, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.region))
+		if err != nil {
+			return nil, err
+		}
+		c.found = conf.Credentials
+	}
+	return c.found, nil
 }
 
 // Close gives up idle connections.
