@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -49,6 +50,16 @@ type Options struct {
 	Cold Cold
 	// ColdTimeout bounds how long the meta tail of a segment may take to come from it; default 2 min.
 	ColdTimeout time.Duration
+	// RemoteMeta is for readers of an archive, which have a manifest and no other file: meta tails are read from Cold as
+	// well, by range. Nothing is written to Dir.
+	RemoteMeta bool
+	// Earlier is a ledger with RemoteMeta over an earlier state of the same archive. Open takes over which segments it has
+	// open and its cache, and does not close it.
+	Earlier *Ledger
+	// Leaves gives the leaf hashes of the entries first, first+1, … from elsewhere than from segments, where reading those
+	// of neighbouring seqs takes a request each. first begins a tile of the ledger tree, and dst is as long as the tile. It
+	// is not trusted, and may fail. Default none.
+	Leaves func(first uint64, dst []merkle.Hash) error
 
 	// Notify is called, from the flusher, when Wanted or Installed may have changed. It must not block.
 	Notify func()
@@ -179,7 +190,7 @@ func Open(opts Options) (*Ledger, error) {
 	opts = opts.withDefaults()
 	l := &Ledger{
 		opts:    opts,
-		cache:   sstable.NewBlockCache(opts.BlockCacheBytes),
+		cache:   cacheFor(opts),
 		changed: make(chan struct{}),
 		stop:    make(chan struct{}),
 	}

@@ -60,15 +60,11 @@ func (l *Ledger) restore() error {
 			return err
 		}
 	}
-	tables := make([]*table, 0, len(state.Segments))
-	for _, s := range state.Segments {
-		t, err := l.openPresent(s, state.TreeSize-state.TreeSize%merkle.TileWidth)
-		if err != nil {
-			releaseAll(tables)
-			return err
-		}
-		tables = append(tables, t)
+	tables, err := l.openListed(state)
+	if err != nil {
+		return err
 	}
+	l.opts.Earlier = nil // it may go
 	if !l.opts.Rebuild {
 		err := l.removeMerged(state)
 		if err == nil {
@@ -104,7 +100,7 @@ func (l *Ledger) assemble(state *manifest.State, tables []*table) (*assembled, e
 	}
 	var level8 []merkle.Hash
 	for _, t := range tables {
-		nodes, err := t.LedgerNodes()
+		nodes, err := t.ledgerNodes()
 		if err != nil {
 			return fail(err)
 		}
@@ -122,10 +118,18 @@ func (l *Ledger) assemble(state *manifest.State, tables []*table) (*assembled, e
 	}
 	v.active = newMemtable(state.TreeSize, 0)
 	tail := make([]merkle.Hash, state.TreeSize%merkle.TileWidth)
-	if err := v.readLeaves(state.TreeSize-uint64(len(tail)), tail); err != nil {
-		return fail(err)
+	first := state.TreeSize - uint64(len(tail))
+	var tree *tlog.Tree
+	err := tlog.ErrTreeMismatch
+	if l.treeLeaves(nil, first, tail) { // what is not right of them shows in the root
+		tree, err = tlog.NewTree(frontier, level8, tail)
 	}
-	tree, err := tlog.NewTree(frontier, level8, tail)
+	if err != nil {
+		if err := v.readLeaves(first, tail); err != nil {
+			return fail(err)
+		}
+		tree, err = tlog.NewTree(frontier, level8, tail)
+	}
 	if err != nil {
 		return fail(&vfs.CorruptError{File: l.segmentDir(), Reason: err.Error() +
 			"; a segment's stored tree nodes are wrong: restore the segments from a peer or a backup"})

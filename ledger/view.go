@@ -24,8 +24,9 @@ type view struct {
 type table struct {
 	*sstable.Table
 	first, last uint64
-	file        vfs.File        // its own, or that of its meta tail when it is cold; open while there are references
+	file        vfs.File        // its own, or that of its meta tail when it is cold; nil when that is in the store too
 	object      manifest.Object // that holds its entries; none when its file does
+	nodes       []merkle.Hash   // of the ledger tree, until the tree has them; only of one without a file
 	refs        atomic.Int64
 	owner       *Ledger
 	doomed      atomic.Bool // its segment was merged, or stands on another file now: its own goes with the last reference
@@ -230,6 +231,9 @@ func (v *view) memtableOf(seq uint64) *memtable {
 // ReadLeaves fills dst with the leaf hashes of the entries from first on. It is the ledger tree's source of leaves below
 // the nodes it keeps.
 func (l *Ledger) ReadLeaves(first uint64, dst []merkle.Hash) error {
+	if l.treeLeaves(l.tree.Load(), first, dst) {
+		return nil
+	}
 	v, err := l.acquire()
 	if err != nil {
 		return err

@@ -31,6 +31,8 @@ const (
 	MaxFileBytes = 32 << 30
 	// MaxSections bounds the section table.
 	MaxSections = 64
+	// FooterBytes is how much the footer takes at the file's end.
+	FooterBytes = footerLen
 	// BlockOverhead is what a stored block adds to its bytes.
 	BlockOverhead = blockHeaderLen
 )

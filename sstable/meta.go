@@ -10,6 +10,13 @@ import (
 // MetaOffset is where the meta tail of the segment's file begins: all that a table needs but its entries.
 func (t *Table) MetaOffset() uint64 { return t.file.MetaOffset() }
 
+// ResidentFrom is where the bytes begin, up to the file's end, of which a table with its index in memory keeps what it
+// keeps: all behind the tiles of leaves and of the seq index. metaOffset and entries are what the manifest says.
+func ResidentFrom(metaOffset, entries uint64) uint64 {
+	_, seqs := tileArrays(metaOffset, entries)
+	return seqs.end()
+}
+
 // VerifyMeta reads the whole meta tail from its source again and none of the entries: index, filters, seq index, and the
 // leaf hashes, from which the root is computed. The first difference is a *vfs.CorruptError. What it cannot tell is whether
 // index and filters are those of the entries; Verify can.
