@@ -37,6 +37,7 @@ const (
 	codeNotReady         = string(node.NotReady)
 	codeOutcomeUnknown   = string(node.OutcomeUnknown)
 	codeDiskFull         = string(node.DiskFull)
+	codeReadOnly         = string(node.ReadOnly)
 )
 
 // problem is an error as it is answered: an RFC 9457 body and the headers that go with it.
@@ -154,6 +155,9 @@ func classify(err error, write bool) *problem {
 		detail: "an error that should not happen; the log has it under the request id"}
 }
 
+// readerMethods are what a reader of an archive takes, wherever it takes anything.
+const readerMethods = "GET, HEAD, OPTIONS"
+
 func unavailableProblem(u *node.Unavailable, write bool) *problem {
 	p := &problem{status: http.StatusServiceUnavailable, code: string(u.Reason), detail: u.Detail, cause: u}
 	switch u.Reason {
@@ -166,6 +170,8 @@ func unavailableProblem(u *node.Unavailable, write bool) *problem {
 		}
 	case node.DiskFull:
 		p.status = http.StatusInsufficientStorage
+	case node.ReadOnly:
+		p.status, p.allow = http.StatusMethodNotAllowed, readerMethods
 	default:
 		p.status, p.code = http.StatusInternalServerError, codeInternal
 	}
@@ -230,6 +236,8 @@ func (p *problem) title() string {
 		return "The outcome of the write is unknown"
 	case codeDiskFull:
 		return "The disk is full"
+	case codeReadOnly:
+		return "This server only reads"
 	}
 	return "Internal error"
 }

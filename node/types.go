@@ -26,6 +26,7 @@ const (
 	NotReady       Reason = "not_ready"       // 503, not applied
 	OutcomeUnknown Reason = "outcome_unknown" // 504
 	DiskFull       Reason = "disk_full"       // 507, not applied
+	ReadOnly       Reason = "read_only"       // 405, not applied: what serves is a reader of an archive
 )
 
 // Status is a node's view of itself and the cluster.
