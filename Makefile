@@ -30,6 +30,11 @@ cluster: build ## build and run three local nodes on 127.0.0.1:8001 to 8003
 demo: build ## store, kill, restart, seal, read back and prove a real tree of files
 	$(BIN)/scribe-demo --node $(BIN)/scribe-node --tree "$$($(GO) env GOROOT)/src"
 
+.PHONY: demo-s3
+demo-s3: build $(BIN)/versitygw ## the demo through an S3 server: tier, delete all local segments, read all back from S3, prove
+	@SCRIBE_TIER_POLICY_MIN_AGE=0 SCRIBE_TIER_POLICY_FETCH_READS=0 $(GO) run ./tier/s3test/run -data '' -port 0 -- \
+	  $(BIN)/scribe-demo --cold --node $(BIN)/scribe-node --tree "$$($(GO) env GOROOT)/src"
+
 .PHONY: s3
 s3: $(BIN)/versitygw ## run an S3 server with buckets on 127.0.0.1:7070, data in S3DATA (scribe-s3), until Ctrl-C
 	@$(GO) run ./tier/s3test/run -data $(S3DATA)

@@ -34,15 +34,16 @@ var floors = map[string]struct {
 
 	"ledger": {3, []string{"sstable", "segfile", "tlog", "manifest", "merkle", "vfs"}},
 
+	"config":    {4, nil},
 	"transport": {4, []string{"raft"}},
 	"node":      {4, []string{"raft", "wal", "ledger", "tlog", "merkle", "vfs"}},
 
-	"httpapi": {5, []string{"ledger", "node", "tlog", "merkle", "vfs"}},
-	"client":  {5, []string{"merkle", "tlog"}},
-	"config":  {5, nil},
-	"fsck":    {5, []string{"ledger", "node", "manifest", "sstable", "wal", "tlog", "raft", "merkle", "vfs"}},
+	"httpapi":   {5, []string{"ledger", "node", "tier", "tlog", "merkle", "vfs"}},
+	"client":    {5, []string{"merkle", "tlog"}},
+	"tier/open": {5, []string{"config", "tier", "tier/s3store", "vfs"}},
+	"fsck":      {5, []string{"ledger", "node", "manifest", "sstable", "wal", "tlog", "raft", "merkle", "vfs"}},
 
-	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "transport", "vfs", "wal"}},
+	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "tier", "tier/open", "transport", "vfs", "wal"}},
 	"cmd/scribe":         {6, []string{"client", "fsck", "ledger", "manifest", "merkle", "node", "raft", "segfile", "sstable", "tlog", "vfs", "wal"}},
 	"cmd/scribe-demo":    {6, []string{"client", "tlog", "merkle"}},
 	"cmd/scribe-cluster": {6, []string{"client"}},

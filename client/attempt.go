@@ -69,8 +69,8 @@ func (c *Client) judge(ctx context.Context, err error) (again, maybe bool) {
 		switch e.Status {
 		case http.StatusTooManyRequests, http.StatusServiceUnavailable:
 			return true, !e.notApplied()
-		case http.StatusBadGateway, http.StatusGatewayTimeout:
-			return true, true
+		case http.StatusBadGateway, http.StatusGatewayTimeout: // a cold read, or the word of a proxy
+			return true, !e.notApplied()
 		}
 		return false, e.Status >= 500 && !e.notApplied()
 	}

@@ -25,6 +25,7 @@ const (
 	CodeRateLimited         Code = "rate_limited"
 	CodeOutcomeUnknown      Code = "outcome_unknown"
 	CodeColdUnavailable     Code = "cold_unavailable"
+	CodeNoColdTier          Code = "no_cold_tier"
 	CodeCorrupt             Code = "corrupt"
 	CodeDiskFull            Code = "disk_full"
 )
@@ -65,7 +66,7 @@ func (e *Error) Error() string {
 // notApplied says whether the answer rules out that the write was applied.
 func (e *Error) notApplied() bool {
 	switch e.Code {
-	case "", CodeOutcomeUnknown, CodeColdUnavailable, "internal":
+	case "", CodeOutcomeUnknown, "internal":
 		return false
 	}
 	return true

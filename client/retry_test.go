@@ -39,7 +39,7 @@ func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
 		code   Code
 	}{"503": {503, CodeNoLeader}, "504": {504, CodeOutcomeUnknown}, "429": {429, CodeRateLimited},
 		"412": {412, CodePreconditionFailed}, "502": {502, ""}, "500": {500, "internal"}, "507": {507, CodeDiskFull},
-		"proxy503": {503, ""}, "301": {301, ""}}
+		"proxy503": {503, ""}, "301": {301, ""}, "cold": {502, CodeColdUnavailable}, "slow": {504, CodeColdUnavailable}}
 	switch status {
 	case "lost":
 		return nil, errors.New("connection reset")
@@ -104,6 +104,9 @@ func TestRetries(t *testing.T) {
 		{"lost,503", 4, "unknown"}, // the last answer says no, but an earlier attempt may have gone through
 		{"proxy503", 4, "unknown"}, // not the ledger's word
 		{"502", 4, "unknown"},
+		{"cold", 4, "cold_unavailable"}, // the condition could not be judged, and nothing was proposed
+		{"slow,cold,201", 3, "ok"},
+		{"lost,cold", 4, "unknown"},
 		{"500", 1, "unknown"},
 	} {
 		s := &script{answers: strings.Split(tc.answers, ",")}

@@ -85,7 +85,8 @@ func (d *demo) run(ctx context.Context) error {
 		return err
 	}
 	for _, step := range []func(context.Context) error{
-		d.store, d.rewrite, d.seal, d.readBack, d.checkHistories, d.checkScan, d.checkProofs, d.checkRoot,
+		d.store, d.rewrite, d.seal, d.evict, d.readBack, d.checkHistories, d.checkScan, d.checkProofs, d.checkRoot,
+		d.checkCold,
 	} {
 		if err := step(ctx); err != nil {
 			return err

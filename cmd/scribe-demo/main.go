@@ -1,6 +1,7 @@
 // Command scribe-demo stores a real tree of files in a ledger, kills the node half-way, and shows that nothing is lost:
 // every file is read back and compared, histories and a scan are checked, and proofs of random entries are verified by
-// the client's own code. It exits with 1 on any difference.
+// the client's own code. With --cold all segments go to the object store before that, and their files
+// away; which store that is the node takes from its environment, as always. It exits with 1 on any difference.
 package main
 
 import (
@@ -25,6 +26,7 @@ type options struct {
 	tree    string // root of the files
 	data    string // data directory; empty for one that is removed afterwards
 	workers int    // requests at a time
+	cold    bool   // upload the segments and delete their files before all is read back
 	proofs  int    // entries whose proofs are verified
 	seed    uint64 // of the random choices
 }
@@ -36,6 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	f.StringVar(&o.node, "node", ".bin/scribe-node", "the scribe-node `program`")
 	f.StringVar(&o.tree, "tree", "", "the `directory` whose files are stored")
 	f.StringVar(&o.data, "data", "", "data `directory` of the node, kept afterwards (default a temporary one)")
+	f.BoolVar(&o.cold, "cold", false, "upload all segments to the cold tier, delete their files, and read them there")
 	f.IntVar(&o.workers, "workers", 32, "requests at a time")
 	f.IntVar(&o.proofs, "proofs", 1000, "random entries whose proofs are verified")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of the random choices")

@@ -186,6 +186,15 @@ func (s *Server) Stop() {
 	<-s.done
 }
 
+// Environ configures a node for the server, as NAME=value.
+func (s *Server) Environ() []string {
+	return []string{
+		"SCRIBE_TIER_BACKEND=s3", "SCRIBE_TIER_S3_BUCKET=" + s.Bucket, "SCRIBE_TIER_S3_ENDPOINT=" + s.Endpoint,
+		"SCRIBE_TIER_S3_REGION=" + s.Region, "SCRIBE_TIER_S3_PATH_STYLE=true",
+		"SCRIBE_TIER_S3_ACCESS_KEY_ID=" + s.AccessKey, "SCRIBE_TIER_S3_SECRET_ACCESS_KEY=" + s.SecretKey,
+	}
+}
+
 // String says how to reach the server.
 func (s *Server) String() string {
 	return strings.Join([]string{
