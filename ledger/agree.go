@@ -91,6 +91,26 @@ func (l *Ledger) RootAt(size uint64) (merkle.Hash, error) {
 	return root, err
 }
 
+// TileHashes returns the hashes of a tile of the ledger tree; merkle.ErrRange when the ledger has too few entries for it.
+func (l *Ledger) TileHashes(t merkle.Tile) ([]merkle.Hash, error) {
+	hashes, err := l.tree.Load().TileHashes(t, l)
+	l.noteDamage(err)
+	return hashes, err
+}
+
+// Checkpoint returns the text of the checkpoint of the ledger's first size entries; merkle.ErrRange when it has fewer.
+func (l *Ledger) Checkpoint(size uint64) (string, error) {
+	root, err := l.RootAt(size)
+	if err != nil {
+		return "", err
+	}
+	c := tlog.Checkpoint{Origin: l.opts.Origin, Size: size, Root: root}
+	return c.Text()
+}
+
+// Origin is the first line of the ledger's checkpoints.
+func (l *Ledger) Origin() string { return l.opts.Origin }
+
 // BuiltRoots returns what describes the segments that are built here of memtables and not recorded, by ascending seq.
 func (l *Ledger) BuiltRoots() []tlog.Descriptor {
 	v := l.peek()

@@ -62,7 +62,7 @@ func (l *Ledger) Fetch(ctx context.Context, id string) error {
 		return err
 	}
 	g.Object = t.object
-	whole, name, err := l.fetchWhole(ctx, g)
+	whole, name, err := l.fetchWhole(ctx, g, func(int) {})
 	if err != nil {
 		return fmt.Errorf("fetch segment %s: %w", id, err)
 	}
@@ -193,8 +193,9 @@ func (l *Ledger) exchange(old, now *table, from string) error {
 // objectPart is the suffix of an object that is coming back. Its name says which one, so that a later call goes on.
 const objectPart = ".object" + partialSuffix
 
-// fetchWhole brings the object of a segment into a file, durably, and verifies all of it.
-func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment) (t *table, name string, err error) {
+// fetchWhole brings the object of a segment into a file, durably, and verifies all of it. come is told of bytes that are
+// here: first of those that had come before.
+func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment, come func(int)) (t *table, name string, err error) {
 	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
 		return nil, "", err
 	}
@@ -208,7 +209,14 @@ func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment) (t *table, 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.closing, cancel)()
-	err = l.pour(ctx, g, f.offset, func(p []byte) (int, error) { return len(p), f.append(p) })
+	come(int(f.offset))
+	err = l.pour(ctx, g, f.offset, func(p []byte) (int, error) {
+		err := f.append(p)
+		if err == nil {
+			come(len(p))
+		}
+		return len(p), err
+	})
 	if err != nil {
 		return nil, "", err
 	}

@@ -50,7 +50,7 @@ func (l *Ledger) Install(s *Staging) error {
 	state := s.ready.view.state
 	note := Installation{Index: state.AppliedIndex, Term: state.AppliedTerm, Rebuilt: l.absent.Load(),
 		Manifest: xxhash.Sum64(s.encoded)}
-	if err := l.writeNote(note); vfs.IsNoSpace(err) {
+	if err := note.write(l.opts.FS, l.opts.Dir); vfs.IsNoSpace(err) {
 		return fmt.Errorf("%w: %w", ErrNoRoom, err)
 	} else if err != nil {
 		return fmt.Errorf("ledger: install snapshot at %d: %w", note.Index, err)
@@ -101,12 +101,12 @@ func (l *Ledger) ForgetInstallation(index uint64) error {
 	return l.opts.FS.SyncDir(l.opts.Dir)
 }
 
-func (l *Ledger) writeNote(note Installation) error {
+func (note Installation) write(fsys vfs.FS, dir string) error {
 	b, err := json.Marshal(note)
 	if err != nil {
 		return err
 	}
-	return vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, installName, append(b, '\n'))
+	return vfs.WriteFileAtomic(fsys, dir, installName, append(b, '\n'))
 }
 
 // finishInstall does what an installation that was decided on, and cut short, has left to do.
@@ -117,7 +117,7 @@ func (l *Ledger) finishInstall() error {
 	}
 	encoded, err := vfs.ReadFile(l.opts.FS, path.Join(l.incomingDir(), manifestName), MaxSnapshotBytes)
 	if errors.Is(err, fs.ErrNotExist) || (err == nil && xxhash.Sum64(encoded) != note.Manifest) {
-		return nil // done, or another one that was not decided on
+		return l.checkInstalled(note) // done, or another one that was not decided on
 	}
 	if err != nil {
 		return err
@@ -131,6 +131,16 @@ func (l *Ledger) finishInstall() error {
 	}
 	l.opts.Logger.Info("the installation of a snapshot was finished", "applied_index", note.Index)
 	return nil
+}
+
+// checkInstalled finds a state that was to be installed and is not there any more: to go on would be to begin empty.
+func (l *Ledger) checkInstalled(note Installation) error {
+	name := path.Join(l.opts.Dir, manifestName)
+	if _, err := l.opts.FS.Stat(name); l.opts.Rebuild || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return &vfs.CorruptError{File: name, Reason: fmt.Sprintf("it is missing: a state as of raft index %d was being installed, "+
+		"and what came of it is gone; restore or fetch it again, into an empty directory", note.Index)}
 }
 
 // moveIn makes the directory that of a state: segments that came take their places, those that the state does not list

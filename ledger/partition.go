@@ -74,11 +74,19 @@ func (p *partition) withMerge(r manifest.Range) *partition {
 }
 
 // withRecorded returns the partition with a segment recorded: one behind those there are, or a pending merge's in the
-// place of those it consists of. nil when it is neither.
+// place of those it consists of; or, in a restored ledger alone, one in the place of the last ones that reaches beyond them
+// (restored.go). nil when it is none of these.
 func (p *partition) withRecorded(s manifest.Recorded) *partition {
 	r := manifest.Range{FirstSeq: s.FirstSeq, LastSeq: s.LastSeq}
 	if s.FirstSeq == p.through() {
 		return &partition{recorded: append(p.recorded[:len(p.recorded):len(p.recorded)], s), merges: p.merges}
+	}
+	if s.FirstSeq < p.through() && s.LastSeq >= p.through() { // compareRecord has found it here
+		from := p.holder(s.FirstSeq)
+		if p.recorded[from].FirstSeq != s.FirstSeq || p.busy(r) {
+			return nil
+		}
+		return &partition{recorded: append(p.recorded[:from:from], s), merges: p.merges}
 	}
 	if !p.pending(r) {
 		return nil

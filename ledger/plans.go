@@ -16,6 +16,8 @@ type plans struct {
 	partition *partition
 	fanIn     int
 	ranges    []manifest.Range
+
+	unsettled unsettled
 }
 
 // maxMergeInputs bounds how many segments become one: each is read through a block of its own.

@@ -15,7 +15,8 @@ import (
 //	ledger.json                             whose ledger this is; made once
 //	segments/<id>-<root, 16 hex>.seg        segment files as they are; made once each
 //	tiles/<path of tlog-tiles>              tiles of the ledger tree; made once each
-//	manifests/<version, 20 digits>.manifest states of the archive; made once each
+//	manifests/<size, 20 digits>-<SHA-256, 16 hex>.manifest
+//	                                        states of the archive; made once each
 //	checkpoints/<size, 20 digits>           checkpoints; made once each
 //	checkpoint                              the newest checkpoint; replaced
 //	latest                                  names the newest manifest; replaced
@@ -80,18 +81,31 @@ func ParseTileName(name string) (merkle.Tile, error) {
 	return t, nil
 }
 
-// ManifestName is where the archive's state of this version is.
-func ManifestName(version uint64) string {
-	return fmt.Sprintf("%s%0*d%s", ManifestPrefix, numberDigits, version, manifestSuffix)
+// ManifestName is where the archive's state of this tree size and SHA-256 is. The hash keeps states apart that were
+// published at one size: by leaders that have merged more or less, or by a cluster and one that was restored from it.
+func ManifestName(treeSize uint64, sha256 merkle.Hash) string {
+	return fmt.Sprintf("%s%0*d-%s%s", ManifestPrefix, numberDigits, treeSize, hex.EncodeToString(sha256[:rootDigits/2]),
+		manifestSuffix)
+}
+
+// ParsedManifest is what the name of a manifest says.
+type ParsedManifest struct {
+	TreeSize uint64
+	SHA256   [rootDigits / 2]byte // the first bytes of it
 }
 
 // ParseManifestName reads what ManifestName writes, and refuses anything else with ErrInvalid.
-func ParseManifestName(name string) (version uint64, err error) {
+func ParseManifestName(name string) (p ParsedManifest, err error) {
 	rest, ok := strings.CutSuffix(name, manifestSuffix)
-	if version, err = parseNumber(rest, ManifestPrefix); !ok || err != nil {
-		return 0, notNamed("manifest", name)
+	number, digits, ok2 := strings.Cut(rest, "-")
+	if p.TreeSize, err = parseNumber(number, ManifestPrefix); err != nil || !ok || !ok2 || len(digits) != rootDigits ||
+		strings.ToLower(digits) != digits {
+		return ParsedManifest{}, notNamed("manifest", name)
 	}
-	return version, nil
+	if _, err = hex.Decode(p.SHA256[:], []byte(digits)); err != nil {
+		return ParsedManifest{}, notNamed("manifest", name)
+	}
+	return p, nil
 }
 
 // CheckpointNameAt is where the checkpoint of the tree of this size is.

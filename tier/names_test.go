@@ -34,17 +34,18 @@ func TestNames(t *testing.T) {
 		if err != nil || got != tile {
 			t.Fatalf("%s: %+v, %v", tier.TileName(tile), got, err)
 		}
-		if v, err := tier.ParseManifestName(tier.ManifestName(first)); err != nil || v != first {
+		if v, err := tier.ParseManifestName(tier.ManifestName(first, root)); err != nil || v.TreeSize != first ||
+			!bytes.Equal(v.SHA256[:], root[:8]) {
 			t.Fatal(v, err)
 		}
 		if v, err := tier.ParseCheckpointName(tier.CheckpointNameAt(last)); err != nil || v != last {
 			t.Fatal(v, err)
 		}
-		if first < last && (tier.ManifestName(first) >= tier.ManifestName(last) ||
+		if first < last && (tier.ManifestName(first, root) >= tier.ManifestName(last, merkle.Hash{}) ||
 			tier.CheckpointNameAt(first) >= tier.CheckpointNameAt(last)) {
 			t.Fatal("names do not sort as numbers do")
 		}
-		for _, key := range []string{name, tier.TileName(tile), tier.ManifestName(first), tier.CheckpointNameAt(last)} {
+		for _, key := range []string{name, tier.TileName(tile), tier.ManifestName(first, root), tier.CheckpointNameAt(last)} {
 			if err := tier.CheckKey(key); err != nil {
 				t.Fatal(err)
 			}
@@ -56,10 +57,10 @@ func TestNames(t *testing.T) {
 func FuzzNames(f *testing.F) {
 	f.Add(tier.SegmentName(1, 2, merkle.Hash{1}))
 	f.Add(tier.TileName(merkle.Tile{Level: 1, Index: 1234567, Width: 5}))
-	f.Add(tier.ManifestName(17))
+	f.Add(tier.ManifestName(17, merkle.Hash{1}))
 	f.Add(tier.CheckpointNameAt(1 << 63))
 	f.Add("segments/0000000000000001-0000000000000002-0100000000000000.seg.seg")
-	f.Add("manifests/+0000000000000000017.manifest")
+	f.Add("manifests/+0000000000000000017-0100000000000000.manifest")
 	f.Fuzz(func(t *testing.T, name string) {
 		if p, err := tier.ParseSegmentName(name); err == nil {
 			var root merkle.Hash
@@ -71,8 +72,12 @@ func FuzzNames(f *testing.F) {
 		if tile, err := tier.ParseTileName(name); err == nil && tier.TileName(tile) != name {
 			t.Fatalf("%q is %q", name, tier.TileName(tile))
 		}
-		if v, err := tier.ParseManifestName(name); err == nil && tier.ManifestName(v) != name {
-			t.Fatalf("%q is %q", name, tier.ManifestName(v))
+		if v, err := tier.ParseManifestName(name); err == nil {
+			var sum merkle.Hash
+			copy(sum[:], v.SHA256[:])
+			if got := tier.ManifestName(v.TreeSize, sum); got != name {
+				t.Fatalf("%q is %q", name, got)
+			}
 		}
 		if v, err := tier.ParseCheckpointName(name); err == nil && tier.CheckpointNameAt(v) != name {
 			t.Fatalf("%q is %q", name, tier.CheckpointNameAt(v))

@@ -74,7 +74,7 @@ func TestSweep(t *testing.T) {
 		put(t, store, name, true)
 		kept[name] = i%2 == 0
 	}
-	others := []string{"checkpoint", "ledger.json", "segments/mine.txt", tier.ManifestName(1), "tiles/tile/0/000"}
+	others := []string{"checkpoint", "ledger.json", "segments/mine.txt", tier.ManifestName(1, merkle.Hash{1}), "tiles/tile/0/000"}
 	for _, name := range others {
 		put(t, store, name, false)
 	}

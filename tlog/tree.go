@@ -11,6 +11,9 @@ import (
 // ErrTreeMismatch is returned by NewTree for stored nodes that do not give the root they were stored for.
 var ErrTreeMismatch = errors.New("tlog: ledger tree does not match its frontier")
 
+// maxTileLevel is that of the highest tiles of a tree of fewer than 2^64 leaves.
+const maxTileLevel = 7
+
 // A LeafReader gives the leaf hashes of entries. A Tree asks it for seqs below the size of the proof it was called
 // for, within one tile of 256 seqs a call, at most twice a proof, and never while it holds a lock.
 type LeafReader interface {
@@ -143,6 +146,44 @@ func (t *Tree) Level8(first, end uint64) []merkle.Hash {
 	to := min(end/merkle.TileWidth, s.upper.Tiles())
 	from := min(first/merkle.TileWidth, to)
 	return s.upper.Level8()[from:to:to]
+}
+
+// TileHashes returns the hashes of a tile: of leaves, or of complete subtrees. A complete tile of leaves is held against
+// the tree, since what is published of it cannot be taken back: ErrTreeMismatch. It returns merkle.ErrRange for a tile that
+// the tree does not have, or an error of leaves.
+func (t *Tree) TileHashes(tile merkle.Tile, leaves LeafReader) ([]merkle.Hash, error) {
+	s := t.snapshot()
+	if tile.Level < 0 || tile.Level > maxTileLevel || tile.Width < 1 || tile.Width > merkle.TileWidth ||
+		merkle.TileWidthAt(tile.Level, tile.Index, s.frontier.Size()) < tile.Width {
+		return nil, fmt.Errorf("%w: tile %s of %d leaves", merkle.ErrRange, tile.Path(), s.frontier.Size())
+	}
+	first := tile.Index * merkle.TileWidth
+	dst := make([]merkle.Hash, tile.Width)
+	for i := range dst {
+		if tile.Level == 0 {
+			break
+		}
+		var err error
+		if dst[i], err = s.upper.Node(uint(tile.Level)*merkle.TileHeight, first+uint64(i)); err != nil {
+			return nil, err
+		}
+	}
+	if tile.Level > 0 {
+		return dst, nil
+	}
+	if err := leaves.ReadLeaves(first, dst); err != nil {
+		return nil, fmt.Errorf("tlog: leaves from %d: %w", first, err)
+	}
+	if tile.Width == merkle.TileWidth {
+		want, err := s.upper.Node(merkle.TileHeight, tile.Index)
+		if err != nil {
+			return nil, err
+		}
+		if got := merkle.RootOf(dst); got != want {
+			return nil, fmt.Errorf("%w: the leaves from %d give %s, want %s", ErrTreeMismatch, first, got, want)
+		}
+	}
+	return dst, nil
 }
 
 // holds returns merkle.ErrRange when the snapshot has fewer than size leaves.
