@@ -21,12 +21,8 @@ func ResidentFrom(metaOffset, entries uint64) uint64 {
 // leaf hashes, from which the root is computed. The first difference is a *vfs.CorruptError. What it cannot tell is whether
 // index and filters are those of the entries; Verify can.
 func (t *Table) VerifyMeta(ctx context.Context) error {
-	info := t.props.Info
-	fresh, err := Open(t.src, Options{Expect: &info, ResidentBytes: -1})
+	fresh, err := t.reopened()
 	if err != nil {
-		return err
-	}
-	if _, err := fresh.LedgerNodes(); err != nil {
 		return err
 	}
 	for n := range fresh.top.parts {

@@ -16,13 +16,8 @@ import (
 // from them. The first difference is a *vfs.CorruptError. leaf gets entries with ValueHash, and with their values but for
 // large ones; nil stands for the canonical record's leaf hash.
 func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error {
-	// A table opened afresh and without a cache trusts nothing that was read before.
-	info := t.props.Info
-	fresh, err := Open(t.src, Options{Expect: &info, ResidentBytes: -1})
+	fresh, err := t.reopened()
 	if err != nil {
-		return err
-	}
-	if _, err := fresh.LedgerNodes(); err != nil {
 		return err
 	}
 	if leaf == nil {
@@ -48,6 +43,17 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 		return fresh.corrupt(v.offset, fmt.Errorf("%d bytes that belong to no block", fresh.file.MetaOffset()-v.offset))
 	}
 	return v.tail(ctx)
+}
+
+// reopened is the table opened afresh and without a cache, which trusts nothing that was read before.
+func (t *Table) reopened() (*Table, error) {
+	info := t.props.Info
+	fresh, err := Open(t.src, Options{Expect: &info, ResidentBytes: -1})
+	if err != nil {
+		return nil, err
+	}
+	_, err = fresh.LedgerNodes()
+	return fresh, err
 }
 
 // verifier walks a table in segment order. Its memory does not grow with the segment, but for the tree's upper part.
