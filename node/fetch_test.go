@@ -153,25 +153,23 @@ func (c *copyNet) segment(size int, at ...*copyMember) {
 	c.flush(at...)
 }
 
+// flush and compact do what is to be done at some members, as far as the log has come.
 func (c *copyNet) flush(at ...*copyMember) {
 	c.t.Helper()
-	for _, m := range at {
-		for worked := true; worked; {
-			var err error
-			if worked, err = m.l.FlushStep(); err != nil {
-				c.t.Fatal(err)
-			}
-		}
-	}
+	c.exhaust((*ledger.Ledger).FlushStep, at)
 }
 
-// compact builds and installs merges at some members, as far as the log has come.
 func (c *copyNet) compact(at ...*copyMember) {
+	c.t.Helper()
+	c.exhaust((*ledger.Ledger).CompactStep, at)
+}
+
+func (c *copyNet) exhaust(step func(*ledger.Ledger) (bool, error), at []*copyMember) {
 	c.t.Helper()
 	for _, m := range at {
 		for worked := true; worked; {
 			var err error
-			if worked, err = m.l.CompactStep(); err != nil {
+			if worked, err = step(m.l); err != nil {
 				c.t.Fatal(err)
 			}
 		}
