@@ -36,7 +36,8 @@ var floors = map[string]struct {
 
 	"config":    {4, nil},
 	"transport": {4, []string{"raft"}},
-	"node":      {4, []string{"raft", "wal", "ledger", "tlog", "merkle", "vfs"}},
+	"node": {4, []string{"raft", "wal", "ledger", "tier", "sstable", "segfile", "tlog", "manifest", "merkle",
+		"vfs"}},
 
 	"httpapi":   {5, []string{"ledger", "node", "tier", "tlog", "merkle", "vfs"}},
 	"client":    {5, []string{"merkle", "tlog"}},

@@ -28,6 +28,7 @@ type table struct {
 	object      manifest.Object // that holds its entries; none when its file does
 	nodes       []merkle.Hash   // of the ledger tree, until the tree has them; only of one without a file
 	refs        atomic.Int64
+	reads       atomic.Uint64 // lookups that found something in it (placed.go)
 	owner       *Ledger
 	doomed      atomic.Bool // its segment was merged, or stands on another file now: its own goes with the last reference
 }
@@ -89,6 +90,7 @@ func (t *table) get(key []byte, hash, maxSeq uint64, peek bool) (*Entry, error) 
 	if err != nil || !ok {
 		return nil, err
 	}
+	t.read()
 	e := new(Entry) // only now: most tables that are asked have nothing
 	*e = found
 	return e, nil

@@ -39,6 +39,7 @@ func (n *Node) poke(c chan struct{}) {
 func (n *Node) ledgerChanged() {
 	n.roots.due.Store(true)
 	n.poke(n.wake)
+	n.tiering.poke()
 }
 
 // runLoop is the raft loop, the one owner of the core.

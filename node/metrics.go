@@ -74,6 +74,10 @@ func newMetrics(n *Node, r prometheus.Registerer) *metrics {
 		gauge("scribe_node_disk_reserve_bytes", "Bytes that must be free for clients' writes to be taken.",
 			func() float64 { return float64(n.space.reserve.Load()) }),
 	)
+	if n.tiering != nil {
+		n.tiering.metrics = newTierMetrics(n)
+		m.all = append(m.all, n.tiering.metrics.all...)
+	}
 	if r != nil {
 		r.MustRegister(m.all...)
 	}

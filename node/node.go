@@ -61,7 +61,8 @@ type Node struct {
 	// promoteAt is the tick in which a leader looks next for members that have caught up.
 	promoteAt uint64
 
-	trimmer trimmer // owned by the keeper
+	trimmer trimmer  // owned by the keeper
+	tiering *tiering // nil without Options.Tier
 
 	answers   answers
 	snapshots *snapshots
@@ -147,6 +148,10 @@ func (n *Node) start() {
 }
 
 func (n *Node) startLoops() {
+	if n.tiering != nil {
+		n.goroutines.Add(1)
+		go n.runTier()
+	}
 	n.goroutines.Add(4)
 	go n.runLoop()
 	go n.runWriter()
@@ -185,7 +190,12 @@ func (n *Node) fail(err error) {
 }
 
 // end tells all who wait for something that it may not come.
-func (n *Node) end() { n.endOnce.Do(func() { close(n.ended) }) }
+func (n *Node) end() {
+	n.endOnce.Do(func() {
+		close(n.ended)
+		n.tiering.end()
+	})
+}
 
 // Close ends the loops, waits for them, and closes the log and the ledger. Writes that are under way get OutcomeUnknown;
 // for a clean end the caller stops sending first.

@@ -38,6 +38,10 @@ func (n *Node) open() error {
 	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
 	lo.Notify, lo.Damaged, lo.Manual = n.ledgerChanged, n.segmentDamaged, opts.Manual
+	if opts.Tier != nil {
+		n.tiering = newTiering(n, *opts.Tier)
+		lo.Cold = n.tiering.cold
+	}
 	if err = n.openLedger(lo); err != nil {
 		return err
 	}

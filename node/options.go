@@ -40,6 +40,10 @@ type Options struct {
 	// ElectionMaxTicks ends what it is drawn from; default twice ElectionTicks.
 	ElectionMaxTicks int
 
+	// Tier is the object store that sealed segments go to. nil: they stay here. Once a segment has gone, the node does not
+	// open without it.
+	Tier *TierOptions
+
 	WAL    wal.Options    // FileBytes, Method, SpareFiles; the rest is filled in
 	Ledger ledger.Options // sizes and ages; the rest is filled in
 

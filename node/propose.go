@@ -153,6 +153,7 @@ func (n *Node) proposeWants() error {
 		wants = append(n.ledger.WantedSeals(n.opts.Now()), agreed...)
 		wants = append(wants, n.ledger.WantedMerges()...)
 	}
+	wants = append(wants, n.tieredWants()...)
 	for _, w := range n.withoutHeld(wants) {
 		if _, ok := n.underWay[w.Key]; ok {
 			continue

@@ -11,15 +11,17 @@ import (
 type requestKind uint8
 
 const (
-	requestForward   requestKind = 1 // writes for the leader (forwardcodec.go)
-	requestAnswers   requestKind = 2 // what became of them
-	requestIntroduce requestKind = 3 // who the sender is, for the leader (introduce.go)
-	requestStranger  requestKind = 4 // that it is not who the cluster knows
-	requestChange    requestKind = 5 // a change of the cluster, for the leader (changecodec.go)
-	requestChanged   requestKind = 6 // what became of it
-	requestRoots     requestKind = 7 // what a replica has built, for the leader (agree.go)
-	requestOutlook   requestKind = 8 // how the members are, from the leader (outlook.go)
-	requestSpace     requestKind = 9 // how a member's disk is, for the leader (shortage.go)
+	requestForward   requestKind = 1  // writes for the leader (forwardcodec.go)
+	requestAnswers   requestKind = 2  // what became of them
+	requestIntroduce requestKind = 3  // who the sender is, for the leader (introduce.go)
+	requestStranger  requestKind = 4  // that it is not who the cluster knows
+	requestChange    requestKind = 5  // a change of the cluster, for the leader (changecodec.go)
+	requestChanged   requestKind = 6  // what became of it
+	requestRoots     requestKind = 7  // what a replica has built, for the leader (agree.go)
+	requestOutlook   requestKind = 8  // how the members are, from the leader (outlook.go)
+	requestSpace     requestKind = 9  // how a member's disk is, for the leader (shortage.go)
+	requestTier      requestKind = 10 // that segments be uploaded, for the leader (tierask.go)
+	requestTiered    requestKind = 11 // what became of that
 )
 
 var errRequest = errors.New("node: malformed request")

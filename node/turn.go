@@ -198,6 +198,7 @@ func (n *Node) roleChanged(now raft.SoftState) {
 	n.roots.lead(now)
 	n.shortages.lead()
 	n.publishStatus()
+	n.tiering.poke()
 	n.introduce()
 	n.opts.Logger.Info("raft role", "role", now.Role.String(), "leader", now.Leader, "term", now.Term)
 }
@@ -226,6 +227,10 @@ func (n *Node) takeRequest(from uint64, payload []byte) error {
 		return n.takeOutlook(from, payload)
 	case requestSpace:
 		return n.takeSpace(from, payload)
+	case requestTier:
+		return n.takeTier(from, payload)
+	case requestTiered:
+		return n.takeTiered(from, payload)
 	}
 	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }
