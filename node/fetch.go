@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 )
@@ -66,10 +67,13 @@ type snapshots struct {
 	givers   []*giver
 	manifest manifestCopy
 	staging  *ledger.Staging
-	segments []*segmentCopy // missing, by ascending seq
-	fetched  uint64         // bytes of segments that came
-	bucket   bucket         // of what is asked for, and read
-	pause    time.Time      // nothing is tried before
+	segments []*segmentCopy    // missing, by ascending seq
+	fetched  uint64            // bytes of segments that came
+	origins  map[string]string // where segments came from, of a repair; by id
+	bucket   bucket            // of what is asked for, and read
+	pause    time.Time         // nothing is tried before
+	// storeAfter is when the object store is to be asked again after it failed.
+	storeAfter time.Time
 }
 
 type fetchOptions struct {
@@ -83,10 +87,19 @@ type fetchOptions struct {
 	minIndex func() uint64
 	// peers returns who may have what this node lacks.
 	peers func() []uint64
-	// irreparable is told that no other member has the files that are damaged here.
+	// irreparable is told that no other member has the files that are damaged here, nor the store.
 	irreparable func(error)
+	// repaired is told of a segment whose file came in the place of a damaged one, and where from; an empty from says that
+	// the file proved whole when it was read again. forlorn is told of one whose object is damaged that no member has a
+	// file of it that the object could be made of. Defaults do nothing.
+	repaired func(id, from string)
+	forlorn  func(id string)
 	// staged is told that a snapshot is complete.
 	staged func()
+
+	// localBytes and keep are ledger.StageOptions' of snapshots: what this node would evict again does not come.
+	localBytes uint64
+	keep       func(*manifest.Segment) bool
 
 	chunkBytes uint32 // of one request; maxChunkBytes
 	// idsFrom is where request ids begin, at random: answers to an earlier life of this node are nobody's.
@@ -113,6 +126,12 @@ type manifestCopy struct {
 
 // newSnapshots takes the bytes per second that are served at most and, by themselves, fetched; negative is no bound.
 func newSnapshots(o fetchOptions, perSecond int64, r prometheus.Registerer) *snapshots {
+	if o.repaired == nil {
+		o.repaired = func(string, string) {}
+	}
+	if o.forlorn == nil {
+		o.forlorn = func(string) {}
+	}
 	s := &snapshots{fetchOptions: o, wakeFetch: make(chan struct{}, 1), wakeServe: make(chan struct{}, 1),
 		nextID: o.idsFrom, bucket: bucket{rate: perSecond}}
 	s.metrics = newSnapshotMetrics(s, r)

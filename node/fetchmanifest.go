@@ -72,7 +72,8 @@ func (s *snapshots) stage() error {
 		return fmt.Errorf("its checksum is %016x, computed %016x", m.sum, sum)
 	}
 	least := max(s.minIndex(), s.now.index)
-	staging, err := s.ledger.Stage(m.data, ledger.StageOptions{SyncBytes: s.syncBytes()})
+	staging, err := s.ledger.Stage(m.data, ledger.StageOptions{SyncBytes: s.syncBytes(), LocalBytes: s.localBytes,
+		Keep: s.keep})
 	if err != nil {
 		return err
 	}

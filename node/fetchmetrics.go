@@ -9,6 +9,8 @@ type snapshotMetrics struct {
 	installed       prometheus.Counter
 	fetchedBytes    prometheus.Counter
 	fetchedSegments prometheus.Counter
+	storeBytes      prometheus.Counter
+	storeSegments   prometheus.Counter
 	refetches       prometheus.Counter
 	timeouts        prometheus.Counter
 	dropped         *prometheus.CounterVec // by reason
@@ -27,6 +29,10 @@ func newSnapshotMetrics(s *snapshots, r prometheus.Registerer) *snapshotMetrics 
 			"Bytes of manifests and segments that came from other members."),
 		fetchedSegments: counter("scribe_node_snapshot_fetched_segments_total",
 			"Segments that came from other members and were verified."),
+		storeBytes: counter("scribe_node_snapshot_store_bytes_total",
+			"Bytes of segments that came from the object store, for a snapshot or in the place of damaged files."),
+		storeSegments: counter("scribe_node_snapshot_store_segments_total",
+			"Segments that came from the object store whole and were verified, for a snapshot or in the place of damaged files."),
 		refetches: counter("scribe_node_snapshot_refetches_total", "Segments that came damaged."),
 		timeouts:  counter("scribe_node_snapshot_timeouts_total", "Requests for parts of a snapshot that were not answered."),
 		dropped: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scribe_node_bulk_dropped_total",
@@ -35,7 +41,8 @@ func newSnapshotMetrics(s *snapshots, r prometheus.Registerer) *snapshotMetrics 
 			"Bytes of manifests and segments that other members copied from here."),
 		unsent: counter("scribe_node_snapshot_unsent_total", "Answers that the network had no room for."),
 	}
-	m.all = []prometheus.Collector{m.installed, m.fetchedBytes, m.fetchedSegments, m.refetches, m.timeouts, m.dropped,
+	m.all = []prometheus.Collector{m.installed, m.fetchedBytes, m.fetchedSegments, m.storeBytes,
+		m.storeSegments, m.refetches, m.timeouts, m.dropped,
 		m.servedBytes, m.unsent,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scribe_node_snapshot_fetching",
 			Help: "1 while this node fetches a snapshot."}, func() float64 {

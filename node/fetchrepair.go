@@ -2,7 +2,9 @@ package node
 
 import (
 	"errors"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -72,16 +74,14 @@ func (s *snapshots) beginRepair() bool {
 	now := s.clock()
 	s.pause = now.Add(fetchPause) // before the next try, unless this one succeeds
 	peers := s.peers()
-	if len(peers) == 0 {
+	doubt := s.repairable(len(peers) > 0)
+	if len(doubt) == 0 {
 		return false
 	}
 	encoded, index, err := s.ledger.Snapshot()
 	if err != nil {
 		return false
 	}
-	s.mu.Lock()
-	doubt := s.doubt
-	s.mu.Unlock()
 	staging, err := s.ledger.Stage(encoded, ledger.StageOptions{Doubt: doubt, SyncBytes: s.syncBytes()})
 	if err != nil {
 		s.log.Warn("damaged segments cannot be repaired now; it is tried again", "error", err, "retry_in", fetchPause)
@@ -90,26 +90,57 @@ func (s *snapshots) beginRepair() bool {
 	s.take(goal{index: index, peers: peers, repair: true})
 	s.manifest.index = index
 	s.staging, s.phase, s.pause = staging, examining, now
+	s.origins = make(map[string]string)
 	s.log.Info("repairing damaged segments", "segments", len(doubt))
 	s.tell("repairing damaged segments")
 	return true
 }
 
+// repairable returns the segments in doubt for which there is a source: other members, or an object, which the manifest on
+// disk then lists.
+func (s *snapshots) repairable(members bool) map[string]bool {
+	s.mu.Lock()
+	doubt := s.doubt
+	s.mu.Unlock()
+	out := make(map[string]bool, len(doubt))
+	for _, id := range slices.Sorted(maps.Keys(doubt)) {
+		if err := s.ledger.ListObject(id); err == nil || members || errors.Is(err, ledger.ErrNoSegment) {
+			out[id] = true // of what is no segment any more, it turns out then
+		}
+	}
+	return out
+}
+
 // finishRepair takes the files into use.
 func (s *snapshots) finishRepair() error {
-	repaired := s.staging.Doubted()
+	repaired, origins := s.staging.Doubted(), s.origins
 	if err := s.ledger.Repair(s.staging); err != nil {
 		return err
 	}
+	s.settleDoubt(repaired)
+	s.drop()
+	for _, id := range slices.Sorted(maps.Keys(repaired)) {
+		s.repaired(id, origins[id])
+	}
+	return nil
+}
+
+// settleDoubt takes segments out of doubt.
+func (s *snapshots) settleDoubt(settled map[string]bool) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	doubt := make(map[string]bool)
 	for id := range s.doubt {
-		if !repaired[id] {
+		if !settled[id] {
 			doubt[id] = true
 		}
 	}
 	s.doubt = doubt
-	s.mu.Unlock()
-	s.drop()
-	return nil
+}
+
+// doubts says whether a segment's repair is not over. For any goroutine.
+func (s *snapshots) doubts(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.doubt[id]
 }

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -20,6 +21,8 @@ type segmentCopy struct {
 	without  []uint64          // who does not have it, or gave something else
 	refusals int               // how many of these do not have it
 	attempts int               // how often it came damaged
+	storing  bool              // its object is coming
+	noObject bool              // its object turned out damaged
 }
 
 // rewind asks again for what has not come.
@@ -59,7 +62,7 @@ func (s *snapshots) copy(now time.Time) (some bool, err error) {
 			return some, err
 		}
 		some = some || asked
-		if s.phase != copying {
+		if s.phase != copying || asked && c.from == nil { // it may be none of the segments any more
 			return true, nil
 		}
 	}
@@ -69,18 +72,19 @@ func (s *snapshots) copy(now time.Time) (some bool, err error) {
 // askChunks asks for the next pieces of a segment.
 func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err error) {
 	if c.from == nil {
-		if len(c.without) >= len(s.givers) {
-			if s.now.repair && c.refusals == len(s.givers) {
-				s.irreparable(&vfs.CorruptError{File: c.part.ID(), Reason: "the segment's file is damaged, and no other member " +
-					"has one of its length"})
-			}
-			// Nobody has this very file any more; a newer manifest may name another.
-			s.log.Warn("no peer has a segment of the snapshot; it is asked for anew", "segment", c.part.ID())
-			s.pause = now.Add(fetchPause)
-			s.renew()
+		switch s.whoseTurn(c, now) {
+		case storesTurn:
+			return true, s.fetchObject(c, now)
+		case nobodysTurn:
+			return false, nil
+		}
+		if c.from == nil && len(c.without) >= len(s.givers) {
+			s.nobodyHas(c, now)
 			return true, nil
 		}
-		c.from = s.free(now, func(o *giver) bool { return !slices.Contains(c.without, o.id) })
+		if c.from == nil {
+			c.from = s.free(now, func(o *giver) bool { return !slices.Contains(c.without, o.id) })
+		}
 		if c.from == nil {
 			return s.renewWithout(c, now), nil
 		}
@@ -95,6 +99,24 @@ func (s *snapshots) askChunks(c *segmentCopy, now time.Time) (some bool, err err
 		some = true
 	}
 	return some, nil
+}
+
+// nobodyHas deals with a segment that no peer has, nor the store.
+func (s *snapshots) nobodyHas(c *segmentCopy, now time.Time) {
+	if s.now.repair && c.refusals == len(s.givers) {
+		switch {
+		case s.staging.IsCold(c.part):
+			s.giveUp(c)
+			return
+		case c.refusals > 0: // else there is nobody to rebuild this node's state from
+			s.irreparable(&vfs.CorruptError{File: c.part.ID(), Reason: "the segment's file is damaged, and no other member " +
+				"has one of its length"})
+		}
+	}
+	// Nobody has this very file any more; a newer manifest may name another.
+	s.log.Warn("no peer has a segment of the snapshot; it is asked for anew", "segment", c.part.ID())
+	s.pause = now.Add(fetchPause)
+	s.renew()
 }
 
 // renewWithout asks for a newer snapshot when some peers do not have a segment and all others do not answer: one of
@@ -165,6 +187,7 @@ func (s *snapshots) verifySegment(c *segmentCopy) error {
 	case err == nil:
 		s.segments = slices.DeleteFunc(s.segments, func(o *segmentCopy) bool { return o == c })
 		s.metrics.fetchedSegments.Inc()
+		s.cameFrom(c, fromMember+strings.Trim(fmt.Sprint(c.givers), "[]"))
 		s.log.Info("segment fetched", "segment", c.part.ID(), "bytes", c.part.Bytes, "from", fmt.Sprint(c.givers))
 		return nil
 	case !isCorrupt(err):

@@ -154,6 +154,7 @@ func (n *Node) restoreStaged() error {
 
 // openSnapshots makes the fetcher and the server. For Open, once the ledger is open.
 func (n *Node) openSnapshots() {
+	localBytes, keep := n.tiering.keepsLocal()
 	n.takeSnapshots(newSnapshots(fetchOptions{
 		ledger:      n.ledger,
 		send:        func(to uint64, payload []byte) bool { return n.net().SendBulk(to, payload) },
@@ -161,6 +162,10 @@ func (n *Node) openSnapshots() {
 		log:         n.opts.Logger,
 		peers:       func() []uint64 { return n.otherMembers() },
 		irreparable: func(err error) { n.fail(err) },
+		repaired:    n.scrub.fileRepaired,
+		forlorn:     n.scrub.forlorn,
+		localBytes:  localBytes,
+		keep:        keep,
 		staged:      func() { wake(n.wake) },
 		idsFrom:     n.draw.Uint64(),
 		minIndex: func() uint64 {
@@ -171,4 +176,5 @@ func (n *Node) openSnapshots() {
 		},
 		chunkBytes: maxChunkBytes,
 	}, n.opts.SnapshotBytesPerSecond, n.opts.Registerer))
+	n.scrub.snapshots = n.snapshots
 }

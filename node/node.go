@@ -63,6 +63,7 @@ type Node struct {
 
 	trimmer trimmer  // owned by the keeper
 	tiering *tiering // nil without Options.Tier
+	scrub   *scrubber
 
 	answers   answers
 	snapshots *snapshots
@@ -152,7 +153,8 @@ func (n *Node) startLoops() {
 		n.goroutines.Add(1)
 		go n.runTier()
 	}
-	n.goroutines.Add(4)
+	n.goroutines.Add(5)
+	go n.runScrub()
 	go n.runLoop()
 	go n.runWriter()
 	go n.runApplier()
@@ -194,6 +196,7 @@ func (n *Node) end() {
 	n.endOnce.Do(func() {
 		close(n.ended)
 		n.tiering.end()
+		n.scrub.end()
 	})
 }
 
@@ -222,6 +225,9 @@ func (n *Node) release() error {
 	}
 	if n.snapshots != nil {
 		n.snapshots.close()
+	}
+	if n.scrub != nil {
+		n.scrub.close()
 	}
 	if n.ledger != nil {
 		errs = append(errs, n.ledger.Close())

@@ -35,13 +35,14 @@ func (n *Node) open() error {
 	}
 	n.identity = id
 	lo := opts.Ledger
-	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ClusterID
+	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ledger()
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
 	lo.Notify, lo.Damaged, lo.Manual = n.ledgerChanged, n.segmentDamaged, opts.Manual
 	if opts.Tier != nil {
 		n.tiering = newTiering(n, *opts.Tier)
 		lo.Cold = n.tiering.cold
 	}
+	n.scrub = newScrubber(n)
 	if err = n.openLedger(lo); err != nil {
 		return err
 	}

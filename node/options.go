@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/vfs"
 	"github.com/scribe-ledger/scribe/wal"
@@ -25,6 +26,11 @@ type Options struct {
 	Initial   []Founder
 	Join      *JoinInfo
 	Bootstrap bool // says in so many words that a new cluster is wanted; excludes the other two
+
+	// Restore is what a new directory begins with: a published state, in place of an empty ledger. The cluster is a new one,
+	// that of Initial, whose founders must all begin with the same state. It excludes Join, and needs Tier. A directory
+	// that has an identity ignores it.
+	Restore *archive.Published
 
 	// Network carries messages between members. Default none, until Connect.
 	Network Network
@@ -64,6 +70,14 @@ type Options struct {
 	// fetches when it lags. Default 32 MiB; negative is no bound.
 	SnapshotBytesPerSecond int64
 
+	// ScrubBytesPerSecond bounds what the scrubber reads again of this node's files and, while it leads, of objects. Default
+	// 4 MiB; negative: nothing is read again but by Scrub.
+	ScrubBytesPerSecond int64
+	// ScrubInterval is how long the scrubber takes, at least, for all files of this node; default 24 h. ScrubObjectsInterval
+	// is the same of objects, which may cost money to read; default seven times ScrubInterval, negative never.
+	ScrubInterval        time.Duration
+	ScrubObjectsInterval time.Duration
+
 	Now        func() time.Time      // default time.Now
 	Logger     *slog.Logger          // default discards
 	Registerer prometheus.Registerer // default none
@@ -96,6 +110,9 @@ func (o Options) withDefaults() Options {
 	setBytes(&o.KeepLogBytes, 256<<20)
 	setTime(&o.KeepLogAge, 10*time.Minute)
 	setBytes(&o.SnapshotBytesPerSecond, 32<<20)
+	setBytes(&o.ScrubBytesPerSecond, 4<<20)
+	setTime(&o.ScrubInterval, 24*time.Hour)
+	setTime(&o.ScrubObjectsInterval, 7*o.ScrubInterval)
 	if o.Network == nil {
 		o.Network = noNetwork{}
 	}
@@ -117,5 +134,6 @@ type Founder struct {
 // JoinInfo is what a node that is to join must know of the cluster: what Join answered on a member.
 type JoinInfo struct {
 	ClusterID string
+	LedgerID  string   // empty is ClusterID
 	Members   []Member // NodeID and RaftAddr are used: whom to answer before the log has told who the members are
 }

@@ -1,0 +1,126 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/tier"
+)
+
+// A damaged object is made anew from a file of its segment that has the very bytes it was made of: its SHA-256 is part of
+// the replicated state. It is deleted, since nothing overwrites an object, and put again under its name, and read back.
+// In between it is missing, which readers take for the damage that it is; a member that ends there leaves that to the next
+// one who reads the object. Nothing is deleted before the file was hashed.
+
+var errAsked = errors.New("its file is fetched from a member, and the object made anew from that")
+
+// mend repairs an object that was read twice and found damaged, and says in f what came of it.
+func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFinding, pace func(context.Context, int) error) {
+	id := objectID(r)
+	if !s.mending.TryLock() {
+		s.mending.Lock()
+		if damage, err := s.readObject(ctx, r.Object, pace); damage == nil && err == nil { // somebody has repaired it
+			s.forget(id)
+			s.mended(whatObject, f, fromLocal)
+			s.mending.Unlock()
+			return
+		}
+	}
+	defer s.mending.Unlock()
+	s.note(r, func(b *badObject) { b.file, b.next = f.File, time.Time{} })
+	err := s.remake(ctx, r, pace)
+	if err == nil {
+		s.forget(id)
+		s.mended(whatObject, f, fromLocal)
+		return
+	}
+	s.add(f, "not repaired: "+err.Error())
+	switch _, again := tier.Temporary(err); {
+	case errors.Is(err, errAsked):
+		s.note(r, func(b *badObject) { b.asked = true })
+		s.snapshots.doubtSegment(id)
+		s.log.Warn("the object of an evicted segment is damaged", "segment", id, "repair", err)
+	case again || ctx.Err() != nil:
+		s.note(r, func(b *badObject) { b.next = s.n.opts.Now().Add(scrubPause) })
+		s.log.Warn("a damaged object cannot be repaired now; it is tried again", "segment", id, "error", err,
+			"retry_in", scrubPause)
+	default:
+		s.note(r, func(b *badObject) {
+			if b.deleted {
+				b.next = s.n.opts.Now().Add(scrubPause)
+			}
+		})
+		s.log.Error("a damaged object cannot be repaired", "segment", id, "object", f.File, "error", err)
+	}
+}
+
+// remake makes a damaged object anew from the file that is here.
+func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(context.Context, int) error) error {
+	file, g, cold, err := s.n.ledger.OpenOriginal(r)
+	if cold {
+		return errAsked
+	}
+	if errors.Is(err, ledger.ErrNoSegment) {
+		return fmt.Errorf("%w; another member may have the file that the object was made of: transfer leadership to it, and "+
+			"scrub again", err)
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := s.isOriginal(ctx, file, r.Object, pace); err != nil {
+		return err
+	}
+	if !s.recorded(r) {
+		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
+	}
+	if err := s.store.Delete(ctx, r.Object.Name); errors.Is(err, tier.ErrLocked) {
+		return fmt.Errorf("%w, so the store keeps the damaged one until the retention ends: this member's file is good, and "+
+			"must not go; %s", err, "scrub again then")
+	} else if err != nil {
+		return fmt.Errorf("delete the damaged object: %w", err)
+	}
+	s.note(r, func(b *badObject) { b.deleted = true })
+	sum := [sha256.Size]byte(r.Object.SHA256)
+	made, _, err := tier.NewUploader(s.store, tier.UploaderOptions{Retry: s.n.tiering.retry}).Upload(ctx, tier.SegmentFile{
+		SegmentMetadata: tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Entries: g.Entries, Root: g.Root,
+			MetaOffset: int64(r.Object.MetaOffset), MinKey: g.MinKey, MaxKey: g.MaxKey},
+		Bytes: file, Size: int64(r.Object.Bytes), SHA256: &sum})
+	if err != nil {
+		return fmt.Errorf("put the object again: %w", err)
+	}
+	if made.Name != r.Object.Name || made.SHA256 != sum {
+		return fmt.Errorf("put the object again: %w: %s stands there", tier.ErrChanged, made.Name)
+	}
+	return nil
+}
+
+// isOriginal says whether a file has the bytes that an object was made of.
+func (s *scrubber) isOriginal(ctx context.Context, file io.ReaderAt, o manifest.Object, pace func(context.Context, int) error,
+) error {
+	h, buf := sha256.New(), make([]byte, scrubPieceBytes)
+	for off := uint64(0); off < o.Bytes; {
+		piece := buf[:min(scrubPieceBytes, o.Bytes-off)]
+		if n, err := file.ReadAt(piece, int64(off)); n < len(piece) {
+			return fmt.Errorf("read this member's file at %d: %w", off, err)
+		}
+		h.Write(piece)
+		off += uint64(len(piece))
+		s.metrics.bytes.WithLabelValues(whatFile).Add(float64(len(piece)))
+		if err := pace(ctx, len(piece)); err != nil {
+			return err
+		}
+	}
+	if sum := h.Sum(nil); !bytes.Equal(sum, o.SHA256[:]) {
+		return fmt.Errorf("this member's file has SHA-256 %x, the object was made of one with %s: if the file is not damaged, "+
+			"another member may have that one: transfer leadership to it, and scrub again", sum, o.SHA256)
+	}
+	return nil
+}
