@@ -30,28 +30,29 @@ var floors = map[string]struct {
 	"sstable": {2, []string{"segfile", "tlog", "merkle", "vfs"}},
 	"tier":    {2, []string{"segfile", "manifest", "tlog", "merkle", "vfs"}},
 
+	"archive":      {3, []string{"tier", "manifest", "tlog", "merkle", "vfs"}},
 	"tier/s3store": {3, []string{"tier"}},
 
 	"ledger": {3, []string{"sstable", "segfile", "tlog", "manifest", "merkle", "vfs"}},
 
 	"config":    {4, nil},
 	"transport": {4, []string{"raft"}},
-	"node": {4, []string{"raft", "wal", "ledger", "tier", "sstable", "segfile", "tlog", "manifest", "merkle",
-		"vfs"}},
+	"node":      {4, []string{"raft", "wal", "ledger", "archive", "sstable", "segfile", "tier", "manifest", "tlog", "merkle", "vfs"}},
 
 	"httpapi":   {5, []string{"ledger", "node", "tier", "tlog", "merkle", "vfs"}},
 	"client":    {5, []string{"merkle", "tlog"}},
 	"tier/open": {5, []string{"config", "tier", "tier/s3store", "vfs"}},
-	"fsck":      {5, []string{"ledger", "node", "manifest", "sstable", "wal", "tlog", "raft", "merkle", "vfs"}},
+	"fsck":      {5, []string{"ledger", "node", "archive", "tier", "manifest", "sstable", "wal", "tlog", "raft", "merkle", "vfs"}},
+	"readonly":  {5, []string{"ledger", "node", "archive", "tier", "segfile", "manifest", "merkle", "vfs"}},
 
-	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "segfile", "tier", "tier/open", "transport", "vfs", "wal"}},
-	"cmd/scribe":         {6, []string{"client", "fsck", "ledger", "manifest", "merkle", "node", "raft", "segfile", "sstable", "tlog", "vfs", "wal"}},
+	"cmd/scribe-node":    {6, []string{"client", "config", "httpapi", "ledger", "merkle", "node", "raft", "readonly", "segfile", "tier", "tier/open", "transport", "vfs", "wal"}},
+	"cmd/scribe":         {6, []string{"client", "config", "fsck", "httpapi", "ledger", "manifest", "merkle", "node", "raft", "readonly", "segfile", "sstable", "tier", "tier/open", "tlog", "vfs", "wal"}},
 	"cmd/scribe-demo":    {6, []string{"client", "tlog", "merkle"}},
 	"cmd/scribe-cluster": {6, []string{"client"}},
 }
 
 // testKits help the tests of other packages: any test, and any unbound package, may import them; nothing else may.
-var testKits = []string{"tier/storetest", "tier/s3test", "tier/s3test/run"}
+var testKits = []string{"tier/storetest", "tier/s3test", "tier/s3test/run", "readonly/buckettest"}
 
 // unbound packages may import anything and are imported by nothing.
 var unbound = []string{"sim", "bench", "e2e"}

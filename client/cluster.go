@@ -43,6 +43,7 @@ type Member struct {
 // Membership is what a change of the members answers.
 type Membership struct {
 	ClusterID string   `json:"cluster_id,omitempty"`
+	LedgerID  string   `json:"ledger_id,omitempty"` // of the data; the cluster's, but after a restore
 	Members   []Member `json:"members"`
 }
 

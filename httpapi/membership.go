@@ -152,7 +152,8 @@ func (c *call) change(id uint64, do func(context.Context) error) error {
 	return c.sendValueJSON(http.StatusOK, struct {
 		NodeID    uint64       `json:"node_id,omitempty"`
 		ClusterID string       `json:"cluster_id"`
+		LedgerID  string       `json:"ledger_id"`
 		Leader    uint64       `json:"leader"`
 		Members   []memberJSON `json:"members"`
-	}{id, s.ClusterID, s.Leader, membersJSON(s.Members)})
+	}{id, s.ClusterID, s.LedgerID, s.Leader, membersJSON(s.Members)})
 }

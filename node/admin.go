@@ -17,6 +17,7 @@ type JoinRequest struct {
 // JoinResult is what a node that joins must know.
 type JoinResult struct {
 	ClusterID string
+	LedgerID  string
 	Members   []Member
 }
 
@@ -50,7 +51,7 @@ func (n *Node) Join(ctx context.Context, r JoinRequest) (JoinResult, error) {
 	if err := n.change(ctx, c); err != nil {
 		return JoinResult{}, err
 	}
-	out := JoinResult{ClusterID: n.identity.ClusterID}
+	out := JoinResult{ClusterID: n.identity.ClusterID, LedgerID: n.identity.ledger()}
 	for _, m := range c.members.Members {
 		out.Members = append(out.Members, memberOf(m))
 	}

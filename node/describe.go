@@ -6,6 +6,7 @@ import "github.com/scribe-ledger/scribe/vfs"
 type Identity struct {
 	NodeID    uint64
 	ClusterID string
+	LedgerID  string    // of the data; the cluster's, but after a restore
 	Instance  uint64    // 0 in a directory of a version that drew none
 	Founders  []Founder // empty in a node that joined
 }
@@ -17,5 +18,5 @@ func ReadIdentity(fsys vfs.FS, dir string) (Identity, bool, error) {
 	if err != nil || id == nil {
 		return Identity{}, false, err
 	}
-	return Identity{NodeID: id.NodeID, ClusterID: id.ClusterID, Instance: uint64(id.Instance), Founders: id.founders()}, true, nil
+	return Identity{NodeID: id.NodeID, ClusterID: id.ClusterID, LedgerID: id.ledger(), Instance: uint64(id.Instance), Founders: id.founders()}, true, nil
 }

@@ -11,15 +11,19 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/wal"
 )
 
-// found makes a new directory what Options say. The log is made first, then IDENTITY, which is what says that a directory
-// is in use. A first start that was cut short between the two left a log that was never used; its owner is the one to go
-// on with.
+// found makes a new directory what Options say. What it is restored from comes first, then the log is made, then IDENTITY,
+// which is what says that a directory is in use. A first start that was cut short between the two left a log that was never
+// used; its owner is the one to go on with.
 func (n *Node) found() (*identity, error) {
 	id, err := n.newIdentity()
+	if err == nil && n.opts.Restore != nil {
+		err = n.beginRestored(id)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +73,9 @@ func (n *Node) newIdentity() (*identity, error) {
 			return nil, err
 		}
 		id.ClusterID = cluster.String()
+		if opts.Join.LedgerID != id.ClusterID {
+			id.LedgerID = opts.Join.LedgerID
+		}
 		for _, m := range opts.Join.Members {
 			if m.NodeID != opts.NodeID {
 				id.Contacts = append(id.Contacts, foundingNode{NodeID: m.NodeID, RaftAddr: m.RaftAddr})
@@ -79,7 +86,7 @@ func (n *Node) newIdentity() (*identity, error) {
 			return nil, &RefusedError{Dir: opts.Dir, Reason: fmt.Sprintf("node %d is not among the founders %s", opts.NodeID,
 				listOf(opts.Initial))}
 		}
-		id.ClusterID = clusterOf(opts.Initial).String()
+		id.ClusterID = clusterOf(opts.Initial, opts.Restore).String()
 		for _, f := range sorted(opts.Initial) {
 			// The same on every founder: what only one of them knows, the leader adds when it introduces itself.
 			id.Founding = append(id.Founding, foundingNode{NodeID: f.NodeID, RaftAddr: f.RaftAddr})
@@ -94,9 +101,14 @@ func (n *Node) newIdentity() (*identity, error) {
 	return id, nil
 }
 
-// clusterOf is the id of the cluster that several founders make: the same on each of them, from the list that each has.
-func clusterOf(founders []Founder) raft.ClusterID {
-	sum := sha256.Sum256([]byte("scribe cluster\n" + listOf(sorted(founders))))
+// clusterOf is the id of the cluster that several founders make: the same on each of them, from the list that each has and
+// the published state that they begin with, if they do.
+func clusterOf(founders []Founder, restore *archive.Published) raft.ClusterID {
+	text := "scribe cluster\n" + listOf(sorted(founders))
+	if restore != nil {
+		text += "\nrestored " + restore.SHA256.String()
+	}
+	sum := sha256.Sum256([]byte(text))
 	return raft.ClusterID(sum[:16])
 }
 

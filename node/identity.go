@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 	"github.com/scribe-ledger/scribe/wal"
@@ -21,6 +22,8 @@ const (
 	identityName   = "IDENTITY"
 	logDir         = "wal"
 	identityFormat = 1
+	// maxLedgerIDBytes bounds the name of a ledger; it is that of the cluster in which it began.
+	maxLedgerIDBytes = 64
 	// maxIdentityBytes bounds what is read as an identity.
 	maxIdentityBytes = 64 << 10
 )
@@ -28,11 +31,13 @@ const (
 // identity says whose data a directory holds. It is written once, when the node is founded, after its log exists, which
 // names the same node and cluster in each of its files.
 type identity struct {
-	Format    int            `json:"format"`
-	NodeID    uint64         `json:"node_id"`
-	ClusterID string         `json:"cluster_id"`
-	Instance  instance       `json:"instance"`
-	Founding  []foundingNode `json:"founding_members"` // empty in a node that joined
+	Format    int    `json:"format"`
+	NodeID    uint64 `json:"node_id"`
+	ClusterID string `json:"cluster_id"`
+	// LedgerID names the data where the cluster is not the one that it began in: after a restore. Empty is ClusterID.
+	LedgerID string         `json:"ledger_id,omitempty"`
+	Instance instance       `json:"instance"`
+	Founding []foundingNode `json:"founding_members"` // empty in a node that joined
 	// Contacts are whom a node that joined knew then. They serve until its log says who the members are.
 	Contacts []foundingNode `json:"contacts,omitempty"`
 }
@@ -100,7 +105,7 @@ func readIdentity(fsys vfs.FS, dir string) (*identity, error) {
 		return nil, &RefusedError{Dir: dir, Reason: fmt.Sprintf("%s has format %d, this program knows %d", identityName,
 			id.Format, identityFormat)}
 	}
-	if _, err := raft.ParseClusterID(id.ClusterID); err != nil || id.NodeID == 0 {
+	if _, err := raft.ParseClusterID(id.ClusterID); err != nil || id.NodeID == 0 || len(id.LedgerID) > maxLedgerIDBytes {
 		return nil, &vfs.CorruptError{File: name, Reason: "node id or cluster id is not valid"}
 	}
 	return &id, nil
@@ -113,8 +118,11 @@ func checkIdentity(id *identity, opts Options, names []string) error {
 	}
 	if id == nil {
 		for _, name := range names {
-			if name == manifestName {
+			switch {
+			case name == manifestName:
 				return refuse("it holds a ledger but no %s file; restore that file, or use an empty directory", identityName)
+			case opts.Restore == nil && ledger.IsOfInstallation(name):
+				return refuse("a restore into it was cut short; start the restore again, or use an empty directory")
 			}
 		}
 		return nil
@@ -137,6 +145,14 @@ func checkIdentity(id *identity, opts Options, names []string) error {
 
 // manifestName is the ledger's manifest, which has no place in a directory without an identity.
 const manifestName = "MANIFEST"
+
+// ledger names the data, which outlives the cluster: Options.ClusterID of the ledger.
+func (id *identity) ledger() string {
+	if id.LedgerID != "" {
+		return id.LedgerID
+	}
+	return id.ClusterID
+}
 
 // owner is how the node's log names it.
 func (id *identity) owner() (wal.Owner, error) {

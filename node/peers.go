@@ -11,6 +11,10 @@ import (
 // ClusterID names the cluster that this node belongs to.
 func (n *Node) ClusterID() string { return n.identity.ClusterID }
 
+// LedgerID names the data that this node has. It is that of the cluster in which the ledger began, and outlives it: the
+// members of a cluster that was restored have the ledger id of the one before.
+func (n *Node) LedgerID() string { return n.identity.ledger() }
+
 // Instance is the random number that tells this node's data from any other that was under its id, before or since.
 func (n *Node) Instance() uint64 { return uint64(n.identity.Instance) }
 

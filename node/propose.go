@@ -153,6 +153,9 @@ func (n *Node) proposeWants() error {
 		wants = append(n.ledger.WantedSeals(n.opts.Now()), agreed...)
 		wants = append(wants, n.ledger.WantedMerges()...)
 	}
+	if n.applier.term.Load() == n.core.SoftState().Term { // all that was committed before is applied
+		wants = append(wants, n.ledger.Unsettled()...)
+	}
 	wants = append(wants, n.tieredWants()...)
 	for _, w := range n.withoutHeld(wants) {
 		if _, ok := n.underWay[w.Key]; ok {

@@ -31,6 +31,7 @@ func (n *Node) Status() Status {
 	out := Status{
 		NodeID:       n.opts.NodeID,
 		ClusterID:    n.identity.ClusterID,
+		LedgerID:     n.identity.ledger(),
 		Role:         roleName(st, n.opts.NodeID),
 		Leader:       st.Leader,
 		Term:         st.Term,

@@ -33,6 +33,7 @@ const (
 type Status struct {
 	NodeID       uint64
 	ClusterID    string
+	LedgerID     string // the cluster's id, but after a restore
 	Role         string // "leader", "follower", "candidate", "learner"
 	Leader       uint64 // 0 when unknown
 	Term         uint64

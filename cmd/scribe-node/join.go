@@ -97,7 +97,7 @@ func (j *joiner) accepted(m client.Membership) (*node.JoinInfo, error) {
 	if _, err := raft.ParseClusterID(m.ClusterID); err != nil {
 		return nil, fmt.Errorf("%s answers with cluster id %q: %w", j.endpoint, m.ClusterID, err)
 	}
-	info := &node.JoinInfo{ClusterID: m.ClusterID}
+	info := &node.JoinInfo{ClusterID: m.ClusterID, LedgerID: m.LedgerID}
 	for _, x := range m.Members {
 		info.Members = append(info.Members, node.Member{NodeID: x.NodeID, RaftAddr: x.RaftAddr, HTTPAddr: x.HTTPAddr})
 	}
