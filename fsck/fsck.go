@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
@@ -64,9 +65,19 @@ type checker struct {
 	tree     *treeCheck
 	window   window
 	records  recordCheck
+	advice   advice
+	places   places
+	part     func(offset int64) string // names a part of the segment being checked; nil between segments
+	guard    sync.Locker               // held while the report and the progress change; nil where one goroutine does that
 
 	done, total int64
 }
+
+// advice is what to do about damage, where it depends on what is checked.
+type advice struct{ segment, manifest, all string }
+
+// places are the names that findings about more than one file go by.
+type places struct{ manifest, segments, log string }
 
 // Check reads a data directory. Its error says that it could not be looked at at all, or is the context's; everything
 // else is in the report.
@@ -95,8 +106,11 @@ func newChecker(ctx context.Context, opts Options) *checker {
 	if opts.Dir = strings.TrimRight(opts.Dir, "/"); opts.Dir == "" {
 		opts.Dir = "/"
 	}
-	return &checker{ctx: ctx, opts: opts, cache: sstable.NewBlockCache(opts.CacheBytes),
-		report: &Report{Dir: opts.Dir, Findings: []Finding{}}}
+	c := &checker{ctx: ctx, opts: opts, cache: sstable.NewBlockCache(opts.CacheBytes),
+		report: &Report{Dir: opts.Dir, Findings: []Finding{}},
+		advice: advice{segment: restoreSegment, manifest: restoreManifest, all: restoreByTheirOwnName}}
+	c.places = places{manifest: c.path(manifestName), segments: c.path(segmentDir), log: c.path(logDir)}
+	return c
 }
 
 func (c *checker) run() error {
@@ -143,6 +157,7 @@ func (c *checker) measure() error {
 
 // advance moves the progress on.
 func (c *checker) advance(bytes int64) {
+	defer c.hold()()
 	c.done += bytes
 	if c.opts.Progress != nil {
 		c.opts.Progress(min(c.done, c.total), c.total)

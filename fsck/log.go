@@ -119,7 +119,7 @@ func (c *checker) settleCommands() {
 		case cmd.desc != nil:
 			c.commands.recorded = append(c.commands.recorded, *cmd.desc)
 		default:
-			c.commands.checks = append(c.commands.checks, ledgerRoot{cmd.check.Size, cmd.index, cmd.check.Root})
+			c.commands.checks = append(c.commands.checks, ledgerRoot{size: cmd.check.Size, index: cmd.index, root: cmd.check.Root})
 		}
 	}
 	c.commands.all = nil

@@ -37,9 +37,9 @@ func (r *recordCheck) add(e *sstable.Entry) {
 // segment, or takes the place of two or more neighbours that were merged. What they come to must be what the manifest
 // says was recorded, and every listed segment must be as it was recorded.
 func (c *checker) checkRecords() {
-	file, r := c.path(manifestName), &c.records
+	file, r := c.places.manifest, &c.records
 	for _, bad := range r.bad {
-		c.damage(KindSegmentRecord, c.path(segmentDir), 0, "proofs of absence", restoreByTheirOwnName, "%s", bad)
+		c.damage(KindSegmentRecord, c.places.segments, 0, "proofs of absence", c.advice.all, "%s", bad)
 	}
 	slices.SortFunc(r.entries, func(a, b segmentRecord) int { return compareSeq(a.seq, b.seq) })
 	known := make(map[string]tlog.Descriptor)
@@ -51,7 +51,7 @@ func (c *checker) checkRecords() {
 		}
 		next, ok := recorded(line, e.desc)
 		if !ok || e.desc.LastSeq >= e.seq {
-			c.damage(KindSegmentRecord, c.path(segmentDir), 0, "proofs of absence", restoreByTheirOwnName,
+			c.damage(KindSegmentRecord, c.places.segments, 0, "proofs of absence", c.advice.all,
 				"entry %d records segment %s, which does not follow from the records before it", e.seq, e.desc.ID())
 			continue
 		}
@@ -61,13 +61,13 @@ func (c *checker) checkRecords() {
 		if _, ok := known[d.ID()]; !ok {
 			known[d.ID()] = d
 		} else if known[d.ID()] != d {
-			c.damage(KindSegmentRecord, c.path(logDir), 0, "", restoreByTheirOwnName,
+			c.damage(KindSegmentRecord, c.places.log, 0, "", c.advice.all,
 				"the log records segment %s with root %s, the ledger has it with root %s", d.ID(), d.Root, known[d.ID()].Root)
 		}
 	}
 	for _, s := range c.segments() {
 		if d, ok := known[idOf(s)]; ok && (d.Root != s.Root || d.Entries != s.Entries) {
-			c.damage(KindSegmentRecord, file, 0, "", restoreByTheirOwnName,
+			c.damage(KindSegmentRecord, file, 0, "", c.advice.all,
 				"segment %s is listed with root %s, and was recorded with root %s", idOf(s), s.Root, d.Root)
 		}
 	}
@@ -78,7 +78,7 @@ func (c *checker) checkRecords() {
 	c.compareRecorded(line)
 }
 
-// recorded returns what the records come to with one more; false when it does not fit.
+// recorded returns what the records come to with one more; false when it does not fit. It may change line.
 func recorded(line []tlog.Descriptor, d tlog.Descriptor) ([]tlog.Descriptor, bool) {
 	end := uint64(0)
 	if n := len(line); n > 0 {
@@ -89,6 +89,9 @@ func recorded(line []tlog.Descriptor, d tlog.Descriptor) ([]tlog.Descriptor, boo
 	}
 	from, ok1 := slices.BinarySearchFunc(line, d.FirstSeq, func(e tlog.Descriptor, seq uint64) int { return compareSeq(e.FirstSeq, seq) })
 	to, ok2 := slices.BinarySearchFunc(line, d.LastSeq, func(e tlog.Descriptor, seq uint64) int { return compareSeq(e.LastSeq, seq) })
+	if ok1 && d.LastSeq >= end { // recorded anew after a restore, when the record of the last ones was lost
+		return append(line[:from], d), true
+	}
 	if !ok1 || !ok2 || from >= to {
 		return line, false
 	}
@@ -107,18 +110,18 @@ func compareSeq(a, b uint64) int {
 
 // compareRecorded holds what the op 3 entries below the seal point come to against the manifest's account of it.
 func (c *checker) compareRecorded(line []tlog.Descriptor) {
-	file := c.path(manifestName)
+	file := c.places.manifest
 	own := c.state.Recorded
 	for i := range max(len(line), len(own)) {
 		switch {
 		case i >= len(own):
-			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "segment %s is recorded in the ledger, and not in the manifest",
+			c.damage(KindSegmentRecord, file, 0, "", c.advice.manifest, "segment %s is recorded in the ledger, and not in the manifest",
 				line[i].ID())
 		case i >= len(line):
-			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "segment %s is recorded in the manifest, and not in the ledger",
+			c.damage(KindSegmentRecord, file, 0, "", c.advice.manifest, "segment %s is recorded in the manifest, and not in the ledger",
 				tlog.SegmentID(own[i].FirstSeq, own[i].LastSeq))
 		case line[i].FirstSeq != own[i].FirstSeq || line[i].LastSeq != own[i].LastSeq || line[i].Root != own[i].Root:
-			c.damage(KindSegmentRecord, file, 0, "", restoreManifest, "the ledger records segment %s with root %s, the manifest %s with root %s",
+			c.damage(KindSegmentRecord, file, 0, "", c.advice.manifest, "the ledger records segment %s with root %s, the manifest %s with root %s",
 				line[i].ID(), line[i].Root, tlog.SegmentID(own[i].FirstSeq, own[i].LastSeq), own[i].Root)
 		default:
 			continue

@@ -39,6 +39,11 @@ const (
 	KindLeftOver          = "left_over"       // a file that a crash left, or that nothing needs any more
 	KindNote              = "note"            // something that the next start will do
 	KindUnreadable        = "unreadable"      // could not be read
+	KindSegmentHash       = "segment_hash"    // of an object: its entries are right, its SHA-256 is not the manifest's
+	KindPointer           = "pointer"         // what names the newest publication is missing or damaged
+	KindStale             = "stale"           // it names an older one than there is
+	KindCheckpoint        = "checkpoint"      // a checkpoint is missing, damaged, or not that of the entries
+	KindTile              = "tile"            // a tile of the ledger tree is missing, or not that of the entries
 	maxFindings           = 1000
 	restoreSegment        = "start the node, if it is a member of a cluster: it replaces the file by itself; else restore the file of the same name from a backup: segments never change"
 	restoreLog            = "restore the file from a backup of this very node; in a cluster, remove the member and join it anew with an empty directory; never delete it"
@@ -50,8 +55,9 @@ const (
 type Finding struct {
 	Severity Severity `json:"severity"`
 	Kind     string   `json:"kind"`
-	File     string   `json:"file"` // below the data directory
+	File     string   `json:"file"` // below the data directory, or the object's name
 	Offset   int64    `json:"offset"`
+	Section  string   `json:"section,omitempty"` // part of a segment's file that the offset is in
 	Problem  string   `json:"problem"`
 	Lost     string   `json:"lost,omitempty"` // what cannot be read any more; empty when nothing is known to be lost
 	Do       string   `json:"do,omitempty"`
@@ -59,19 +65,32 @@ type Finding struct {
 
 // Report is what a check came to.
 type Report struct {
-	Dir       string    `json:"dir"`
-	Clean     bool      `json:"clean"` // no damage, and nothing that could not be read
-	Damaged   int       `json:"damage"`
-	Notices   int       `json:"notices"`
-	Unread    int       `json:"unreadable"`
-	Omitted   int       `json:"omitted"` // findings beyond the first 1,000, which are counted only
-	NodeID    uint64    `json:"node_id"`
-	ClusterID string    `json:"cluster_id"`
-	Entries   uint64    `json:"entries"`        // in segments
-	Root      string    `json:"root,omitempty"` // of the ledger tree over them, computed from the entries; empty when it could not be
-	Checked   Checked   `json:"checked"`
-	Log       LogState  `json:"log"`
-	Findings  []Finding `json:"findings"`
+	Dir       string        `json:"dir"`
+	Clean     bool          `json:"clean"` // no damage, and nothing that could not be read
+	Damaged   int           `json:"damage"`
+	Notices   int           `json:"notices"`
+	Unread    int           `json:"unreadable"`
+	Omitted   int           `json:"omitted"` // findings beyond the first 1,000, which are counted only
+	NodeID    uint64        `json:"node_id"`
+	ClusterID string        `json:"cluster_id"`
+	Entries   uint64        `json:"entries"`        // in segments
+	Root      string        `json:"root,omitempty"` // of the ledger tree over them, computed from the entries; empty when it could not be
+	Checked   Checked       `json:"checked"`
+	Log       LogState      `json:"log"`
+	Archive   *ArchiveState `json:"archive,omitempty"` // of a check of a bucket
+	Findings  []Finding     `json:"findings"`
+}
+
+// ArchiveState is what a bucket holds.
+type ArchiveState struct {
+	Objects        int    `json:"objects"`
+	Origin         string `json:"origin,omitempty"`
+	Version        uint64 `json:"version"`            // of the publication, 0 when it is not known
+	Manifest       string `json:"manifest,omitempty"` // that was gone by
+	Manifests      int    `json:"manifests"`          // that were read
+	Checkpoints    int    `json:"checkpoints"`
+	CheckpointSize uint64 `json:"checkpoint_size"` // of the newest one
+	CheckpointRoot string `json:"checkpoint_root,omitempty"`
 }
 
 // Checked counts what was looked at.
@@ -80,6 +99,7 @@ type Checked struct {
 	LogFiles   int    `json:"log_files"`
 	Entries    uint64 `json:"entries"` // of segments, read whole and hashed again
 	LogEntries uint64 `json:"log_entries"`
+	Tiles      int    `json:"tiles,omitempty"` // of a bucket
 	Bytes      int64  `json:"bytes"`
 }
 
@@ -92,7 +112,17 @@ type LogState struct {
 	Tail   string `json:"tail"` // clean, old bytes, torn; none of them is damage
 }
 
+// hold takes the lock on what several goroutines change, if there are several.
+func (c *checker) hold() (release func()) {
+	if c.guard == nil {
+		return func() {}
+	}
+	c.guard.Lock()
+	return c.guard.Unlock
+}
+
 func (c *checker) add(f Finding) {
+	defer c.hold()()
 	r := c.report
 	switch f.Severity {
 	case Damage:
@@ -112,8 +142,11 @@ func (c *checker) add(f Finding) {
 }
 
 func (c *checker) damage(kind, file string, offset int64, lost, do, problem string, args ...any) {
-	c.add(Finding{Severity: Damage, Kind: kind, File: file, Offset: offset, Problem: fmt.Sprintf(problem, args...),
-		Lost: lost, Do: do})
+	f := Finding{Severity: Damage, Kind: kind, File: file, Offset: offset, Problem: fmt.Sprintf(problem, args...), Lost: lost, Do: do}
+	if c.part != nil && kind == KindSegmentDamaged {
+		f.Section = c.part(offset)
+	}
+	c.add(f)
 }
 
 func (c *checker) notice(kind, file, do, problem string, args ...any) {

@@ -80,6 +80,8 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 		c.tree.skip(s)
 		return nil
 	}
+	c.part = func(offset int64) string { return sstable.Part(src, s.Entries, uint64(offset)) }
+	defer func() { c.part = nil }()
 	return c.verify(t, s, name)
 }
 
@@ -173,7 +175,7 @@ func differs(info sstable.Info, s *manifest.Segment) string {
 func (c *checker) damagedSegment(t *sstable.Table, s *manifest.Segment, name string, damage error) {
 	var corrupt *vfs.CorruptError
 	if !errors.As(damage, &corrupt) {
-		c.failed(KindSegmentDamaged, name, lostOf(s), restoreSegment, damage)
+		c.failed(KindSegmentDamaged, name, lostOf(s), c.advice.segment, damage)
 		return
 	}
 	holes := survey(t)
@@ -183,10 +185,10 @@ func (c *checker) damagedSegment(t *sstable.Table, s *manifest.Segment, name str
 		if len(holes) == 0 {
 			lost = "nothing that reads need; proofs or the lookup by seq may fail"
 		}
-		c.failed(KindSegmentDamaged, name, lost, restoreSegment, damage)
+		c.failed(KindSegmentDamaged, name, lost, c.advice.segment, damage)
 	}
 	for i := range holes {
 		h := &holes[i]
-		c.damage(KindSegmentDamaged, name, h.Damage.Offset, lostIn(h), restoreSegment, "%s", h.Damage.Reason)
+		c.damage(KindSegmentDamaged, name, h.Damage.Offset, lostIn(h), c.advice.segment, "%s", h.Damage.Reason)
 	}
 }

@@ -59,16 +59,18 @@ func (w *window) load(t *sstable.Table, first, n uint64) error {
 type treeCheck struct {
 	c        *checker
 	frontier tlog.Frontier
-	tile     []merkle.Hash // leaves since the last complete tile of 256
-	tiles    []merkle.Hash // hashes of the tiles completed in the current segment
-	checks   []ledgerRoot  // agreed roots to be met, by ascending size
-	broken   string        // why the tree cannot be built further; empty while it can
+	tile     []merkle.Hash     // leaves since the last complete tile of 256
+	tiles    []merkle.Hash     // hashes of the tiles completed in the current segment
+	checks   []ledgerRoot      // agreed roots to be met, by ascending size
+	broken   string            // why the tree cannot be built further; empty while it can
+	leaf     func(merkle.Hash) // is given every leaf; may be nil
 }
 
-// ledgerRoot is a root that the members agreed on, as the log has it.
+// ledgerRoot is a root that the members agreed on, as the log has it, or that a checkpoint has.
 type ledgerRoot struct {
 	size, index uint64
 	root        merkle.Hash
+	by          string // the checkpoint; empty when it is the log, with its entry index
 }
 
 func newTreeCheck(c *checker) *treeCheck {
@@ -108,13 +110,13 @@ func (t *treeCheck) segment(table *sstable.Table, s *manifest.Segment, name stri
 		return // Verify has told
 	}
 	if len(nodes) != len(t.tiles) {
-		t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
+		t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", t.c.advice.segment,
 			"it stores %d nodes of the ledger tree, its entries complete %d", len(nodes), len(t.tiles))
 		return
 	}
 	for i := range nodes {
 		if nodes[i] != t.tiles[i] {
-			t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", restoreSegment,
+			t.c.damage(KindLedgerTree, name, 0, "proofs of its entries", t.c.advice.segment,
 				"node %d of the ledger tree that it stores is %s, computed %s", i, nodes[i], t.tiles[i])
 			return
 		}
@@ -123,25 +125,38 @@ func (t *treeCheck) segment(table *sstable.Table, s *manifest.Segment, name stri
 
 func (t *treeCheck) add(leaf merkle.Hash) {
 	t.frontier.Append(leaf)
+	if t.leaf != nil {
+		t.leaf(leaf)
+	}
 	if t.tile = append(t.tile, leaf); len(t.tile) == merkle.TileWidth {
 		t.tiles = append(t.tiles, merkle.RootOf(t.tile))
 		t.tile = t.tile[:0]
 	}
 	for len(t.checks) > 0 && t.checks[0].size <= t.frontier.Size() {
 		if at := t.checks[0]; at.size == t.frontier.Size() && t.frontier.Root() != at.root {
-			t.c.damage(KindLedgerTree, t.c.path(segmentDir), 0, "", restoreByTheirOwnName,
-				"the first %d entries have the root %s, and the members agreed on %s (log entry %d)", at.size,
-				t.frontier.Root(), at.root, at.index)
+			t.differs(at)
 		}
 		t.checks = t.checks[1:]
 	}
+}
+
+// differs says that the root so far is not the one that was agreed on.
+func (t *treeCheck) differs(at ledgerRoot) {
+	if at.by != "" {
+		t.c.damage(KindCheckpoint, at.by, 0, "what a reader holds the ledger's root against", t.c.advice.all,
+			"the first %d entries have the root %s, and it says %s", at.size, t.frontier.Root(), at.root)
+		return
+	}
+	t.c.damage(KindLedgerTree, t.c.places.segments, 0, "", t.c.advice.all,
+		"the first %d entries have the root %s, and the members agreed on %s (log entry %d)", at.size, t.frontier.Root(),
+		at.root, at.index)
 }
 
 // finish compares the tree with what the manifest says of it.
 func (t *treeCheck) finish() {
 	c, state := t.c, t.c.state
 	if t.broken != "" {
-		c.notice(KindNotChecked, c.path(manifestName), "", "the root of the whole ledger, because %s", t.broken)
+		c.notice(KindNotChecked, c.places.manifest, "", "the root of the whole ledger, because %s", t.broken)
 		return
 	}
 	c.report.Root = t.frontier.Root().String()
@@ -150,10 +165,10 @@ func (t *treeCheck) finish() {
 		return // nothing to compare with, or it was told
 	}
 	if got := t.frontier.Root(); got != want.Root() {
-		c.damage(KindLedgerTree, c.path(manifestName), 0, "", restoreByTheirOwnName,
+		c.damage(KindLedgerTree, c.places.manifest, 0, "", c.advice.all,
 			"the ledger of the %d entries in segments has the root %s, the manifest says %s", state.TreeSize, got, want.Root())
 	} else if string(t.frontier.Marshal()) != string(state.Frontier) {
-		c.damage(KindLedgerTree, c.path(manifestName), 0, "", restoreByTheirOwnName,
+		c.damage(KindLedgerTree, c.places.manifest, 0, "", c.advice.all,
 			"the manifest's frontier of the ledger tree has a right root and wrong nodes")
 	}
 }

@@ -108,8 +108,8 @@ func (v *verifier) block(at blockAt) error {
 		if e.ValueHash, err = v.value(b, i); err != nil {
 			return err
 		}
-		if err := v.entry(&e, at.p); err != nil {
-			return t.corrupt(h.Offset, err)
+		if err := v.entry(&e, at.p, h.Offset); err != nil {
+			return err
 		}
 	}
 	if v.offset != h.Offset {
@@ -143,9 +143,9 @@ func (v *verifier) value(b *dataBlock, i int) (sum merkle.Hash, err error) {
 	return sum, nil
 }
 
-// entry checks one entry; its errors are reasons. That entries are in order is known of each block, and of the blocks
-// by their separators.
-func (v *verifier) entry(e *Entry, p *partition) error {
+// entry checks one entry of the block at an offset. That entries are in order is known of each block, and of the blocks by
+// their separators.
+func (v *verifier) entry(e *Entry, p *partition, block uint64) error {
 	t := v.t
 	leaf := v.leaf(e)
 	v.leaves = append(v.leaves, leaf[:]...)
@@ -156,11 +156,11 @@ func (v *verifier) entry(e *Entry, p *partition) error {
 	}
 	v.seqSum += v.pair(e.Seq, v.ordinal)
 	if e.Seq == t.props.FirstSeq && e.Time != t.props.FirstTime || e.Seq == t.props.LastSeq && e.Time != t.props.LastTime {
-		return fmt.Errorf("time %d of entry %d is not the segment's", e.Time, e.Seq)
+		return t.corrupt(block, fmt.Errorf("time %d of entry %d is not the segment's", e.Time, e.Seq))
 	}
 	if e.Op != tlog.OpSegment {
 		if !p.filter.mayContain(HashKey(e.Key)) {
-			return fmt.Errorf("filter denies the key of entry %d", e.Seq)
+			return t.corrupt(block, fmt.Errorf("filter denies the key of entry %d", e.Seq))
 		}
 		if v.keys == 0 || !bytes.Equal(e.Key, v.lastKey) {
 			v.keys++
@@ -181,7 +181,7 @@ func (v *verifier) leafTile() error {
 		return err
 	}
 	if !bytes.Equal(b, v.leaves) {
-		return fmt.Errorf("leaf tile %d, at %d, is not that of the entries", i, v.t.leaves.handle(i).Offset)
+		return v.t.corrupt(v.t.leaves.handle(i).Offset, fmt.Errorf("leaf tile %d is not that of the entries", i))
 	}
 	if len(v.leaves) == leafTileBytes {
 		v.upper.Append(merkle.RootOf(hashes(v.leaves)))
@@ -204,7 +204,7 @@ func (v *verifier) tail(ctx context.Context) error {
 	if len(v.leaves) > 0 {
 		v.ordinal-- // the last tile ends with the last entry
 		if err := v.leafTile(); err != nil {
-			return t.corrupt(t.leaves.base, err)
+			return err
 		}
 	}
 	at, _ := t.file.SectionAt(sectionUpper)
