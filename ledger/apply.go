@@ -2,7 +2,6 @@ package ledger
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -34,7 +33,7 @@ func (l *Ledger) applyCommand(committed *Committed, res *Result) error {
 	}
 	now := max(c.time, l.lastTime)
 	if c.kind == kindWrite {
-		return l.applyWrite(&c.write, now, len(committed.Data), res)
+		return l.applyWrite(&c.write, c.found, now, len(committed.Data), res)
 	}
 	// All others act on the ledger as readers know it.
 	if err := l.show(); err != nil {
@@ -60,14 +59,14 @@ func (l *Ledger) applyCommand(committed *Committed, res *Result) error {
 	return nil
 }
 
-func (l *Ledger) applyWrite(w *Command, now int64, commandBytes int, res *Result) error {
+func (l *Ledger) applyWrite(w *Command, found Findings, now int64, commandBytes int, res *Result) error {
 	if w.IdempotencyKey != "" {
 		if r := l.memory.find(w.IdempotencyKey); r != nil {
 			return l.applyAgain(w, r, res)
 		}
 	}
 	var err error
-	if res.Err, err = l.judgeApplied(w); res.Err != nil || err != nil {
+	if res.Err, err = l.judgeApplied(w, found); res.Err != nil || err != nil {
 		return err
 	}
 	res.Receipt = Receipt{FirstSeq: l.next, Count: uint64(len(w.Ops)), Time: now}
@@ -104,70 +103,6 @@ func (l *Ledger) applyAgain(w *Command, r *remembered, res *Result) error {
 	}
 	res.Receipt = Receipt{FirstSeq: r.firstSeq, Count: r.count, Time: r.time, LeafHash: r.leaf, Replayed: true}
 	return nil
-}
-
-// judge checks a command against the entries with seq <= maxSeq: conditions, and that what is deleted is live. The first
-// result is the outcome that stops it.
-func (l *Ledger) judge(w *Command, maxSeq uint64) (outcome, err error) {
-	for i := range w.Ops {
-		op := &w.Ops[i]
-		if op.Op != tlog.OpDelete && len(op.Conditions) == 0 {
-			continue
-		}
-		e, err := l.newest(op.Key, maxSeq)
-		if err != nil {
-			return nil, err
-		}
-		live := e != nil && e.Op == tlog.OpPut
-		for _, c := range op.Conditions {
-			if !c.holds(e, live) {
-				out := &PreconditionError{OpIndex: i, Exists: e != nil}
-				if e != nil {
-					out.Seq = e.Seq
-				}
-				return out, nil
-			}
-		}
-		if op.Op == tlog.OpDelete && !live {
-			out := &NotFoundError{OpIndex: i, Tombstone: e != nil}
-			if e != nil {
-				out.Seq = e.Seq
-			}
-			return out, nil
-		}
-	}
-	return nil, nil
-}
-
-func (c *Condition) holds(newest *Entry, live bool) bool {
-	switch c.Kind {
-	case IfMatch:
-		return live && (c.Any || slices.Contains(c.Seqs, newest.Seq))
-	default: // IfNoneMatch; decodeCommand admits no other
-		return !live || (!c.Any && !slices.Contains(c.Seqs, newest.Seq))
-	}
-}
-
-// Check looks up what Apply will have to look up for a command, so that damage is found, and answered to the one client
-// it concerns, before the command is in the log of every replica. Its error is *vfs.CorruptError or an I/O error.
-func (l *Ledger) Check(w *Command) error {
-	size := l.published.Load()
-	if size == 0 {
-		return nil
-	}
-	_, err := l.judge(w, size-1)
-	l.noteDamage(err)
-	return err
-}
-
-// newest returns what the newest version of a key with seq <= maxSeq does, and its seq; nil if there is none.
-func (l *Ledger) newest(key []byte, maxSeq uint64) (*Entry, error) {
-	v, err := l.acquire()
-	if err != nil {
-		return nil, err
-	}
-	defer v.release()
-	return v.newest(key, maxSeq)
 }
 
 // applySeal freezes the active memtable, if it is the one meant and holds anything, together with the state that the

@@ -44,6 +44,8 @@ func (l *Ledger) ApplyBatch(commands []Committed, results []Result) ([]Result, e
 			results = results[:len(results)-1]
 			if shown := l.show(); shown == nil {
 				l.applied.Store(applied)
+			} else {
+				results, err = nil, shown
 			}
 			l.noteDamage(err)
 			return results, fmt.Errorf("apply entry %d of term %d: %w", c.Index, c.Term, err)

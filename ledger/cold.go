@@ -238,29 +238,6 @@ func (l *Ledger) openPresent(g manifest.Segment, tail uint64) (*table, error) {
 	return l.fetchMeta(context.Background(), l.metaFile(info.ID), g)
 }
 
-// judgeApplied is judge for a write that is being applied. What it must look up may be in the object store only, which may
-// not answer just now, and no outcome may be made up: it asks until it knows. Check has asked before the write was
-// proposed, so the leader mostly has the block in memory; a follower that waits here falls behind and holds nobody up.
-// Without goroutines of its own the ledger leaves the asking to its owner, who calls ApplyBatch again for what is left.
-func (l *Ledger) judgeApplied(w *Command) (outcome, err error) {
-	for pause := retryMin; ; pause = min(2*pause, retryMax) {
-		outcome, err := l.judge(w, ^uint64(0))
-		if cold := (*ColdError)(nil); l.opts.Manual || !errors.As(err, &cold) {
-			return outcome, err
-		}
-		if err := l.show(); err != nil { // nobody waits for what is applied
-			return nil, err
-		}
-		l.metrics.applyStalls.Inc()
-		l.opts.Logger.Warn("apply waits for a segment in the object store", "error", err, "retry_in", pause)
-		select {
-		case <-l.closing.Done():
-			return nil, ErrClosed
-		case <-l.opts.After(pause):
-		}
-	}
-}
-
 // placed returns a state as of where its segments are: tables are those of its segments.
 func placed(state *manifest.State, tables []*table) *manifest.State {
 	next := *state

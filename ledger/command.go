@@ -15,10 +15,12 @@ import (
 //	kind u8 · time u64 · body
 //
 //	body of a write:   idempotency length u8 · idempotency key · request hash 32 (only with a key)
-//	                   principal length u8 · principal · op count uvarint · ops
+//	                   principal length u8 · principal · op count uvarint · ops · findings, or nothing
 //	op:                op u8 · key length uvarint · key · content-type length u8 · content type
 //	                   condition count u8 · conditions · value length uvarint · value
 //	condition:         kind u8 · any u8 · seq count uvarint · seqs u64 …
+//	findings:          version u8, 1 · ledger size uvarint · per op that has a condition or deletes:
+//	                   0 no version, 1 a tombstone, 2 live u8 · its seq uvarint (not with 0)
 //	body of a seal:    first seq u64 of the memtable to seal, or sealAny
 //	body of a record:  descriptor (tlog.Descriptor)
 //	body of a check:   ledger size u64 · root of its tree 32
@@ -54,9 +56,12 @@ func StampTime(command []byte, micros int64) {
 	binary.BigEndian.PutUint64(command[1:], uint64(micros))
 }
 
-// EncodeWrite returns the raft entry data for a command, with time zero. It refuses what breaks a limit of the contract;
-// lower limits set by configuration are the caller's to check.
-func EncodeWrite(cmd *Command) ([]byte, error) {
+// EncodeWrite is EncodeFound without findings.
+func EncodeWrite(cmd *Command) ([]byte, error) { return EncodeFound(cmd, Findings{}) }
+
+// EncodeFound returns the raft entry data for a command, with time zero, and with what Check has found for it. It refuses
+// what breaks a limit of the contract; lower limits set by configuration are the caller's to check.
+func EncodeFound(cmd *Command, found Findings) ([]byte, error) {
 	if len(cmd.Ops) == 0 || len(cmd.Ops) > MaxBatchOps {
 		return nil, fmt.Errorf("ledger: a command has 1 to %d ops, not %d", MaxBatchOps, len(cmd.Ops))
 	}
@@ -75,7 +80,10 @@ func EncodeWrite(cmd *Command) ([]byte, error) {
 			size += 2 + binary.MaxVarintLen64 + 8*len(c.Seqs)
 		}
 	}
-	b := make([]byte, commandHeaderBytes, size)
+	if err := found.fit(cmd.Ops); err != nil {
+		return nil, err
+	}
+	b := make([]byte, commandHeaderBytes, size+found.room())
 	b[0] = byte(kindWrite)
 	b = append(b, byte(len(cmd.IdempotencyKey)))
 	if cmd.IdempotencyKey != "" {
@@ -88,7 +96,7 @@ func EncodeWrite(cmd *Command) ([]byte, error) {
 	for i := range cmd.Ops {
 		b = appendOp(b, &cmd.Ops[i])
 	}
-	return b, nil
+	return found.append(b), nil
 }
 
 func checkOp(op *WriteOp) error {
@@ -173,6 +181,7 @@ type command struct {
 	kind   commandKind
 	time   int64
 	write  Command         // kindWrite
+	found  Findings        // kindWrite
 	first  uint64          // kindSeal
 	desc   tlog.Descriptor // kindRecord
 	check  RootCheck       // kindCheck
@@ -210,6 +219,7 @@ func (c *command) decode(data []byte) error {
 	switch c.kind {
 	case kindWrite:
 		d.write(&c.write)
+		c.found = d.findings(c.write.Ops)
 	case kindSeal:
 		c.first = d.u64()
 	case kindRecord:

@@ -43,6 +43,23 @@ func drawCommand(t *rapid.T) *Command {
 	return cmd
 }
 
+// drawFindings draws what Check may find for a command, or nothing.
+func drawFindings(t *rapid.T, cmd *Command) (f Findings) {
+	n := asking(cmd.Ops)
+	if n == 0 || !rapid.Bool().Draw(t, "checked") {
+		return f
+	}
+	f.Size = rapid.Uint64Range(1, math.MaxUint64).Draw(t, "size")
+	for range n {
+		var x Finding
+		if x.Exists = rapid.Bool().Draw(t, "exists"); x.Exists {
+			x.Live, x.Seq = rapid.Bool().Draw(t, "live"), rapid.Uint64Range(0, f.Size-1).Draw(t, "version")
+		}
+		f.Newest = append(f.Newest, x)
+	}
+	return f
+}
+
 // plain makes empty and missing slices alike, which the encoding does not tell apart.
 func plain(cmd Command) Command {
 	ops := make([]WriteOp, len(cmd.Ops))
@@ -61,9 +78,14 @@ func plain(cmd Command) Command {
 func TestCommandRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		cmd := drawCommand(t)
-		data, err := EncodeWrite(cmd)
+		bare, err := EncodeWrite(cmd)
 		if err != nil {
 			t.Fatal(err)
+		}
+		found := drawFindings(t, cmd)
+		data, err := EncodeFound(cmd, found)
+		if err != nil || !bytes.HasPrefix(data, bare) || len(found.Newest) == 0 && len(data) != len(bare) {
+			t.Fatalf("%d bytes with findings, %d without, %v", len(data), len(bare), err)
 		}
 		at := rapid.Int64Range(0, math.MaxInt64).Draw(t, "time")
 		StampTime(data, at)
@@ -71,10 +93,11 @@ func TestCommandRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.kind != kindWrite || c.time != at || !reflect.DeepEqual(plain(c.write), plain(*cmd)) {
+		if c.kind != kindWrite || c.time != at || !reflect.DeepEqual(plain(c.write), plain(*cmd)) ||
+			!reflect.DeepEqual(c.found, found) {
 			t.Fatalf("encoded %+v at %d, decoded %+v at %d", *cmd, at, c.write, c.time)
 		}
-		if cut := rapid.IntRange(0, len(data)-1).Draw(t, "cut"); true {
+		if cut := rapid.IntRange(0, len(data)-1).Draw(t, "cut"); cut != len(bare) {
 			if _, err := decodeCommand(data[:cut]); !errors.Is(err, errCommand) {
 				t.Fatalf("%d of %d bytes decode: %v", cut, len(data), err)
 			}
@@ -175,6 +198,47 @@ func TestEncodeWriteRefuses(t *testing.T) {
 	}
 }
 
+// TestFindingsRefused: findings that Check cannot have made of the command are neither encoded nor decoded.
+func TestFindingsRefused(t *testing.T) {
+	put := WriteOp{Op: tlog.OpPut, Key: []byte("k")}
+	del := WriteOp{Op: tlog.OpDelete, Key: []byte("k")}
+	live := func(seq uint64) Finding { return Finding{Exists: true, Live: true, Seq: seq} }
+	for name, c := range map[string]struct {
+		ops   []WriteOp
+		found Findings
+		bytes []byte // behind the ops, as an encoder without checks makes it
+		good  bool
+	}{
+		"good":             {[]WriteOp{put, del}, Findings{7, []Finding{live(6)}}, []byte{1, 7, 2, 6}, true},
+		"tombstone":        {[]WriteOp{del, put}, Findings{7, []Finding{{Exists: true}}}, []byte{1, 7, 1, 0}, true},
+		"nothing":          {[]WriteOp{del}, Findings{Size: 1, Newest: []Finding{{}}}, []byte{1, 1, 0}, true},
+		"beyond":           {[]WriteOp{put, del}, Findings{7, []Finding{live(7)}}, []byte{1, 7, 2, 7}, false},
+		"too many":         {[]WriteOp{put, del}, Findings{7, []Finding{{}, {}}}, []byte{1, 7, 0, 0}, false},
+		"too few":          {[]WriteOp{del, del}, Findings{7, []Finding{{}}}, []byte{1, 7, 0}, false},
+		"of what asks not": {[]WriteOp{put}, Findings{7, []Finding{{}}}, []byte{1, 7, 0}, false},
+		"of no entries":    {[]WriteOp{del}, Findings{0, []Finding{{}}}, []byte{1, 0, 0}, false},
+		"unknown version":  {[]WriteOp{del}, Findings{}, []byte{2, 7, 0}, false},
+		"unknown state":    {[]WriteOp{del}, Findings{}, []byte{1, 7, 3, 0}, false},
+		"no size":          {[]WriteOp{del}, Findings{}, []byte{1}, false},
+	} {
+		bare, err := EncodeWrite(&Command{Ops: c.ops})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := append(bytes.Clone(bare), c.bytes...)
+		if got, err := EncodeFound(&Command{Ops: c.ops}, c.found); len(c.found.Newest) > 0 &&
+			(c.good && !bytes.Equal(got, want) || c.good != (err == nil) || !c.good && !errors.Is(err, errFindings)) {
+			t.Errorf("%s: encoded as %x, %v, want %x", name, got, err, want)
+		}
+		switch got, err := decodeCommand(want); {
+		case c.good && (err != nil || !reflect.DeepEqual(got.found, c.found)):
+			t.Errorf("%s: decoded as %+v, %v", name, got.found, err)
+		case !c.good && !errors.Is(err, errCommand):
+			t.Errorf("%s: decoded as %+v, %v", name, got.found, err)
+		}
+	}
+}
+
 // allocated is how many bytes fn allocates, at most: other goroutines count too.
 func allocated(fn func()) uint64 {
 	var before, after runtime.MemStats
@@ -191,11 +255,13 @@ func FuzzDecodeCommand(f *testing.F) {
 		{Op: tlog.OpDelete, Key: []byte("k")},
 	}}
 	for _, cmd := range []Command{full, {Ops: full.Ops[1:]}} {
-		data, err := EncodeWrite(&cmd)
-		if err != nil {
-			f.Fatal(err)
+		for _, found := range []Findings{{}, {9, []Finding{{true, true, 8}, {}}[:len(cmd.Ops)]}} {
+			data, err := EncodeFound(&cmd, found)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
 		}
-		f.Add(data)
 	}
 	f.Add(encodeSeal(sealAny))
 	f.Add(encodeMerge(manifest.Range{FirstSeq: 3, LastSeq: 12}))
@@ -218,7 +284,7 @@ func FuzzDecodeCommand(f *testing.F) {
 		if c.kind != kindWrite {
 			return
 		}
-		again, err := EncodeWrite(&c.write)
+		again, err := EncodeFound(&c.write, c.found)
 		if err != nil {
 			t.Fatalf("what was decoded does not encode: %v", err)
 		}

@@ -28,6 +28,9 @@ func DescribeCommand(data []byte) (CommandInfo, error) {
 	case kindWrite:
 		out.Kind, out.Ops = "write", c.write.Ops
 		out.Summary = describeWrite(&c.write)
+		if len(c.found.Newest) > 0 {
+			out.Summary += fmt.Sprintf(", checked at size %d", c.found.Size)
+		}
 	case kindSeal:
 		out.Kind, out.Summary = "seal", fmt.Sprintf("the memtable from seq %d", c.first)
 		if c.first == sealAny {

@@ -24,8 +24,10 @@
 //     segment is in a file here is told by the file alone. A merge has no object, whatever its inputs had.
 //   - What the object store does not give, or gives damaged, is a *ColdError where Apply meets it, and the source's own
 //     error elsewhere; it is never "not found", and never damage of this replica: Options.Damaged is not told, since the
-//     other members' state would mend nothing. A committed write that depends on such a segment has no outcome yet: Apply
-//     asks again until it has (judgeApplied), with Options.Manual its caller does.
+//     other members' state would mend nothing.
+//   - What a write's conditions depend on is looked up by Check before it is proposed, and travels in the command: Apply
+//     looks at what was appended since (findings.go). The few writes that need a cold segment all the same have no outcome
+//     until it is read: Apply asks again until it was (judgeApplied), with Options.Manual its caller does.
 //   - What is recorded, and what is to be merged, follows from the log; what is built and installed is each replica's own
 //     affair, and may be ahead of it or behind (compact.go).
 //   - Another member's state takes the place of this one as a whole: it is derived and verified first (Staging), decided
@@ -40,7 +42,8 @@
 // One goroutine, the apply loop of the node, calls ApplyBatch or Apply, SetMembers and Install. A Staging is for one
 // goroutine at a time, any. The ledger's goroutines are the flusher and the compactor; with Options.Manual there are none
 // of these, and the owner calls FlushStep and CompactStep instead. While ApplyBatch runs on a long batch there are two more,
-// which hash and link for it (hasher.go, linker.go) and are gone when it returns. All other methods are safe from anywhere.
+// which hash and link for it (hasher.go, linker.go) and are gone when it returns; while Check waits for the object store
+// there are some, one per lookup. All other methods are safe from anywhere.
 // Evict, Fetch and RenewMeta wait for the object store, and for each other; they hold no lock meanwhile that a read, a write
 // or a flush needs.
 //

@@ -2,11 +2,13 @@ package ledger
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"time"
 
 	"pgregory.net/rapid"
@@ -41,6 +43,8 @@ type machine struct {
 	records [][]byte // record commands that were ever wanted
 	merges  int      // decided
 	open    []pinned
+
+	waiting []waitingWrite // checked, and not applied
 
 	store   *objects
 	objects map[manifest.Range]manifest.Object // of the recorded segments
@@ -124,7 +128,9 @@ func (x *machine) drawSeq(t *rapid.T) uint64 {
 	return rapid.Uint64Range(0, x.m.size()+1).Draw(t, "seq")
 }
 
-func (x *machine) write(t *rapid.T) {
+func (x *machine) write(t *rapid.T) { x.submit(t, x.drawWrite(t)) }
+
+func (x *machine) drawWrite(t *rapid.T) *Command {
 	cmd := &Command{Principal: rapid.SampledFrom([]string{"", "app"}).Draw(t, "principal")}
 	if rapid.IntRange(0, 2).Draw(t, "idempotent") == 0 {
 		cmd.IdempotencyKey = rapid.SampledFrom([]string{"i1", "i2", "i3", "i4", "i5"}).Draw(t, "idempotency key")
@@ -141,7 +147,24 @@ func (x *machine) write(t *rapid.T) {
 		}
 		cmd.Ops = append(cmd.Ops, op)
 	}
-	x.submit(t, cmd)
+	return cmd
+}
+
+// look begins a write, which looks up what it depends on, and is applied at once or after whatever happens meanwhile.
+func (x *machine) look(t *rapid.T) {
+	cmd := x.drawWrite(t)
+	found, err := x.l.Check(context.Background(), cmd)
+	if err != nil {
+		t.Fatalf("check: %v", err)
+	}
+	x.waiting = append(x.waiting, waitingWrite{cmd, found})
+	i := rapid.IntRange(-2, len(x.waiting)-1).Draw(t, "proposed")
+	if i < 0 {
+		return
+	}
+	w := x.waiting[i]
+	x.waiting = slices.Delete(x.waiting, i, i+1)
+	x.submitFound(t, w.cmd, w.found)
 }
 
 // bulk writes more versions than a walk takes out of a memtable at once.
@@ -159,8 +182,10 @@ func (x *machine) bulk(t *rapid.T) {
 	x.submit(t, cmd)
 }
 
-func (x *machine) submit(t *rapid.T, cmd *Command) {
-	data, err := EncodeWrite(cmd)
+func (x *machine) submit(t *rapid.T, cmd *Command) { x.submitFound(t, cmd, Findings{}) }
+
+func (x *machine) submitFound(t *rapid.T, cmd *Command, found Findings) {
+	data, err := EncodeFound(cmd, found)
 	if err != nil {
 		t.Fatalf("encode: %v", err)
 	}

@@ -213,16 +213,13 @@ func (m *memtable) get(key []byte, maxSeq uint64) *Entry {
 	return e
 }
 
-// newest returns what is known of a key's newest version before it is hashed: what it does, and its seq. nil when there is
-// none with seq <= maxSeq.
-func (m *memtable) newest(key []byte, maxSeq uint64) *Entry {
+// newest returns the newest version of key with seq <= maxSeq, also before it is hashed.
+func (m *memtable) newest(key []byte, maxSeq uint64) Finding {
 	link := m.find(key, maxSeq)
 	if link == 0 {
-		return nil
+		return Finding{}
 	}
-	e := new(Entry)
-	e.Op, e.Seq = m.version(link).op, m.first+uint64(link-1)
-	return e
+	return Finding{Exists: true, Live: m.version(link).op == tlog.OpPut, Seq: m.first + uint64(link-1)}
 }
 
 // at returns the entry with a seq; nil when the memtable does not hold it.

@@ -31,6 +31,8 @@ func TestModel(t *testing.T) {
 			"write":      x.write,
 			"write more": x.write,
 			"write lots": x.write,
+			"look":       x.look,
+			"look more":  x.look,
 			"bulk":       x.bulk,
 			"seal":       x.seal,
 			"propose":    x.propose,

@@ -96,6 +96,15 @@ func (t *table) get(key []byte, hash, maxSeq uint64, peek bool) (*Entry, error) 
 	return e, nil
 }
 
+// newest returns the newest version of a key with seq <= maxSeq. Where that is older than from it may return none.
+func (t *table) newest(key []byte, hash, from, maxSeq uint64) (Finding, error) {
+	found, ok, err := t.PeekSince(key, hash, from, maxSeq)
+	if err != nil || !ok {
+		return Finding{}, err
+	}
+	return Finding{Exists: true, Live: found.Op == tlog.OpPut, Seq: found.Seq}, nil
+}
+
 // leafOf fills in the leaf hash of one of the segment's entries.
 func (t *table) leafOf(e *Entry) error {
 	var leaf [1]merkle.Hash
@@ -138,35 +147,59 @@ func (l *Ledger) swap(edit func(*view)) {
 // large value in a segment is left out. Memtables and segments split the ledger by seq, so the first hit from the new end
 // is the answer.
 func (v *view) get(key []byte, maxSeq uint64, peek bool) (*Entry, error) {
-	if e := v.inMemory(key, maxSeq, (*memtable).get); e != nil {
-		return e, nil
-	}
-	return v.inTables(key, maxSeq, peek)
-}
-
-// newest returns the newest version of key with seq <= maxSeq, nil when there is none: what it does and its seq, and
-// nothing else is certain to be there. With the greatest maxSeq, for the apply loop, it finds what readers do not see yet.
-func (v *view) newest(key []byte, maxSeq uint64) (*Entry, error) {
-	if e := v.inMemory(key, maxSeq, (*memtable).newest); e != nil {
-		return e, nil
-	}
-	return v.inTables(key, maxSeq, true)
-}
-
-func (v *view) inMemory(key []byte, maxSeq uint64, look func(*memtable, []byte, uint64) *Entry) *Entry {
 	if v.active.first <= maxSeq {
-		if e := look(v.active, key, maxSeq); e != nil {
-			return e
+		if e := v.active.get(key, maxSeq); e != nil {
+			return e, nil
 		}
 	}
 	for _, s := range v.sealed {
 		if s.mem.first <= maxSeq {
-			if e := look(s.mem, key, maxSeq); e != nil {
-				return e
+			if e := s.mem.get(key, maxSeq); e != nil {
+				return e, nil
 			}
 		}
 	}
-	return nil
+	return v.inTables(key, maxSeq, peek)
+}
+
+// newest returns the newest version of key with from <= seq <= maxSeq, and looks into nothing that ends before from. With
+// the greatest maxSeq, for the apply loop, it finds what readers do not see yet.
+func (v *view) newest(key []byte, from, maxSeq uint64) (Finding, error) {
+	if v.active.first <= maxSeq {
+		if x := v.active.newest(key, maxSeq); x.Exists {
+			return x.since(from), nil
+		}
+	}
+	for _, s := range v.sealed {
+		if s.last < from {
+			return Finding{}, nil
+		}
+		if s.mem.first <= maxSeq {
+			if x := s.mem.newest(key, maxSeq); x.Exists {
+				return x.since(from), nil
+			}
+		}
+	}
+	if n := len(v.tables); n == 0 || v.tables[n-1].last < from {
+		return Finding{}, nil
+	}
+	hash := sstable.HashKey(key)
+	for i := len(v.tables) - 1; i >= 0 && v.tables[i].last >= from; i-- {
+		if t := v.tables[i]; t.first <= maxSeq {
+			if x, err := t.newest(key, hash, from, maxSeq); err != nil || x.Exists {
+				return x.since(from), t.failed(err)
+			}
+		}
+	}
+	return Finding{}, nil
+}
+
+// since is x if it is of the entries from seq from on. A key's newest version that is older says that there is none of these.
+func (x Finding) since(from uint64) Finding {
+	if x.Seq < from {
+		return Finding{}
+	}
+	return x
 }
 
 func (v *view) inTables(key []byte, maxSeq uint64, peek bool) (*Entry, error) {

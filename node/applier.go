@@ -114,7 +114,12 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 		}
 	}
 	if err == nil && len(b.entries) > 0 {
-		err = n.apply(b.entries)
+		var left []raft.Entry
+		if left, err = n.apply(b.entries); isCold(err) {
+			n.applier.pushBack(batch{entries: left})
+			n.opts.Logger.Warn("apply waits for a segment in the object store", "error", err, "retry_in", spaceRetry)
+			return len(left) < len(b.entries), ErrBlocked
+		}
 	}
 	if err != nil {
 		n.fail(err)
@@ -122,24 +127,33 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 	return true, err
 }
 
-// apply applies committed entries and answers their waiters.
-func (n *Node) apply(entries []raft.Entry) error {
-	wants, err := n.applyRuns(entries)
-	if err != nil {
-		return err
-	}
-	last := &entries[len(entries)-1]
-	n.applier.term.Store(last.Term)
-	n.answer(n.applier.waiting.release(last.Index), nil)
-	n.updateLinear()
-	n.report(0, last.Index, wants)
-	n.sendAnswers()
-	return nil
+// isCold says that an error is about the object store, not about what this node has.
+func isCold(err error) bool {
+	var cold *ledger.ColdError
+	return errors.As(err, &cold)
 }
 
-// applyRuns applies entries, those that lie between two changes of members as one batch. It returns the wants of the
-// ledger among them.
-func (n *Node) applyRuns(entries []raft.Entry) (wants []ledger.WantKey, err error) {
+// apply applies committed entries and answers their waiters. With a *ledger.ColdError, which only a ledger in manual mode
+// returns, come those that are left to be applied once the object store can be read.
+func (n *Node) apply(entries []raft.Entry) (left []raft.Entry, err error) {
+	left, wants, err := n.applyRuns(entries)
+	if err != nil && !isCold(err) {
+		return left, err
+	}
+	if done := len(entries) - len(left); done > 0 {
+		last := &entries[done-1]
+		n.applier.term.Store(last.Term)
+		n.answer(n.applier.waiting.release(last.Index), nil)
+		n.updateLinear()
+		n.report(0, last.Index, wants)
+		n.sendAnswers()
+	}
+	return left, err
+}
+
+// applyRuns applies entries, those that lie between two changes of members as one batch. It returns those that it could
+// not apply, and the wants of the ledger among the others.
+func (n *Node) applyRuns(entries []raft.Entry) (left []raft.Entry, wants []ledger.WantKey, err error) {
 	for len(entries) > 0 {
 		run := entries
 		if i := slices.IndexFunc(entries, isMembers); i == 0 {
@@ -148,17 +162,21 @@ func (n *Node) applyRuns(entries []raft.Entry) (wants []ledger.WantKey, err erro
 		} else if i > 0 {
 			run = entries[:i]
 		}
-		if err := n.applyRun(run); err != nil {
-			return nil, err
+		done, err := n.applyRun(run)
+		if err != nil && !isCold(err) {
+			return entries, nil, err
 		}
-		wants = n.settle(run, wants)
-		entries = entries[len(run):]
+		wants, entries = n.settle(run[:done], wants), entries[done:]
+		if err != nil {
+			return entries, wants, err
+		}
 	}
-	return wants, nil
+	return nil, wants, nil
 }
 
-// applyRun gives the ledger the commands among entries; what becomes of each stands in results.
-func (n *Node) applyRun(entries []raft.Entry) (err error) {
+// applyRun gives the ledger the commands among entries; what becomes of each stands in results. It returns how many of the
+// entries are applied: all of them, unless there is an error.
+func (n *Node) applyRun(entries []raft.Entry) (done int, err error) {
 	a := &n.applier
 	a.commands = a.commands[:0]
 	for i := range entries {
@@ -167,16 +185,32 @@ func (n *Node) applyRun(entries []raft.Entry) (err error) {
 			a.commands = append(a.commands, ledger.Committed{Index: e.Index, Term: e.Term, Data: e.Data})
 		case raft.EntryMembers, raft.EntryNoop:
 		default:
-			return fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)
+			return 0, fmt.Errorf("apply entry %d of term %d: kind %d is not known to this version", e.Index, e.Term, e.Kind)
 		}
 	}
 	a.results, err = n.ledger.ApplyBatch(a.commands, a.results[:0])
 	clear(a.commands) // they must not hold data that nobody else does
-	return err
+	if err != nil {
+		return beforeCommand(entries, len(a.results)), err
+	}
+	return len(entries), nil
+}
+
+// beforeCommand is how many entries stand before command n, counted from 0, which is among them.
+func beforeCommand(entries []raft.Entry, n int) int {
+	return slices.IndexFunc(entries, func(e raft.Entry) bool {
+		if e.Kind == raft.EntryNormal {
+			n--
+		}
+		return n < 0
+	})
 }
 
 // settle answers the waiters of entries that were applied, and adds their wants.
 func (n *Node) settle(entries []raft.Entry, wants []ledger.WantKey) []ledger.WantKey {
+	if len(entries) == 0 {
+		return wants
+	}
 	n.applier.applied.Store(entries[len(entries)-1].Index)
 	results := n.applier.results
 	for i := range entries {

@@ -205,7 +205,7 @@ func TestForwardQueueIsBounded(t *testing.T) {
 		f.id++
 		f.commands = nil
 		for i := range 20 {
-			p, err := lead.prepareWrite(put(fmt.Sprint(f.id, i), "value"))
+			p, err := lead.prepareWrite(t.Context(), put(fmt.Sprint(f.id, i), "value"))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -13,8 +14,9 @@ import (
 // Options.Seed, and on nothing else. An error means that the node has failed, as Err says, but for ErrBlocked.
 
 // ErrBlocked is returned by PersistStep when the disk has no space for the log, and by ApplyStep when it has none to
-// install a snapshot. Nothing was written; the same step is to be tried again after a while.
-var ErrBlocked = errors.New("node: no disk space for the log or a snapshot")
+// install a snapshot, or when the outcome of a committed write depends on a segment that the object store does not give
+// now. Nothing was done that is not whole; the same step is to be tried again after a while.
+var ErrBlocked = errors.New("node: a step waits for disk space, or for the object store")
 
 // Pending is a write or a read that was begun and whose outcome is asked for later.
 type Pending struct {
@@ -30,7 +32,7 @@ type Pending struct {
 func (n *Node) Begin(cmd *ledger.Command, deadline time.Time) *Pending {
 	out := &Pending{n: n}
 	var err error
-	if out.p, err = n.prepareWrite(cmd); err == nil {
+	if out.p, err = n.prepareWrite(context.Background(), cmd); err == nil {
 		if !deadline.IsZero() {
 			out.p.deadline = deadline.UnixNano()
 		}

@@ -26,7 +26,7 @@ const (
 
 // unsound says that an error means that this node's state, not its log nor the archive, is damaged or has diverged.
 func (n *Node) unsound(err error) bool {
-	if cold := (*ledger.ColdError)(nil); errors.As(err, &cold) {
+	if isCold(err) {
 		return false // it is about the object store: what this node has is whole, and a rebuild would mend nothing
 	}
 	var corrupt *vfs.CorruptError

@@ -52,10 +52,11 @@ func (p *proposal) expired(now int64) bool { return p.deadline != 0 && now > p.d
 // tick, by the raft loop, without a timer for each write: a context that has a deadline and is never done is best.
 //
 // Errors: *ledger.NotFoundError, *ledger.PreconditionError, ledger.ErrIdempotencyMismatch (judged when applied, nothing
-// appended), *vfs.CorruptError (a segment that the command's conditions depend on is damaged, nothing appended), and
-// *Unavailable, whose Reason says whether the write may still be applied.
+// appended), *vfs.CorruptError and *ledger.ColdError (a segment that the command's conditions depend on is damaged, or is
+// in the object store, which cannot be read; nothing proposed), and *Unavailable, whose Reason says whether the write may
+// still be applied.
 func (n *Node) Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error) {
-	p, err := n.prepareWrite(cmd)
+	p, err := n.prepareWrite(ctx, cmd)
 	if err != nil {
 		return ledger.Receipt{}, err
 	}
@@ -66,15 +67,21 @@ func (n *Node) Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, 
 	return result.Receipt, result.Err
 }
 
-// prepareWrite checks and encodes a command.
-func (n *Node) prepareWrite(cmd *ledger.Command) (*proposal, error) {
+// prepareWrite looks up what a command depends on and encodes it. That is this node's to do, for its own clients: the
+// findings hold wherever the command is proposed, and however often it is passed on.
+func (n *Node) prepareWrite(ctx context.Context, cmd *ledger.Command) (*proposal, error) {
 	if n.restoring.Load() {
 		return nil, &Unavailable{Reason: NotReady, Detail: "this node is being rebuilt from the other members"}
 	}
-	if err := n.ledger.Check(cmd); err != nil {
+	found, err := n.ledger.Check(ctx, cmd)
+	if err != nil {
+		if ctx.Err() != nil && !isCold(err) {
+			return nil, &Unavailable{Reason: Overloaded,
+				Detail: "what the write depends on could not be looked up in time; it had not been proposed"}
+		}
 		return nil, err
 	}
-	data, err := ledger.EncodeWrite(cmd)
+	data, err := ledger.EncodeFound(cmd, found)
 	if err != nil {
 		return nil, err
 	}

@@ -56,7 +56,7 @@ func clients() []Mutation {
 		{Bug: 25, Name: "local-clock", What: "entries get the time at which they are applied",
 			Edits: []Edit{{File: "ledger/apply.go", In: "func (l *Ledger) applyCommand(",
 				Old: "now := max(c.time, l.lastTime)", New: "now := max(time.Now().UnixMicro(), c.time, l.lastTime)"},
-				{File: "ledger/apply.go", Old: "	\"slices\"\n", New: "	\"slices\"\n	\"time\"\n"}},
+				{File: "ledger/apply.go", Old: "	\"fmt\"\n", New: "	\"fmt\"\n	\"time\"\n"}},
 			Tests: []string{"./ledger"}},
 		{Bug: 25, Name: "map-order", What: "the entries of a batch get their seqs in the order of a map",
 			Edits: []Edit{
@@ -68,11 +68,11 @@ func clients() []Mutation {
 	w.Ops = slices.Collect(maps.Values(byKey))
 	var e Entry
 `},
-				{File: "ledger/apply.go", Old: "	\"slices\"\n", New: "	\"maps\"\n	\"slices\"\n"}},
+				{File: "ledger/apply.go", Old: "	\"fmt\"\n", New: "	\"fmt\"\n	\"maps\"\n	\"slices\"\n"}},
 			Tests: []string{"./ledger"}},
 		{Bug: 25, Name: "judged-before-batch", What: "conditions are judged on what readers see, without the commands before in the same batch",
-			Edits: []Edit{{File: "ledger/cold.go", In: "func (l *Ledger) judgeApplied(",
-				Old: "l.judge(w, ^uint64(0))", New: "l.judge(w, l.published.Load()-1)"}},
+			Edits: []Edit{{File: "ledger/judge.go", In: "func (l *Ledger) judge(",
+				Old: "found.Size, ^uint64(0)", New: "found.Size, l.published.Load()-1"}},
 			Tests: []string{"./ledger"}},
 	}
 }
