@@ -31,12 +31,14 @@ type app struct {
 	stdout     io.Writer
 	stderr     io.Writer
 	getenv     func(string) string
+	environ    []string // all of it, for the settings of object stores
 	isTerminal func(any) bool
 	fs         vfs.FS                               // of the state file, and of what is read offline
 	lock       func(name string) (io.Closer, error) // a shared lock on an existing file
 
 	endpoint string
 	json     bool
+	offline  bool // it reads an archive, and asks no server
 	began    bool // a command has begun, so its errors are no longer about the command line
 }
 
@@ -146,6 +148,8 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &unknown):
 		return "; repeat it with --idempotency-key " + unknown.IdempotencyKey
+	case errors.As(err, new(*vfs.CorruptError)):
+		return "; scribe fsck says what is damaged, and what to do"
 	case errors.As(err, &dial) && dial.Op == "dial":
 		return "; is the node running? name another with --endpoint or " + endpointEnv
 	case client.IsCode(err, client.CodePreconditionFailed):

@@ -23,7 +23,8 @@ func (a *app) get() *cobra.Command {
 		Example: `  scribe get greeting
   scribe get docs/plan.pdf --output plan.pdf
   scribe get greeting --seq 12
-  scribe get greeting --as-of-time 2026-11-22T10:00:00Z`,
+  scribe get greeting --as-of-time 2026-11-22T10:00:00Z
+  scribe get greeting --bucket s3://archive/ledger`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "write to `FILE`")
@@ -32,7 +33,7 @@ func (a *app) get() *cobra.Command {
 	cmd.Flags().StringVar(&asOfTime, "as-of-time", "", "the newest version at or before this time, RFC 3339")
 	cmd.Flags().BoolVar(&stale, "stale", false, "read the answering node's state, even if it lags behind")
 	cmd.MarkFlagsMutuallyExclusive("seq", "as-of-seq", "as-of-time")
-	return a.command(cmd, func(ctx context.Context, c *client.Client, args []string) error {
+	return a.reading(cmd, func(ctx context.Context, c *client.Client, args []string) error {
 		version, err := selector(seq, asOfSeq, asOfTime)
 		if err != nil {
 			return err

@@ -22,13 +22,14 @@ func (a *app) history() *cobra.Command {
 		Long:  `History lists all versions of KEY, newest first, tombstones included.`,
 		Example: `  scribe history greeting
   scribe history greeting --limit 10 --before 100
-  scribe history greeting --json --values`,
+  scribe history greeting --json --values
+  scribe history greeting --bucket s3://archive/ledger`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().Uint64Var(&o.Limit, "limit", 0, "list this many at most; 0 is all")
 	cmd.Flags().StringVar(&before, "before", "", "only versions with a seq below this")
 	cmd.Flags().BoolVar(&o.Values, "values", false, "with --json: with their values")
-	return a.command(cmd, func(ctx context.Context, c *client.Client, args []string) (err error) {
+	return a.reading(cmd, func(ctx context.Context, c *client.Client, args []string) (err error) {
 		if o.Before, err = optionalSeq("--before", before); err != nil {
 			return err
 		}
@@ -50,7 +51,8 @@ func (a *app) scan() *cobra.Command {
 END. All of it is as of one moment, however long it takes.`,
 		Example: `  scribe range --prefix logs/
   scribe range --start a --end m --reverse --limit 20
-  scribe range --prefix logs/ --json > logs.ndjson`,
+  scribe range --prefix logs/ --json > logs.ndjson
+  scribe range --prefix logs/ --bucket ./scribe-data/cold`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().StringVar(&o.Prefix, "prefix", "", "only keys that begin with this")
@@ -60,7 +62,7 @@ END. All of it is as of one moment, however long it takes.`,
 	cmd.Flags().BoolVar(&o.Reverse, "reverse", false, "from the last key to the first")
 	cmd.Flags().BoolVar(&o.KeysOnly, "keys-only", false, "with --json: leave the values out")
 	cmd.Flags().StringVar(&asOf, "as-of-seq", "", "as it was after the entry with this seq")
-	return a.command(cmd, func(ctx context.Context, c *client.Client, _ []string) (err error) {
+	return a.reading(cmd, func(ctx context.Context, c *client.Client, _ []string) (err error) {
 		if o.AsOfSeq, err = optionalSeq("--as-of-seq", asOf); err != nil {
 			return err
 		}
@@ -76,13 +78,14 @@ func (a *app) entries() *cobra.Command {
 		Short: "List the ledger in seq order",
 		Long:  `Entries lists the ledger's entries in seq order, the ledger's own segment entries included.`,
 		Example: `  scribe entries --limit 20
-  scribe entries --from 1000 --json > ledger.ndjson`,
+  scribe entries --from 1000 --json > ledger.ndjson
+  scribe entries --bucket s3://archive/ledger --keys-only --json`,
 		Args: cobra.NoArgs,
 	}
 	cmd.Flags().Uint64Var(&o.From, "from", 0, "first seq")
 	cmd.Flags().Uint64Var(&o.Limit, "limit", 0, "list this many at most; 0 is all")
 	cmd.Flags().BoolVar(&o.KeysOnly, "keys-only", false, "with --json: leave the values out")
-	return a.command(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
+	return a.reading(cmd, func(ctx context.Context, c *client.Client, _ []string) error {
 		o.KeysOnly = o.KeysOnly || !a.json
 		return a.list(c.Entries(ctx, o))
 	})

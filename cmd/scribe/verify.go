@@ -28,7 +28,8 @@ know that you are shown the same ledger.`,
 		Example: `  scribe verify greeting
   scribe verify greeting --state ledger.checkpoint
   scribe verify greeting --seq 12 --value @greeting.txt
-  scribe verify big/file --no-value --json`,
+  scribe verify big/file --no-value --json
+  scribe verify greeting --bucket s3://archive/ledger --state ledger.checkpoint`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().StringVar(&seq, "seq", "", "the version with this seq, not the newest")
@@ -36,7 +37,7 @@ know that you are shown the same ledger.`,
 	cmd.Flags().StringVar(&value, "value", "", "the value it must have, not read from the server: `VALUE`, - or @FILE")
 	cmd.Flags().BoolVar(&o.NoValue, "no-value", false, "do not read the value to check its hash")
 	cmd.MarkFlagsMutuallyExclusive("value", "no-value")
-	return a.command(cmd, func(ctx context.Context, c *client.Client, args []string) (err error) {
+	return a.reading(cmd, func(ctx context.Context, c *client.Client, args []string) (err error) {
 		if o.Seq, err = optionalSeq("--seq", seq); err != nil {
 			return err
 		}
@@ -81,14 +82,18 @@ func (a *app) report(key string, e *client.Evidence, ok bool) error {
 		return err
 	}
 	_, err := fmt.Fprintf(a.stdout, "%s: entry %d of %s is in the ledger of %d entries, root %s\n",
-		verdict(e), e.Record.Seq, display(key), e.Checkpoint.Size, e.Checkpoint.Root)
+		a.verdict(e), e.Record.Seq, display(key), e.Checkpoint.Size, e.Checkpoint.Root)
 	return err
 }
 
-// verdict tells a root that was checked against an earlier one from a root that only the server vouches for.
-func verdict(e *client.Evidence) string {
-	if e.Pinned {
+// verdict tells a root that was checked against an earlier one from a root that only the server, or the archive, vouches
+// for.
+func (a *app) verdict(e *client.Evidence) string {
+	switch {
+	case e.Pinned:
 		return "verified"
+	case a.offline:
+		return "verified against the archive's own checkpoint"
 	}
 	return "verified against the server's own root"
 }
