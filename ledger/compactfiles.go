@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/sstable"
@@ -19,6 +20,8 @@ type leftovers struct {
 	held map[string]bool // ids of those that somebody holds yet; guarded by mu
 	ids  []string        // of those that nobody holds any more; guarded by mu
 	pins map[string]int  // ids of files that a staging uses where they are; guarded by mu
+	// struck are the files that have lost their names, and only have to be removed; the compactor's.
+	struck []string
 }
 
 // doom has a segment's file go with its last reader. The caller holds a reference.
@@ -90,8 +93,24 @@ func (l *Ledger) pinned(id string) bool {
 	return l.leftovers.pins[id] > 0
 }
 
-// sweep removes the files that may go.
+// sweep does the next piece of removing what may go: it takes their names from the files, or removes one of them.
 func (l *Ledger) sweep() (worked bool, err error) {
+	if worked, err = l.strike(); worked || err != nil {
+		return worked, err
+	}
+	if len(l.leftovers.struck) == 0 {
+		return false, nil
+	}
+	if err := l.removeInSteps(l.leftovers.struck[0]); err != nil {
+		return true, err
+	}
+	l.leftovers.struck = l.leftovers.struck[1:]
+	return true, nil
+}
+
+// strike takes their names from the files that may go. That is quick, and so is done while nothing else can happen to
+// them; the removal of large files is not.
+func (l *Ledger) strike() (worked bool, err error) {
 	l.leftovers.mu.Lock()
 	waiting := len(l.leftovers.ids)
 	l.leftovers.mu.Unlock()
@@ -114,15 +133,52 @@ func (l *Ledger) sweep() (worked bool, err error) {
 			if needed[name] { // another state has brought it back, or it was evicted, or fetched
 				continue
 			}
-			if err := l.opts.FS.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			struck := name + struckSuffix
+			err := l.opts.FS.Rename(name, struck)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
 				g.ids = append(kept, g.ids[i:]...)
 				return true, err
 			}
+			g.struck = append(g.struck, struck)
 			worked = true
 		}
 	}
 	g.ids = kept
 	return worked, nil
+}
+
+const (
+	// struckSuffix is that of a file which is about to be removed. What a crash leaves of them, the next Open removes.
+	struckSuffix = ".gone" + temporarySuffix
+	// removeStepBytes is how much of a file is given back at a time, and removePause how long others have the file system
+	// to themselves in between. To free gigabytes at once takes a file system's journal for 100 ms and more, and a new log
+	// file waits for that.
+	removeStepBytes = 64 << 20
+	removePause     = 5 * time.Millisecond
+)
+
+// removeInSteps removes a file that nobody has open.
+func (l *Ledger) removeInSteps(name string) error {
+	f, err := l.opts.FS.OpenRW(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	size, err := f.Size()
+	for size -= removeStepBytes; err == nil && size > 0; size -= removeStepBytes {
+		if err = f.Truncate(size); err == nil {
+			err = l.rest(removePause)
+		}
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	return l.opts.FS.Remove(name)
 }
 
 // needed are the files that this state stands on: those of its segments, the meta tails of cold ones, and what is built

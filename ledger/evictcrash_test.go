@@ -23,14 +23,14 @@ var (
 		"remove .meta.tmp", "create .meta.tmp", "write .meta.tmp", "sync .meta.tmp", "rename .meta.tmp",
 		"sync directory segments",
 		// The file goes with its last reader.
-		"remove .seg",
+		"rename .seg", "remove .seg.gone.tmp",
 	}
 	fetchSteps = []string{
 		// The whole object is here.
 		"mkdir incoming", "create .part", "sync directory incoming", "truncate .part", "write .part", "sync .part",
 		"rename .part", "sync directory segments", "sync directory incoming",
 		// The meta tail goes with its last reader.
-		"remove .meta",
+		"rename .meta", "remove .meta.gone.tmp",
 	}
 )
 
