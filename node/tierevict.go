@@ -65,10 +65,12 @@ func (t *tiering) planEvictions(placed []ledger.Placed, over uint64, now time.Ti
 	}
 }
 
-// evictable are the segments whose files may go: there is an object, and no pin.
+// evictable are the segments whose files may go: there is an object, which the scrubber does not know to be damaged, and no
+// pin.
 func (t *tiering) evictable(placed []ledger.Placed) (out []*ledger.Placed) {
 	for i := range placed {
-		if p := &placed[i]; !p.Cold && p.Object.Exists() && !t.pinned(p) {
+		if p := &placed[i]; !p.Cold && p.Object.Exists() && !t.pinned(p) &&
+			!t.n.scrub.distrusts(tlog.SegmentID(p.FirstSeq, p.LastSeq)) {
 			out = append(out, p)
 		}
 	}
@@ -151,6 +153,7 @@ func (t *tiering) evict(ctx context.Context, p placement, r *tierRound) {
 	}
 	t.met(jobEvict, err)
 	if err == nil {
+		t.heat.moved(p.first)
 		if r != nil {
 			r.result.Evicted = append(r.result.Evicted, p.id)
 			r.result.EvictedBytes += p.bytes
@@ -184,6 +187,7 @@ func (t *tiering) fetch(ctx context.Context, p placement) {
 		return
 	}
 	t.met(jobFetch, err)
+	t.heat.moved(p.first)
 	if err != nil {
 		t.n.opts.Logger.Warn("a segment that is read often cannot be fetched; it is tried again", "segment", p.id, "reads",
 			p.reads, "error", err)
