@@ -69,6 +69,13 @@ func (h *heat) look(placed []ledger.Placed, now time.Time) {
 	}
 }
 
+// moved says that a segment was given up or fetched: what it was read before that counts for neither any more.
+func (h *heat) moved(first uint64) {
+	if s := h.segments[first]; s != nil {
+		s.coldNow, s.coldBefore = 0, 0
+	}
+}
+
 // of is about how many reads a segment has had within the window, and how many of them while it was cold.
 func (h *heat) of(first uint64, now time.Time) (reads, cold uint64) {
 	s := h.segments[first]
