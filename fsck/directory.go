@@ -101,7 +101,7 @@ func (c *checker) readState() error {
 	}
 	b, err := vfs.ReadFile(c.opts.FS, file, ledger.MaxSnapshotBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		c.state = &manifest.State{ClusterID: c.identity.ClusterID} // nothing was sealed yet, or compareLog finds a gap
+		c.state = &manifest.State{ClusterID: c.identity.LedgerID} // nothing was sealed yet, or compareLog finds a gap
 		return nil
 	}
 	if err != nil {
@@ -120,9 +120,9 @@ func (c *checker) readState() error {
 	}
 	c.state = state
 	c.report.Entries = state.TreeSize
-	if c.hasID && state.ClusterID != c.identity.ClusterID {
-		c.damage(KindManifest, file, 0, "", restoreManifest, "it belongs to cluster %s, and %s says %s", state.ClusterID,
-			identityName, c.identity.ClusterID)
+	if c.hasID && state.ClusterID != c.identity.LedgerID {
+		c.damage(KindManifest, file, 0, "", restoreManifest, "it belongs to ledger %s, and %s says %s", state.ClusterID,
+			identityName, c.identity.LedgerID)
 	}
 	c.checkOpaque(file)
 	return nil
@@ -209,9 +209,12 @@ func (c *checker) unlisted(name string) {
 	}
 }
 
-// segmentFile is where the file of a listed segment stands.
-func (c *checker) segmentFile(s *manifest.Segment) string {
-	name := idOf(s) + segmentSuffix
+// segmentFile is where the file of a listed segment stands, and metaFile its meta tail.
+func (c *checker) segmentFile(s *manifest.Segment) string { return c.placeOf(idOf(s) + segmentSuffix) }
+
+func (c *checker) metaFile(s *manifest.Segment) string { return c.placeOf(idOf(s) + metaSuffix) }
+
+func (c *checker) placeOf(name string) string {
 	if c.pending.Manifest != 0 { // it may not have been moved yet
 		if file := c.path(incomingDir, name); c.exists(file) {
 			return file

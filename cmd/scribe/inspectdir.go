@@ -15,6 +15,7 @@ type identityJSON struct {
 	Dir       string   `json:"dir"`
 	NodeID    uint64   `json:"node_id"`
 	ClusterID string   `json:"cluster_id"`
+	LedgerID  string   `json:"ledger_id,omitempty"` // where the cluster was restored: of the data
 	Instance  string   `json:"instance"`
 	Founders  []string `json:"founders"`
 }
@@ -112,6 +113,9 @@ func (in *inspection) identity(dir string) error {
 	}
 	doc := identityJSON{Kind: "identity", Dir: dir, NodeID: id.NodeID, ClusterID: id.ClusterID,
 		Instance: fmt.Sprintf("%016x", id.Instance), Founders: []string{}}
+	if id.LedgerID != id.ClusterID {
+		doc.LedgerID = id.LedgerID
+	}
 	for _, f := range id.Founders {
 		doc.Founders = append(doc.Founders, fmt.Sprintf("%d=%s", f.NodeID, f.RaftAddr))
 	}
@@ -119,6 +123,9 @@ func (in *inspection) identity(dir string) error {
 		return in.print(doc)
 	}
 	in.row("identity", "node %d of cluster %s, instance %s", doc.NodeID, doc.ClusterID, doc.Instance)
+	if doc.LedgerID != "" {
+		in.row("ledger", "%s: the cluster was restored from its archive", display(doc.LedgerID))
+	}
 	for _, f := range doc.Founders {
 		in.row("founder", "%s", display(f))
 	}
