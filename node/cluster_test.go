@@ -24,6 +24,7 @@ type cluster struct {
 	// lost says whether a packet is lost; nil loses none. hold says whether it stays on the wire for now.
 	lost, hold func(packet) bool
 	edit       func(packet) packet // what becomes of a packet on its way; nil changes none
+	before     func(m *member, step string)
 	seed       uint64
 }
 
@@ -34,6 +35,8 @@ type member struct {
 	opts Options
 	node *Node // nil while it is down
 	lazy map[string]bool
+	hook vfs.Hook // of its disk; nil: none
+	down bool     // its power was cut in the middle of a step: nothing that it does counts any more
 }
 
 // packet is a message, a request or a bulk payload on its way.
@@ -119,6 +122,9 @@ func (c *cluster) open(m *member) {
 func (c *cluster) tryOpen(m *member) (err error) {
 	c.seed++
 	m.opts.FS, m.opts.Network, m.opts.Seed = m.fsys, &wire{c: c, from: m.id}, c.seed
+	if m.hook != nil {
+		m.opts.FS = vfs.NewInject(m.fsys, m.hook)
+	}
 	m.node, err = Open(m.opts)
 	return err
 }
@@ -140,13 +146,16 @@ func (c *cluster) kill(id uint64) {
 	m := c.member(id)
 	m.node = nil
 	clear(m.lazy)
-	m.fsys = m.fsys.CrashClone(vfs.CrashOptions{Keep: vfs.KeepNone})
+	if !m.down { // else the disk is what it was at that moment
+		m.fsys = m.fsys.CrashClone(vfs.CrashOptions{Keep: vfs.KeepNone})
+	}
+	m.down = false
 	c.wire = slices.DeleteFunc(c.wire, func(p packet) bool { return p.to == id || p.from == id })
 }
 
 // pause keeps a node from doing anything, and resume lets it go on, with all that came for it meanwhile.
 func (c *cluster) pause(id uint64) {
-	for _, step := range []string{"tick", "turn", "persist", "apply", "flush", "compact", "keep", "fetch", "serve"} {
+	for _, step := range []string{"tick", "turn", "persist", "apply", "flush", "compact", "keep", "fetch", "serve", "tier"} {
 		c.member(id).lazy[step] = true
 	}
 }
@@ -202,11 +211,19 @@ func (c *cluster) step(m *member) (worked bool) {
 		name string
 		do   func() (bool, error)
 	}{{"turn", n.Turn}, {"persist", n.PersistStep}, {"apply", n.ApplyStep}, {"flush", n.FlushStep},
-		{"compact", n.CompactStep}, {"keep", n.KeepStep}, {"fetch", n.FetchStep}, {"serve", n.ServeStep}} {
-		if m.lazy[s.name] {
+		{"compact", n.CompactStep}, {"keep", n.KeepStep}, {"fetch", n.FetchStep}, {"serve", n.ServeStep},
+		{"tier", n.TierStep}} {
+		if m.lazy[s.name] || m.node != n {
 			continue
 		}
+		if c.before != nil {
+			c.before(m, s.name)
+		}
 		did, err := s.do()
+		if m.down {
+			c.kill(m.id)
+			return true
+		}
 		if err != nil && !errors.Is(err, ErrBlocked) && m.node.Err() == nil {
 			c.t.Fatalf("node %d: %s: %v", m.id, s.name, err)
 		}
