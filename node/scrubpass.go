@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tier"
 )
 
@@ -80,6 +81,9 @@ func (s *scrubber) pass(ctx context.Context) (ScrubResult, error) {
 	err := p.files(ctx)
 	if err == nil {
 		err = p.objects(ctx)
+	}
+	if s.ctx.Err() != nil { // of the node, not of the call
+		err = fmt.Errorf("scrub: %w", ledger.ErrClosed)
 	}
 	wait, cancel := context.WithTimeout(ctx, repairWait)
 	defer cancel()
