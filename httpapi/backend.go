@@ -12,8 +12,8 @@ import (
 type Backend interface {
 	Reader
 	// Write proposes cmd and returns once it is durable on a quorum and applied. Errors: *ledger.NotFoundError,
-	// *ledger.PreconditionError, ledger.ErrIdempotencyMismatch, *vfs.CorruptError (nothing appended for any of these),
-	// and *node.Unavailable. The context may have a deadline and never be done.
+	// *ledger.PreconditionError, ledger.ErrIdempotencyMismatch, *vfs.CorruptError, *ledger.ColdError (nothing appended for
+	// any of these), and *node.Unavailable. The context may have a deadline and never be done.
 	Write(ctx context.Context, cmd *ledger.Command) (ledger.Receipt, error)
 	// Barrier returns once a read of the local state is linearizable: it reflects every write acknowledged before the
 	// call. Errors: *node.Unavailable.
@@ -23,6 +23,13 @@ type Backend interface {
 	// Compact merges segments until nothing more is due or, with all set, until as few are left as the limits allow.
 	// Errors: *node.Unavailable.
 	Compact(ctx context.Context, all bool) (node.CompactResult, error)
+	// Tier does a round of the cold tier, with evict set one that gives up every local copy that may go. TierStatus is
+	// what this node knows of it, without a Store where there is none; it never blocks. Errors: ledger.ErrNoCold,
+	// *node.TierError, *tier.Error, *node.Unavailable.
+	Tier(ctx context.Context, evict bool) (node.TierResult, error)
+	TierStatus() node.TierStatus
+	// Scrub reads and checks every copy that this node has, or reads in the store, and repairs what it can.
+	Scrub(ctx context.Context) (node.ScrubResult, error)
 	// Join, Leave, Promote and Transfer change the members, or who leads them, from any node, and return once that is
 	// committed. What holds already is no error. Transfer to 0 is to the member that is furthest. Errors:
 	// *node.MemberError (nothing was changed) and *node.Unavailable.
@@ -35,7 +42,7 @@ type Backend interface {
 }
 
 // Reader reads this node's applied state. *ledger.Ledger has these methods. Errors are those of package ledger and
-// *vfs.CorruptError.
+// *vfs.CorruptError, and tier.ErrUnavailable, in a *ledger.ColdError or not, for what is in the object store only.
 type Reader interface {
 	// NextSeq is the seq the next entry will get: the ledger's size.
 	NextSeq() uint64

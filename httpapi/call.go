@@ -146,6 +146,10 @@ func (c *call) answer(p *problem) {
 	switch p.status {
 	case http.StatusServiceUnavailable, http.StatusTooManyRequests, http.StatusInsufficientStorage:
 		c.head.add("Retry-After", "1")
+	case http.StatusBadGateway, http.StatusGatewayTimeout:
+		if p.retryAfter > 0 {
+			c.head.addUint("Retry-After", retrySeconds(p.retryAfter))
+		}
 	case http.StatusRequestedRangeNotSatisfiable:
 		c.head.add("Content-Range", "bytes */"+strconv.Itoa(p.size))
 	}

@@ -15,6 +15,8 @@ type healthJSON struct {
 	Term     uint64 `json:"term"`
 	TreeSize uint64 `json:"tree_size"`
 	Detail   string `json:"detail,omitempty"`
+
+	Tier *tierHealthJSON `json:"tier,omitempty"`
 }
 
 // healthOf is what a node's status comes to.
@@ -45,6 +47,7 @@ func healthOf(s node.Status) (status int, body healthJSON) {
 // is degraded, and 200.
 func (c *call) health() error {
 	status, body := healthOf(c.api.backend.Status())
+	body.Tier = tierHealthOf(c.api.backend.TierStatus())
 	if status != http.StatusOK {
 		c.head.add("Retry-After", "1")
 	}

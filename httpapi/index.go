@@ -49,6 +49,8 @@ func (c *call) index() error {
 		"segments":    "/v1/segments",
 		"seal":        "/v1/admin/seal",
 		"compact":     "/v1/admin/compact",
+		"tier":        "/v1/admin/tier",
+		"scrub":       "/v1/admin/scrub",
 		"cluster":     "/cluster/status",
 		"health":      "/health",
 		"metrics":     "/metrics",

@@ -125,8 +125,9 @@ func (c *call) metricsDigest() error {
 		InFlight      int64                  `json:"requests_in_flight"`
 		InFlightBytes int64                  `json:"in_flight_bytes"`
 		Routes        map[string]latencyJSON `json:"routes"`
+		Tier          *tierStatusJSON        `json:"tier,omitempty"`
 	}{s.NodeID, s.Role, time.Since(a.metrics.started).Seconds(), s.Term, s.CommitIndex, s.AppliedIndex, s.TreeSize,
-		a.inFlight.Load(), a.budget.held.Load(), routes})
+		a.inFlight.Load(), a.budget.held.Load(), routes, tierDigest(a.backend.TierStatus())})
 }
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

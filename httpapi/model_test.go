@@ -39,6 +39,10 @@ type model struct {
 	opened    int // values that are not closed
 	readMost  int // bytes asked of a large value at once
 
+	tiered  node.TierStatus
+	tierErr error // answers Tier and Scrub
+	evicts  []bool
+
 	changed   []string // what changes of the members came
 	changeErr error    // answers them
 }
@@ -164,6 +168,31 @@ func (m *model) Compact(_ context.Context, all bool) (node.CompactResult, error)
 		return node.CompactResult{Left: 2}, m.fail
 	}
 	return node.CompactResult{Segments: []string{tlog.SegmentID(0, 1)}, Merged: 2, Left: 1}, nil
+}
+
+func (m *model) Tier(_ context.Context, evict bool) (node.TierResult, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.evicts = append(m.evicts, evict)
+	r := node.TierResult{Uploaded: []string{tlog.SegmentID(0, 1)}, UploadedBytes: 100, Published: 2, Waiting: 1}
+	if evict {
+		r.Evicted, r.EvictedBytes = r.Uploaded, 90
+	}
+	return r, m.tierErr
+}
+
+func (m *model) TierStatus() node.TierStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.tiered
+}
+
+func (m *model) Scrub(context.Context) (node.ScrubResult, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return node.ScrubResult{Segments: 2, Objects: 1, Bytes: 300, Findings: []node.ScrubFinding{
+		{Segment: tlog.SegmentID(0, 1), File: "segments/x.seg", Offset: 7, Reason: "checksum", Repaired: true, From: "store"},
+	}}, m.tierErr
 }
 
 func (m *model) Status() node.Status {
@@ -403,6 +432,9 @@ func (m *model) Prove(key []byte, sel ledger.Selector) (*ledger.Proof, error) {
 	e, err := m.version(key, sel)
 	if err != nil {
 		return nil, err
+	}
+	if m.readErr != nil && e.Seq >= m.corruptAt {
+		return nil, m.readErr
 	}
 	p := &ledger.Proof{Entry: e, Leaf: e.Leaf, TreeSize: uint64(len(m.log)), Checkpoint: "model\n\"note\"\n"}
 	if p.Record, err = tlog.AppendRecord(nil, &e.Record); err != nil {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
@@ -32,6 +33,8 @@ const (
 	codeInternal         = "internal"
 	codeMemberUnknown    = "member_not_found"
 	codeMemberConflict   = "membership_conflict"
+	codeCold             = "cold_unavailable"
+	codeNoColdTier       = "no_cold_tier"
 	codeOverloaded       = string(node.Overloaded)
 	codeNoLeader         = string(node.NoLeader)
 	codeNotReady         = string(node.NotReady)
@@ -55,6 +58,8 @@ type problem struct {
 	size   int    // of the representation, for the Content-Range of a 416
 	hangup bool   // the body was not read to its end: close the connection behind the answer
 	cause  error  // for the log, not for the client
+	// retryAfter is when another try makes sense, where that is known; the statuses that always say so have a second.
+	retryAfter time.Duration
 }
 
 func (p *problem) Error() string { return p.code + ": " + p.detail }
@@ -137,6 +142,14 @@ func classify(err error, write bool) *problem {
 		return &problem{status: http.StatusInternalServerError, code: codeCorrupt, cause: err,
 			detail: "stored bytes failed their check: file " + path.Base(corrupt.File) +
 				", offset " + strconv.FormatInt(corrupt.Offset, 10)}
+	}
+	if p = coldProblem(err); p != nil { // before the deadlines, for the store's is none of the request
+		if write {
+			p.detail += "; nothing was written"
+		}
+		return p
+	}
+	switch {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		if write {
 			return unavailableProblem(&node.Unavailable{Reason: node.OutcomeUnknown,
@@ -226,6 +239,10 @@ func (p *problem) title() string {
 		return "There is no such member"
 	case codeMemberConflict:
 		return "The membership does not allow it"
+	case codeCold:
+		return "The object store is not available"
+	case codeNoColdTier:
+		return "There is no cold tier"
 	case codeOverloaded:
 		return "The node is overloaded"
 	case codeNoLeader:

@@ -127,7 +127,7 @@ func TestShortForm(t *testing.T) {
 	for _, target := range []string{"/a/", "/a/b", "//", "//a", "/v1", "/v1/", "/v1/kv", "/v1/nothing", "/health/",
 		"/debug",
 		"/debug/pprof/", "/ui", "/tile", "/tile/0/0", "/verify", "/cluster", "/cluster/", "/cluster/joined", "/%76%31",
-		"/v1/watch", "/v1/proof/latest/a", "/v1/proof/range", "/v1/admin/scrub", "/checkpoint/key", "/metrics/",
+		"/v1/watch", "/v1/proof/latest/a", "/v1/proof/range", "/v1/admin/other", "/checkpoint/key", "/metrics/",
 		"/v1/kv%2Fa", "/./greeting", "/../greeting", "/v1/../greeting"} {
 		for _, method := range []string{"GET", "PUT", "POST", "DELETE"} {
 			r.do(method, target, "").problem(t, 404, codeNoRoute)

@@ -28,7 +28,7 @@ func (d *demo) evict(ctx context.Context) error {
 		return fmt.Errorf("tier: %w", err)
 	}
 	took := time.Since(began)
-	left, err := d.localSegments()
+	left, err := d.lastSegments(ctx)
 	switch {
 	case err != nil:
 		return err
@@ -66,6 +66,26 @@ func (d *demo) checkCold(ctx context.Context) error {
 	}
 	d.say("from store", "%.0f range requests, %s", requests, mib(int64(fetched)))
 	return nil
+}
+
+// goneWithin is how long the last reader of a file may hold it.
+const goneWithin = 5 * time.Second
+
+// lastSegments lists the segment files that stay: one that was given up goes with its last reader.
+func (d *demo) lastSegments(ctx context.Context) ([]string, error) {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for end := time.Now().Add(goneWithin); ; {
+		left, err := d.localSegments()
+		if err != nil || len(left) == 0 || time.Now().After(end) {
+			return left, err
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 // localSegments lists the segment files of the node.

@@ -98,6 +98,24 @@ func (s *slot) Compact(ctx context.Context, all bool) (node.CompactResult, error
 	return use(s, func(b httpapi.Backend) (node.CompactResult, error) { return b.Compact(ctx, all) })
 }
 
+// Tier implements httpapi.Backend.
+func (s *slot) Tier(ctx context.Context, evict bool) (node.TierResult, error) {
+	return use(s, func(b httpapi.Backend) (node.TierResult, error) { return b.Tier(ctx, evict) })
+}
+
+// TierStatus implements httpapi.Backend.
+func (s *slot) TierStatus() node.TierStatus {
+	if o := s.now.Load(); o.Backend != nil {
+		return o.TierStatus()
+	}
+	return node.TierStatus{}
+}
+
+// Scrub implements httpapi.Backend.
+func (s *slot) Scrub(ctx context.Context) (node.ScrubResult, error) {
+	return use(s, func(b httpapi.Backend) (node.ScrubResult, error) { return b.Scrub(ctx) })
+}
+
 // Join implements httpapi.Backend.
 func (s *slot) Join(ctx context.Context, r node.JoinRequest) (node.JoinResult, error) {
 	return use(s, func(b httpapi.Backend) (node.JoinResult, error) { return b.Join(ctx, r) })

@@ -47,7 +47,8 @@ func TestAnEmptySlotAnswers(t *testing.T) {
 		for _, target := range []string{"PUT /v1/kv/a", "GET /v1/kv/a", "GET /v1/kv/a?consistency=stale", "DELETE /v1/kv/a",
 			"GET /v1/range", "GET /v1/range?consistency=stale", "GET /v1/entries", "GET /v1/entries?consistency=stale",
 			"GET /v1/history/a", "GET /v1/history/a?consistency=stale", "GET /verify/a", "GET /verify/a?consistency=stale",
-			"GET /v1/range?as_of_time=2026-11-22T10:00:00Z&consistency=stale", "POST /v1/admin/seal", "POST /cluster/join",
+			"GET /v1/range?as_of_time=2026-11-22T10:00:00Z&consistency=stale", "POST /v1/admin/seal", "POST /v1/admin/tier",
+			"POST /v1/admin/scrub", "POST /cluster/join",
 			"POST /cluster/leave", "POST /cluster/promote", "POST /cluster/transfer"} {
 			method, path, _ := strings.Cut(target, " ")
 			if code, doc := ask(method, path); code != http.StatusServiceUnavailable || doc["code"] != "not_ready" ||

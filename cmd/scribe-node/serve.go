@@ -32,6 +32,7 @@ type process struct {
 	server   *http.Server
 	served   chan error // what Serve returned
 	member   *member    // nil while there is none
+	tier     *coldTier  // nil for none
 }
 
 // errStop ends the process by a signal.
@@ -66,6 +67,9 @@ func serve(c config.Config, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if p.tier, err = openTier(c, logs.Logger, p.registry); err != nil {
+		return err
+	}
 	p.server = httpapi.New(apiOptions(c, p.slot, logs.Logger, p.registry)).Server()
 	go func() { p.served <- p.server.Serve(p.addrs.http) }()
 	if err = p.run(join); errors.Is(err, errStop) {
@@ -93,6 +97,7 @@ func (p *process) prepareJoin() (*joiner, error) {
 // run joins, opens and watches the node, and opens it anew when it has to be rebuilt. It returns errStop for a signal.
 func (p *process) run(join *joiner) error {
 	opts := nodeOptions(p.config, p.addrs, p.logs.Logger, p.registry)
+	opts.Tier = p.tier.options(p.config)
 	if join != nil {
 		p.slot.empty(&occupant{why: "this node is joining the cluster at " + join.endpoint})
 		err := p.during(func(ctx context.Context) (err error) {
@@ -245,6 +250,9 @@ func (p *process) shutdown() error {
 		if err := p.member.close(); err != nil {
 			return fmt.Errorf("close the data directory: %w", err)
 		}
+	}
+	if err := p.tier.close(); err != nil {
+		p.logs.Warn("closing the cold tier", "error", err)
 	}
 	p.logs.Info("stopped")
 	return nil

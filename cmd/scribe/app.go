@@ -20,7 +20,7 @@ const (
 	exitOK      = 0
 	exitFailure = 1
 	exitUsage   = 2
-	exitDamage  = 5 // fsck only
+	exitDamage  = 5 // fsck and scrub only
 )
 
 const endpointEnv = "SCRIBE_ENDPOINT"
@@ -80,7 +80,7 @@ func (a *app) root() *cobra.Command {
 		Long: `Scribe writes to, reads from and verifies a Scribe Ledger.
 
 A key is taken as the argument's bytes. Exit status: 0 when all went well, 1 when something failed, was not found or
-did not verify, 2 for a mistake on the command line, 5 when fsck found damage.`,
+did not verify, 2 for a mistake on the command line, 5 when fsck or scrub found damage.`,
 		Example: `  scribe put greeting 'hello, world'
   scribe get greeting
   scribe history greeting
@@ -97,7 +97,7 @@ did not verify, 2 for a mistake on the command line, 5 when fsck found damage.`,
 	flags.BoolVar(&a.json, "json", false, "print JSON, one object a line")
 	root.AddCommand(a.put(), a.get(), a.del(), a.history(), a.scan(), a.entries(), a.verify(),
 		a.status(), a.members(), a.join(), a.leave(), a.promote(), a.transfer(),
-		a.compact(), a.inspect(), a.fsck())
+		a.compact(), a.tier(), a.scrub(), a.inspect(), a.fsck())
 	return root
 }
 
@@ -158,6 +158,10 @@ func advice(err error) string {
 		return "; scribe history lists the versions"
 	case client.IsCode(err, client.CodeOverloaded, client.CodeNoLeader, client.CodeNotReady, client.CodeRateLimited):
 		return "; nothing was written, try again"
+	case client.IsCode(err, client.CodeColdUnavailable):
+		return "; scribe tier status says how the object store is"
+	case client.IsCode(err, client.CodeNoColdTier):
+		return "; set tier.backend and start the node again"
 	case client.IsCode(err, client.CodeCorrupt):
 		return "; the node's storage is damaged, see its log"
 	}
