@@ -41,7 +41,11 @@ func run(args, environ []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "configuration is good")
 		return 0
 	}
-	if err := serve(c, stderr); err != nil {
+	run := serve
+	if c.Archive.ReadOnly {
+		run = serveArchive
+	}
+	if err := run(c, stderr); err != nil {
 		fmt.Fprintln(stderr, "scribe-node:", err)
 		var wrong *config.Error
 		if errors.As(err, &wrong) {

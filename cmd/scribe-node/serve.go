@@ -17,6 +17,7 @@ import (
 	"github.com/scribe-ledger/scribe/config"
 	"github.com/scribe-ledger/scribe/httpapi"
 	"github.com/scribe-ledger/scribe/node"
+	"github.com/scribe-ledger/scribe/readonly"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -30,9 +31,10 @@ type process struct {
 	addrs    *addresses
 	slot     *slot
 	server   *http.Server
-	served   chan error // what Serve returned
-	member   *member    // nil while there is none
-	tier     *coldTier  // nil for none
+	served   chan error        // what Serve returned
+	member   *member           // nil while there is none
+	reader   *readonly.Archive // in place of a member, of a process that reads an archive
+	tier     *coldTier         // nil for none
 }
 
 // errStop ends the process by a signal.
@@ -249,6 +251,11 @@ func (p *process) shutdown() error {
 	if p.member != nil {
 		if err := p.member.close(); err != nil {
 			return fmt.Errorf("close the data directory: %w", err)
+		}
+	}
+	if p.reader != nil {
+		if err := p.reader.Close(); err != nil {
+			p.logs.Warn("closing the archive", "error", err)
 		}
 	}
 	if err := p.tier.close(); err != nil {
