@@ -16,6 +16,16 @@ import (
 // A crash in the middle leaves a segment's file in the incoming directory and none in its place, which Open reports, and
 // a Staging finds.
 func (l *Ledger) Repair(s *Staging) error {
+	for _, p := range s.parts {
+		if !p.moves || !p.want.Object.Exists() {
+			continue
+		}
+		// What came may have another length than the file before, which the manifest allows once it lists the object.
+		err := l.ListObject(infoOf(p.want).ID)
+		if err != nil && !errors.Is(err, ErrNoSegment) && !errors.Is(err, ErrNoCold) {
+			return fmt.Errorf("ledger: repair: %w", err)
+		}
+	}
 	l.flushes.Lock()
 	defer l.flushes.Unlock()
 	if s.next < len(s.parts) || len(s.Missing()) > 0 {

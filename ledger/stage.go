@@ -96,6 +96,7 @@ func (l *Ledger) Stage(encoded []byte, opts StageOptions) (*Staging, error) {
 	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
+	state = withRecorded(state)
 	return &Staging{l: l, opts: opts, state: state, parts: l.partsOf(state, opts.Doubt),
 		cold: coldParts(state.Segments, opts)}, nil
 }

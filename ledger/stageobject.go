@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -20,6 +21,22 @@ const stagedObject = ".staged" + partialSuffix
 
 func (l *Ledger) stagedObject(g manifest.Segment) string {
 	return path.Join(l.incomingDir(), fmt.Sprintf("%s-%x%s", infoOf(g).ID, g.Object.SHA256[:8], stagedObject))
+}
+
+// withRecorded returns a state whose segments have the objects that the log had recorded at its seal point: the manifest of
+// a member that has evicted nothing need not list them.
+func withRecorded(state *manifest.State) *manifest.State {
+	out := *state
+	out.Segments = slices.Clone(state.Segments)
+	p := partitionOf(&state.SealPoint)
+	for i := range out.Segments {
+		g := &out.Segments[i]
+		r, ok := p.is(manifest.Range{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq})
+		if ok && r.Root == g.Root && r.Object.Exists() && !g.Object.Exists() {
+			g.Object = r.Object
+		}
+	}
+	return &out
 }
 
 // HasObject says whether FetchObject may bring a missing part.
