@@ -263,7 +263,7 @@ func TestTierInTrouble(t *testing.T) {
 		{"wrong region", []string{"SCRIBE_TIER_S3_REGION=eu-central-1"}, "tier.s3.region"},
 		{"nobody listens", []string{"SCRIBE_TIER_S3_ENDPOINT=http://" + freePorts(t, 1)[0]}, "tier.s3.endpoint"},
 		{"no S3", []string{"SCRIBE_TIER_S3_ENDPOINT=" + web}, "tier.s3.endpoint"},
-		{"a bucket of another ledger", []string{"SCRIBE_TIER_S3_PREFIX=taken"}, "another ledger"},
+		{"a bucket of another ledger", []string{"SCRIBE_TIER_S3_PREFIX=taken"}, "is the archive of ledger"},
 		{"no Object Lock", []string{"SCRIBE_TIER_S3_OBJECT_LOCK=true"}, "Object Lock"},
 		{"a file for a folder", []string{"SCRIBE_TIER_BACKEND=dir", "SCRIBE_TIER_DIR=/dev/null/cold"}, "/dev/null/cold"},
 	} {

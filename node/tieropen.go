@@ -43,12 +43,12 @@ func (t *tiering) open(ctx context.Context, token string) {
 	}
 	switch {
 	case err != nil:
-		problem = err.Error()
+		problem = tier.Trouble(err)
 	case !report.Usable():
 		problem = line
 	default:
 		if err = t.claim(ctx); err != nil {
-			problem = err.Error()
+			problem = tier.Trouble(err)
 		}
 	}
 	t.mu.Lock()
@@ -67,7 +67,7 @@ func (t *tiering) open(ctx context.Context, token string) {
 	o.report, o.problem = line, oneLine(problem)
 	d := o.failed(now, err, t.rand.Float64())
 	if o.problem != was { // it is tried for as long as it takes, and said once
-		t.n.opts.Logger.Warn("the object store cannot be used; writes go on, and every segment stays here", "problem",
-			o.problem, "retry_in", d)
+		t.n.opts.Logger.Warn("the object store cannot be used; writes go on, and every segment stays here", "store",
+			t.opts.Store.Name(), "problem", o.problem, "retry_in", d)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -42,6 +43,10 @@ func (s *Store) classify(ctx context.Context, op, key string, err error) error {
 			e.Temporary, e.Err = true, context.DeadlineExceeded
 		case errors.As(err, &unsent):
 			e.Temporary, e.Err = true, unsent.Err
+			var request *url.Error
+			if errors.As(unsent.Err, &request) {
+				e.Err = request.Err // the URL says nothing that the operation and the key do not
+			}
 		default:
 			e.Temporary = errors.As(err, &unread)
 		}
