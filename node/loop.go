@@ -87,6 +87,7 @@ func (n *Node) Tick() error {
 	n.publishStatus()
 	n.introduce()
 	n.tellOutlook()
+	n.tellPublished()
 	n.tellSpace()
 	n.updateShortages()
 	n.yield()

@@ -22,6 +22,7 @@ const (
 	requestSpace     requestKind = 9  // how a member's disk is, for the leader (shortage.go)
 	requestTier      requestKind = 10 // that segments be uploaded, for the leader (tierask.go)
 	requestTiered    requestKind = 11 // what became of that
+	requestPublished requestKind = 12 // what is published, from the leader (tierask.go)
 )
 
 var errRequest = errors.New("node: malformed request")

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tier"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // TestTierUploadsOnce: the leader uploads what is sealed, the log records it, and every node gives up its own files, down to
@@ -223,4 +225,107 @@ func (s *careless) Put(ctx context.Context, key string, body tier.Body, o tier.P
 		return tier.Object{}, err
 	}
 	return s.Store.Put(ctx, key, body, o)
+}
+
+// TestTierForeign: the bucket is another ledger's, or that of one with this one's id which has gone another way.
+func TestTierForeign(t *testing.T) {
+	theirs := newTierCluster(t, 3, nil, nil) // another list of founders, and so another id
+	theirs.fill(2)
+	if r, err := theirs.round(theirs.leader(), true); err != nil || r.Published == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	ours := newTierCluster(t, 1, func(o *TierOptions) { o.MaxLocalBytes = 1 }, nil)
+	m := ours.nodes[0]
+	ours.kill(m.id)
+	ours.store = theirs.store
+	m.opts.Tier.Store = &nodeStore{ours.store, ours, m}
+	puts := ours.store.Count(tier.OpPut)
+	before := ours.objects()
+	ours.restart(m.id)
+	ours.fill(2)
+	ours.tick(100)
+	st := m.node.TierStatus()
+	if st.Usable || !strings.Contains(st.Problem, "use another bucket or prefix") || st.ColdSegments != 0 {
+		t.Fatalf("%+v", st)
+	}
+	if now := ours.objects(); len(now) != len(before) {
+		t.Fatalf("%q, before %q; %d puts", now, before, ours.store.Count(tier.OpPut)-puts)
+	}
+	ours.checkAll()
+}
+
+// TestTierParted: what is published is of a ledger with this one's id that has gone another way, as after a restore from a copy
+// while the old cluster goes on. Nothing is evicted for it, and nothing of what is there is touched.
+func TestTierParted(t *testing.T) {
+	c := newTierCluster(t, 1, nil, nil)
+	c.fill(1)
+	m := c.nodes[0]
+	if r, err := c.round(m.node, false); err != nil || r.Published == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	other := newTierCluster(t, 1, nil, nil)
+	o := other.nodes[0]
+	other.kill(o.id)
+	o.fsys = m.fsys.CrashClone(vfs.CrashOptions{Keep: vfs.KeepAll})
+	other.now, other.serial = c.now, c.serial+1000
+	other.restart(o.id)
+	other.fill(2) // over a store of its own, from which it is cut off now
+	o.opts.Tier.MaxLocalBytes = 1
+	c.fill(1)
+	if r, err := c.round(m.node, false); err != nil || r.Waiting != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	names := c.objects()
+	other.kill(o.id)
+	other.store = c.store
+	o.opts.Tier.Store = &nodeStore{other.store, other, o}
+	other.restart(o.id)
+	other.tick(100)
+	st := o.node.TierStatus()
+	if st.Usable || !strings.Contains(st.Problem, "they have parted") || st.Waiting == 0 {
+		t.Fatalf("%+v", st)
+	}
+	if _, err := other.round(o.node, true); !errors.Is(err, tier.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if now := c.objects(); !slices.Equal(now, names) {
+		t.Fatalf("%q, before %q", now, names)
+	}
+}
+
+// TestTierSameEachTime: in manual mode all depends on what the node was given: two runs ask the store for the same.
+func TestTierSameEachTime(t *testing.T) {
+	run := func() (asked []tier.Request) {
+		c := newTierCluster(t, 3, func(o *TierOptions) { o.MaxLocalBytes = 20 << 10 }, func(o *Options) {
+			o.Ledger.CompactFanIn = 2
+		})
+		faults := tier.FaultMix{Overloaded: .1, AnswerLost: .1, Cut: .1, Flipped: .1}.Draw(7)
+		c.faults = func(r tier.Request) tier.Fault {
+			if strings.HasPrefix(r.Key, tier.ScratchPrefix) { // among them are puts at once, in any order
+				return tier.Fault{}
+			}
+			asked = append(asked, r)
+			return faults(r)
+		}
+		for range 6 {
+			c.writeSome(30)
+			c.tick(30)
+		}
+		return asked
+	}
+	first, second := run(), run()
+	for i := range first {
+		first[i].N = 0
+	}
+	for i := range second {
+		second[i].N = 0
+	}
+	if len(first) < 50 || !slices.Equal(first, second) {
+		i := 0
+		for i < min(len(first), len(second)) && first[i] == second[i] {
+			i++
+		}
+		t.Fatalf("%d requests and %d, which differ from %d on: %v and %v", len(first), len(second), i,
+			first[i:min(i+3, len(first))], second[i:min(i+3, len(second))])
+	}
 }

@@ -23,6 +23,7 @@ type archiving struct {
 type published struct {
 	size    uint64 // of its tree
 	at      time.Time
+	term    uint64          // in which this leader has published it, or found it
 	objects map[string]bool // of the segments that it names
 }
 
@@ -81,7 +82,9 @@ func (t *tiering) publish(ctx context.Context, was published, known bool, candid
 		if now.at = a.published.at; now.size != a.published.size || !known {
 			now.at = t.n.opts.Now()
 		}
+		now.term = term
 		a.published, a.known = now, true
+		t.shown.Store(&now)
 	}
 }
 

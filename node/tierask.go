@@ -139,7 +139,7 @@ func (n *Node) takeTiered(_ uint64, payload []byte) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.archive.published.size < a.published {
-		t.archive.published.size, t.archive.published.at = a.published, n.opts.Now()
+		t.archive.published = published{size: a.published, at: n.opts.Now()}
 	}
 	for _, r := range t.rounds {
 		if r.from != 0 || r.number != a.number || r.stage != roundSeek {
@@ -152,5 +152,48 @@ func (n *Node) takeTiered(_ uint64, payload []byte) error {
 		r.stage, r.applied, r.problem = roundFollow, a.applied, a.problem
 	}
 	t.poke()
+	return nil
+}
+
+// tellPublished tells the other members what is published, about once in an election timeout. Nothing is decided by it.
+//
+//	kind u8 = 12 · size of the published tree u64 · when it was published u64, in Unix microseconds
+func (n *Node) tellPublished() {
+	st := n.status.Load()
+	if n.tiering == nil || st.Role != raft.Leader || n.ticks%uint64(n.opts.ElectionTicks) != 0 {
+		return
+	}
+	now := n.tiering.shown.Load()
+	if now == nil || now.term != st.Term || now.size == 0 {
+		return
+	}
+	for _, p := range st.Peers {
+		n.net().SendRequest(p.ID, encodePublished(now.size, now.at))
+	}
+}
+
+func encodePublished(size uint64, at time.Time) []byte {
+	b := binary.BigEndian.AppendUint64([]byte{byte(requestPublished)}, size)
+	return binary.BigEndian.AppendUint64(b, uint64(max(0, at.UnixMicro())))
+}
+
+func parsePublished(b []byte) (size uint64, at time.Time, err error) {
+	r := reader{b: b}
+	kind := requestKind(r.u8())
+	size = r.u64()
+	micros := r.u64()
+	r.bad = r.bad || kind != requestPublished || micros > math.MaxInt64
+	return size, time.UnixMicro(int64(micros)), r.end(requestPublished)
+}
+
+// takePublished keeps what the leader tells.
+func (n *Node) takePublished(from uint64, payload []byte) error {
+	size, at, err := parsePublished(payload)
+	if known := n.core.SoftState(); err != nil || n.tiering == nil || known.Leader != from || known.Role == raft.Leader {
+		return err
+	}
+	n.tiering.mu.Lock()
+	defer n.tiering.mu.Unlock()
+	n.tiering.archive.published = published{size: size, at: at}
 	return nil
 }

@@ -37,13 +37,19 @@ func (t *tiering) planMoves(now time.Time) {
 	limit := uint64(max(0, t.opts.MaxLocalBytes))
 	if limit > 0 && local > limit {
 		t.planEvictions(placed, local-limit, now)
-		return
+	} else {
+		room := ^uint64(0)
+		if limit > 0 {
+			room = limit - local
+		}
+		t.planFetches(placed, min(room, t.roomHere()), now)
 	}
-	room := ^uint64(0)
-	if limit > 0 {
-		room = limit - local
+	if len(t.evictions) == 0 {
+		t.met(jobEvict, nil)
 	}
-	t.planFetches(placed, min(room, t.roomHere()), now)
+	if len(t.fetches) == 0 {
+		t.met(jobFetch, nil)
+	}
 }
 
 // planEvictions chooses the files that are to make so much room: the least read ones, of equals the oldest.

@@ -15,7 +15,9 @@ import (
 // recorded is right, nothing goes that is not, and once the store is well everything is uploaded. Later nothing is left over.
 func TestTierFaults(t *testing.T) {
 	every := func(kind tier.FaultKind) func(tier.Request) tier.Fault {
-		return func(r tier.Request) tier.Fault { return tier.Fault{Kind: kind, At: max(0, r.Len/2), RetryAfter: time.Second} }
+		return func(r tier.Request) tier.Fault {
+			return tier.Fault{Kind: kind, At: max(0, r.Len/2), RetryAfter: time.Second}
+		}
 	}
 	mix := tier.FaultMix{Overloaded: .1, Stalled: .05, AnswerLost: .1, Cut: .1, Flipped: .1, Refused: .05}
 	for _, x := range []struct {

@@ -30,8 +30,10 @@ type tiering struct {
 	ctx      context.Context // of all that is begun; ends with the node
 	cancel   context.CancelFunc
 
-	// verified are the uploads that the log is to record. What it points to never changes.
+	// For the raft loop: the uploads that the log is to record, and what this node has published, as a leader. What they
+	// point to never changes.
 	verified atomic.Pointer[[]*upload]
+	shown    atomic.Pointer[published]
 
 	mu      sync.Mutex // guards everything below; never held while the store or the disk is asked
 	rand    *rand.Rand

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -281,10 +282,14 @@ func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 		lacking = lacking || !g.Object.Exists() && g.LastSeq < r.through
 	}
 	if lacking {
-		if t.busy[jobUpload] > 0 || t.failures == r.failures || t.uploadsDue && !now.Before(t.paused.until) {
+		if t.failures == r.failures { // a merge that some wait for may have ended
+			t.uploadsDue = true
 			return false
 		}
-		r.problem = jobUpload.String() + ": " + t.trouble[jobUpload]
+		if t.busy[jobUpload] > 0 || t.uploadsDue && !now.Before(t.paused.until) {
+			return false
+		}
+		r.problem = jobUpload.String() + ": " + cmp.Or(t.trouble[jobUpload], "not all segments have objects")
 	}
 	r.stage, r.published = roundPublish, t.archive.tried
 	t.archive.due = true

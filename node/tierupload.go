@@ -48,10 +48,12 @@ func (t *tiering) nextUpload(now time.Time) *tierWork {
 	if !t.uploadsDue || t.busy[jobUpload] >= t.opts.Uploads || now.Before(t.paused.until) {
 		return nil
 	}
+	some := false
 	for _, g := range t.n.ledger.Untiered() {
 		if !t.due(&g, now) {
 			continue
 		}
+		some = true
 		name := tier.SegmentName(g.FirstSeq, g.LastSeq, g.Root)
 		u := t.uploads[name]
 		if u == nil {
@@ -66,6 +68,9 @@ func (t *tiering) nextUpload(now time.Time) *tierWork {
 		return &tierWork{jobUpload, func(context.Context) { t.upload(ctx, u) }}
 	}
 	t.uploadsDue = false
+	if !some {
+		t.met(jobUpload, nil)
+	}
 	return nil
 }
 

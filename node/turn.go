@@ -231,6 +231,8 @@ func (n *Node) takeRequest(from uint64, payload []byte) error {
 		return n.takeTier(from, payload)
 	case requestTiered:
 		return n.takeTiered(from, payload)
+	case requestPublished:
+		return n.takePublished(from, payload)
 	}
 	return fmt.Errorf("%w: kind %d", errRequest, payload[0])
 }
