@@ -42,11 +42,11 @@ func (a *app) reading(cmd *cobra.Command, body func(ctx context.Context, c *clie
 		if cmd.Flags().Changed("endpoint") {
 			return &usageError{"--bucket reads without a server, and --endpoint names one: give one of them"}
 		}
+		a.began, a.offline = true, true
 		store, err := a.openBucket(*bucket)
 		if err != nil {
 			return err
 		}
-		a.began, a.offline = true, true
 		err = withArchive(cmd.Context(), store, func(c *client.Client) error { return body(cmd.Context(), c, args) })
 		return errors.Join(err, open.Close(store))
 	}

@@ -96,11 +96,11 @@ func (a *app) runFsck(ctx context.Context, dir string) error {
 
 // fsckBucket checks the archive that a URL names.
 func (a *app) fsckBucket(ctx context.Context, url string) error {
+	a.began, a.offline = true, true
 	store, err := a.openBucket(url)
 	if err != nil {
 		return err
 	}
-	a.began, a.offline = true, true
 	progress, done := a.progress("checking")
 	report, err := fsck.CheckBucket(ctx, fsck.BucketOptions{Store: store, Progress: progress})
 	done()
