@@ -1,0 +1,68 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/scribe-ledger/scribe/tier"
+)
+
+// TestTierDamagedFile: a bit of the leader's file has flipped since it was written. It is not uploaded: the file is made good from a
+// peer, and then it is.
+func TestTierDamagedFile(t *testing.T) {
+	c := newTierCluster(t, 3, nil, nil)
+	for _, m := range c.nodes {
+		m.lazy["tier"] = true
+	}
+	c.fill(2)
+	lead := c.leader()
+	g := lead.ledger.Placed()[1]
+	m := c.member(lead.opts.NodeID)
+	flip(t, m.fsys, "data/segments/"+lead.ledger.Manifest().Segments[1].ID+".seg", int64(g.Bytes/3))
+	for _, m := range c.nodes {
+		clear(m.lazy)
+	}
+	c.tick(5)
+	if len(c.objects()) > 1 {
+		t.Fatalf("uploaded: %q", c.objects())
+	}
+	if st := lead.TierStatus(); !strings.Contains(st.Problem, "upload: verify the file") {
+		t.Fatalf("%+v", st)
+	}
+	c.until("objects", c.tiered)
+	c.checkOneEach()
+	c.checkAll()
+	if st := lead.TierStatus(); st.Problem != "" {
+		t.Fatalf("%+v", st)
+	}
+}
+
+// TestTierReadsBack: the store keeps something else than it was given, and says that all is well. That is not recorded, and no
+// file goes for it.
+func TestTierReadsBack(t *testing.T) {
+	c := newTierCluster(t, 3, func(o *TierOptions) { o.MaxLocalBytes = 1 }, nil)
+	spoilt := ""
+	c.asked = func(_ *member, r tier.Request, answered bool) {
+		if answered && r.Op == tier.OpPut && strings.HasPrefix(r.Key, tier.SegmentPrefix) && spoilt == "" {
+			spoilt = r.Key
+			c.store.Tamper(r.Key, func(b []byte) []byte { b[len(b)/2] ^= 1; return b })
+		}
+	}
+	c.fill(2)
+	c.tick(100)
+	lead := c.leader()
+	first := lead.ledger.Recorded()[0]
+	if tier.SegmentName(first.FirstSeq, first.LastSeq, first.Root) != spoilt || first.Object.Exists() ||
+		!lead.ledger.Recorded()[1].Object.Exists() {
+		t.Fatalf("%q was spoilt, and recorded is %+v", spoilt, lead.ledger.Recorded())
+	}
+	for _, m := range c.nodes {
+		if p := m.node.ledger.Placed(); p[0].Cold || !p[1].Cold {
+			t.Fatalf("node %d: %+v", m.id, p)
+		}
+	}
+	if st := lead.TierStatus(); !strings.Contains(st.Problem, spoilt) {
+		t.Fatalf("%+v", st)
+	}
+	c.checkAll()
+}
