@@ -100,6 +100,10 @@ func (p *process) prepareJoin() (*joiner, error) {
 func (p *process) run(join *joiner) error {
 	opts := nodeOptions(p.config, p.addrs, p.logs.Logger, p.registry)
 	opts.Tier = p.tier.options(p.config)
+	var err error
+	if opts.Restore, err = p.prepareRestore(); err != nil {
+		return err
+	}
 	if join != nil {
 		p.slot.empty(&occupant{why: "this node is joining the cluster at " + join.endpoint})
 		err := p.during(func(ctx context.Context) (err error) {
@@ -115,6 +119,11 @@ func (p *process) run(join *joiner) error {
 		var err error
 		if p.member, err = openMember(opts, p.addrs.raft, p.logs.Logger, p.registry); err != nil {
 			return explain(p.config, err)
+		}
+		if first && opts.Restore != nil && p.config.Archive.RestoreFetch {
+			if err := p.during(p.fetchAll); err != nil {
+				return err
+			}
 		}
 		if first {
 			p.slot.fill(p.member.Node)
