@@ -1,5 +1,5 @@
-// Package fsck checks a data directory that no node uses, or a ledger's archive in an object store, and says what is damaged, where, what is lost with it, and
-// what to do. docs/operations.md has the words for people.
+// Package fsck checks a data directory that no node uses, or a ledger's archive in an object store, and says what is
+// damaged, where, what is lost with it, and what to do. docs/operations.md has the words for people.
 //
 // What it checks: every checksum of the segments, the log and the manifest; order and coverage of keys and seqs, index,
 // filter and seq index against the entries; every leaf hash and every root, computed again from the entries; the nodes of
