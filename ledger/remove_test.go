@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -75,5 +76,52 @@ func TestRemovalAfterCrash(t *testing.T) {
 	defer l.Close()
 	if names, err := mem.List(l.segmentDir()); err != nil || len(names) != 0 {
 		t.Errorf("%q, %v", names, err)
+	}
+}
+
+// The file that somebody copies stays whole while it is merged away, and goes when it is closed.
+func TestRemovalWaitsForCopies(t *testing.T) {
+	c := newCluster2(t)
+	c.segment(0, true)
+	l := c.leader.l
+	part := partOf(l.peek().state.Segments[0])
+	held, err := l.Hold()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.OpenSegment(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := held.OpenSegment(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.Release()
+	for i := range 4 {
+		c.segment(i+1, true)
+	}
+	c.settle()
+	if _, err := l.OpenSegment(part); !errors.Is(err, ErrNoSegment) {
+		t.Fatalf("it was not merged: %v", err)
+	}
+	exists := func() bool {
+		_, err := c.leader.mem.Stat(l.segmentFile(part.ID()))
+		return err == nil
+	}
+	for _, file := range []*SegmentFile{f, g} {
+		if !exists() {
+			t.Fatal("it has gone while it is open")
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+		_ = file.Close() // a second time lets go of nothing
+		if err := compactAll(l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if exists() {
+		t.Error("it is there though nobody needs it")
 	}
 }

@@ -65,9 +65,13 @@ func (l *Ledger) VerifyCopy(ctx context.Context, c Copy, pace func(context.Conte
 		return err
 	}
 	defer t.release()
-	src := &copySource{ctx: ctx, table: t, name: c.File, pace: pace}
-	if err = src.open(l); err == nil {
-		err = src.verify(ctx)
+	return l.verifyTable(c, t, &copySource{ctx: ctx, table: t, file: t.file, name: c.File, pace: pace})
+}
+
+func (l *Ledger) verifyTable(c Copy, t *table, src *copySource) error {
+	err := src.open(l)
+	if err == nil {
+		err = src.verify()
 	}
 	if src.stopped != nil {
 		return src.stopped
@@ -115,6 +119,7 @@ func (l *Ledger) stands(t *table) bool {
 type copySource struct {
 	ctx   context.Context
 	table *table
+	file  vfs.File
 	name  string
 	base  int64 // where the file begins in the segment: behind 0 for a meta tail
 	size  int64 // of the segment
@@ -129,7 +134,7 @@ const pacePiece = 128 << 10
 
 // open finds out whether the file is as long as it should be, and where it should be.
 func (s *copySource) open(l *Ledger) error {
-	size, err := s.table.file.Size()
+	size, err := s.file.Size()
 	if err != nil {
 		return err
 	}
@@ -148,20 +153,20 @@ func (s *copySource) open(l *Ledger) error {
 		return err
 	}
 	if size <= dropCacheBytes {
-		_ = s.table.file.DropCache() // a hint: what cannot be dropped is read from memory
+		_ = s.file.DropCache() // a hint: what cannot be dropped is read from memory
 	}
 	return nil
 }
 
-func (s *copySource) verify(ctx context.Context) error {
+func (s *copySource) verify() error {
 	info := s.table.Info()
 	fresh, err := sstable.Open(s, sstable.Options{Expect: &info, ResidentBytes: -1})
 	switch {
 	case err != nil:
 	case s.table.cold():
-		err = fresh.VerifyMeta(ctx)
+		err = fresh.VerifyMeta(s.ctx)
 	default:
-		err = fresh.Verify(ctx, nil)
+		err = fresh.Verify(s.ctx, nil)
 	}
 	var corrupt *vfs.CorruptError
 	if errors.As(err, &corrupt) && s.table.cold() {
@@ -191,7 +196,7 @@ func (s *copySource) ReadAt(p []byte, off int64) (int, error) {
 	if off < s.base {
 		return 0, &vfs.CorruptError{File: s.name, Reason: fmt.Sprintf("the meta tail points at its own at %d, before it begins", off)}
 	}
-	n, err := s.table.file.ReadAt(p, off-s.base)
+	n, err := s.file.ReadAt(p, off-s.base)
 	s.unpaced += n
 	return n, err
 }
@@ -232,13 +237,14 @@ func (l *Ledger) OpenOriginal(r manifest.Recorded) (f *SegmentFile, g manifest.S
 	if !ok || g.FirstSeq != r.FirstSeq || g.LastSeq != r.LastSeq || g.Root != r.Root {
 		return nil, g, false, fmt.Errorf("%w: %s", ErrNoSegment, id)
 	}
-	if t := v.tableOf(r.FirstSeq); t.cold() {
+	t := v.tableOf(r.FirstSeq)
+	if t.cold() {
 		return nil, g, true, fmt.Errorf("%w: %s is in the object store only", ErrNoSegment, id)
 	}
 	if g.Bytes != r.Object.Bytes {
 		return nil, g, false, fmt.Errorf("%w: the file of %s has %d bytes, its object was made of one of %d", ErrNoSegment, id,
 			g.Bytes, r.Object.Bytes)
 	}
-	f, err = l.openSegmentFile(partOf(g))
+	f, err = l.openSegmentFile(partOf(g), t)
 	return f, g, false, err
 }

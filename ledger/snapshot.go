@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"sync"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -19,10 +21,21 @@ func (l *Ledger) Snapshot() (encoded []byte, index uint64, err error) {
 	return state.Encode(), state.AppliedIndex, nil
 }
 
-// SegmentFile is the file of a segment, as another member may copy it. It stays readable when the segment is replaced.
+// SegmentFile is the file of a segment, as another member may copy it. It stays, also when the segment is replaced, until
+// Close.
 type SegmentFile struct {
 	vfs.File
 	Bytes uint64
+
+	once  sync.Once
+	table *table // referenced: what nobody refers to is removed, piece by piece
+}
+
+// Close lets the file go.
+func (f *SegmentFile) Close() error {
+	err := f.File.Close()
+	f.once.Do(f.table.release)
+	return err
 }
 
 // OpenSegment opens the file of the segment that part names, if this ledger has it: the same entries with the same root
@@ -37,10 +50,10 @@ func (l *Ledger) OpenSegment(part SegmentPart) (*SegmentFile, error) {
 	if !ok || partOf(s) != part {
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
 	}
-	return l.openSegmentFile(part)
+	return l.openSegmentFile(part, v.tableOf(part.FirstSeq))
 }
 
-func (l *Ledger) openSegmentFile(part SegmentPart) (*SegmentFile, error) {
+func (l *Ledger) openSegmentFile(part SegmentPart, t *table) (*SegmentFile, error) {
 	f, err := l.opts.FS.Open(l.segmentFile(part.ID()))
 	if errors.Is(err, fs.ErrNotExist) { // evicted, or another state has taken this one's place since
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
@@ -48,7 +61,8 @@ func (l *Ledger) openSegmentFile(part SegmentPart) (*SegmentFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &SegmentFile{File: f, Bytes: part.Bytes}, nil
+	t.refs.Add(1)
+	return &SegmentFile{File: f, Bytes: part.Bytes, table: t}, nil
 }
 
 // Held is a state that another member copies: the files of its segments stay, also when they are merged meanwhile,
@@ -79,11 +93,11 @@ func (h *Held) Snapshot() (encoded []byte, index uint64) {
 
 // OpenSegment is Ledger.OpenSegment of the state held.
 func (h *Held) OpenSegment(part SegmentPart) (*SegmentFile, error) {
-	s, ok := h.state.Segment(part.FirstSeq)
-	if !ok || partOf(s) != part {
+	i := slices.IndexFunc(h.state.Segments, func(s manifest.Segment) bool { return partOf(s) == part })
+	if i < 0 {
 		return nil, fmt.Errorf("%w: %s", ErrNoSegment, part.ID())
 	}
-	return h.l.openSegmentFile(part)
+	return h.l.openSegmentFile(part, h.refs[i])
 }
 
 // Release lets the files go. It is called once.
