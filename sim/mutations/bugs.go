@@ -69,5 +69,18 @@ func Bugs() []Bug {
 		{Number: 51, What: "a log trimmed before segment, directory and manifest are all durable"},
 		{Number: 52, What: "a range merge that repeats or misses entries at a boundary between segments"},
 		{Number: 53, What: "a crash between seal and manifest that orphans or repeats a segment"},
+		{Number: 54, What: "a local file deleted before its object was read back"},
+		{Number: 55, What: "an ETag taken for an MD5", Nowhere: "no code looks into an ETag: it is handed back in If-Match, and what " +
+			"an object holds is told by the SHA-256 that is kept with it, and by reading it"},
+		{Number: 56, What: "two leaders that write different bytes to one name"},
+		{Number: 57, What: "a deletion before the manifest edit is durable"},
+		{Number: 58, What: "a manifest that was to be published and is forgotten over a restart"},
+		{Number: 59, What: "a segment deleted while it is uploaded"},
+		{Number: 60, What: "uploads that were begun and abandoned"},
+		{Number: 61, What: "a listing taken for the truth, or read without its further pages"},
+		{Number: 62, What: "a short body, or an ignored range, accepted"},
+		{Number: 63, What: "a refusal of the store turned into \"not found\""},
+		{Number: 64, What: "a storm of retries; a queue that fills the disk"},
+		{Number: 65, What: "a stalled store that stalls writes or heartbeats"},
 	}
 }

@@ -75,5 +75,5 @@ func (m *Mutation) Files(read func(file string) (string, error)) (map[string]str
 // All is the catalogue, by bug.
 func All() []Mutation {
 	return slices.Concat(elections(), replication(), members(), snapshots(), reads(), clients(), bounds(), mappedLog(),
-		proofs(), segments())
+		proofs(), segments(), objectStore())
 }
