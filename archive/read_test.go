@@ -46,7 +46,7 @@ func TestReadNamesWhatIsDamaged(t *testing.T) {
 			changes["of another size"] = func([]byte) []byte { return body(fill(), tier.CheckpointNameAt(500)) }
 			changes["of another origin"] = func(b []byte) []byte { return bytes.Replace(b, []byte("scribe/"), []byte("scr1be/"), 1) }
 		case latest.Manifest:
-			changes["another state"] = func([]byte) []byte { return h.state(600, 300, 400).Encode() }
+			changes["another state"] = func([]byte) []byte { return h.state(600, 400).Encode() }
 		}
 		for what, change := range changes {
 			for _, sealed := range []bool{false, true} { // with the SHA-256 that the store had, or with its own
