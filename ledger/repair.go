@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 
 	"github.com/scribe-ledger/scribe/manifest"
@@ -13,8 +14,7 @@ import (
 // this ledger's own Snapshot. The state stays as it is, but that a segment which was evicted has its file again. For any
 // goroutine; readers finish on what they hold.
 //
-// A crash in the middle leaves a segment's file in the incoming directory and none in its place, which Open reports, and
-// a Staging finds.
+// A file takes the place of the damaged one in one step: after a crash in the middle one of them is there.
 func (l *Ledger) Repair(s *Staging) error {
 	for _, p := range s.parts {
 		if !p.moves || !p.want.Object.Exists() {
@@ -44,8 +44,8 @@ func (l *Ledger) Repair(s *Staging) error {
 		}
 		if p.moves { // else its own file proved whole after all
 			to := l.fileOf(p.table)
-			if err := l.putAside(l.segmentDir(), path.Base(to)); err != nil {
-				return fmt.Errorf("ledger: repair segment %s: %w", id, err)
+			if to == l.segmentFile(id) {
+				l.keepAside(to)
 			}
 			if err := l.opts.FS.Rename(path.Join(l.incomingDir(), path.Base(to)), to); err != nil {
 				return fmt.Errorf("ledger: repair segment %s: %w", id, err)
@@ -91,4 +91,27 @@ func (l *Ledger) Repair(s *Staging) error {
 	l.damage.mu.Unlock()
 	s.Close()
 	return nil
+}
+
+// keepAside has a damaged file stand among those that are kept for people to look at, too, for when another takes its
+// place. It is not kept beyond so many of them, nor where that cannot be done.
+func (l *Ledger) keepAside(name string) {
+	fsys, dir := l.opts.FS, path.Join(l.opts.Dir, damagedName)
+	aside := path.Join(dir, path.Base(name))
+	err := fsys.MkdirAll(dir)
+	var names []string
+	if err == nil {
+		names, err = fsys.List(dir)
+	}
+	if err == nil && len(names) < maxDamagedFiles {
+		if err = fsys.Remove(aside); err == nil || errors.Is(err, fs.ErrNotExist) { // of an earlier repair
+			err = fsys.Link(name, aside)
+		}
+	}
+	if err == nil {
+		err = fsys.SyncDir(dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it may have been lost
+		l.opts.Logger.Warn("a damaged file is not kept", "file", name, "error", err)
+	}
 }

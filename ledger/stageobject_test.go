@@ -165,8 +165,10 @@ func TestRepairCrashes(t *testing.T) {
 	crash := func(n int64) {
 		crashes++
 		for i, keep := range []vfs.Keep{vfs.KeepNone, vfs.KeepAll, vfs.KeepRandom} {
+			store.setAway(true)
 			r := (&replica{mem: mem, l: &Ledger{opts: opts}}).reopen(t,
 				vfs.CrashOptions{Keep: keep, Rand: rand.New(rand.NewPCG(uint64(n), uint64(i)))})
+			store.setAway(false)
 			c.feed(r.l)
 			c.flush(r.l)
 			if err := repair(r.l); err != nil {
