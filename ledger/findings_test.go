@@ -82,11 +82,16 @@ func (x *farPair) check(t testing.TB, cmd *Command) Findings {
 	return found
 }
 
-// settle puts all entries there are into a segment, and the far ledger's into the store.
-func (x *farPair) settle(t testing.TB) {
+func (x *farPair) seal(t testing.TB) {
 	t.Helper()
 	x.apply(t, SealNow())
 	x.m.seal(sealAny)
+}
+
+// settle puts all entries there are into segments, and the far ledger's into the store.
+func (x *farPair) settle(t testing.TB) {
+	t.Helper()
+	x.seal(t)
 	x.flush(t)
 	for _, d := range x.near.l.BuiltRoots() {
 		x.apply(t, RecordWant(d).Data)
@@ -151,7 +156,9 @@ func TestFindingsDecide(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(rt, "step") {
 			case 0:
 				x.settle(t)
-			case 1, 2:
+			case 1:
+				x.seal(t)
+			case 2:
 				x.write(t, &Command{Ops: []WriteOp{op(fmt.Sprintf("k/%d", rapid.IntRange(0, 9).Draw(rt, "key")))}}, Findings{})
 			case 3, 4, 5:
 				cmd := x.drawAsking(rt)
@@ -222,7 +229,7 @@ func TestFindingsEnd(t *testing.T) {
 		// No member finds this.
 		"of more than there is": {nil, []WriteOp{deletion("gone")}, found(4, live(1)), &NotFoundError{Tombstone: true, Seq: 2}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		run := func(t *testing.T, sealed bool) {
 			r := newReplica(t, nil)
 			index := uint64(0)
 			apply := func(ops []WriteOp, f Findings) Result {
@@ -240,10 +247,16 @@ func TestFindingsEnd(t *testing.T) {
 					t.Fatal(res.Err)
 				}
 			}
+			if sealed {
+				index++
+				mustApply(t, r.l, index, SealNow())
+			}
 			if res := apply(c.ops, c.found); !reflect.DeepEqual(res.Err, c.want) {
 				t.Errorf("%+v (%v), want %v", res.Receipt, res.Err, c.want)
 			}
-		})
+		}
+		t.Run(name, func(t *testing.T) { run(t, false) })
+		t.Run(name+", sealed", func(t *testing.T) { run(t, true) })
 	}
 }
 
