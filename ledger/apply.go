@@ -140,7 +140,7 @@ func (l *Ledger) applyRecord(d tlog.Descriptor, now int64) error {
 	if next == nil || d.LastSeq >= l.sealedThrough {
 		return nil
 	}
-	s, err := l.compareRecord(d, d.FirstSeq < before.through())
+	s, err := l.compareRecord(d, d.LastSeq < before.through())
 	if err != nil {
 		return err
 	}

@@ -398,3 +398,26 @@ func TestTileHashes(t *testing.T) {
 		t.Fatal(len(upper), err)
 	}
 }
+
+// TestRecordAcross: a record in the place of the last segments that reaches beyond them is of a segment that a restore has
+// brought. A ledger that has not got it has diverged.
+func TestRecordAcross(t *testing.T) {
+	c, r := &cluster{t: t}, newReplica(t, nil)
+	c.write(3, 60)
+	c.seal(r.l)
+	c.write(3, 60)
+	c.add(SealNow())
+	c.feed(r.l)
+	c.flush(r.l)
+	built := r.l.BuiltRoots()
+	if len(built) != 1 || r.l.NextSeq() != built[0].LastSeq+1 {
+		t.Fatalf("built are %+v", built)
+	}
+	across := tlog.Descriptor{LastSeq: built[0].LastSeq, Entries: built[0].LastSeq + 1}
+	data := RecordWant(across).Data
+	StampTime(data, 1)
+	_, err := r.l.Apply(uint64(len(c.log))+1, 1, data)
+	if diverged := (*DivergedError)(nil); !errors.As(err, &diverged) {
+		t.Fatal(err)
+	}
+}
