@@ -13,13 +13,22 @@ type damage struct {
 	files map[string]bool // guarded by mu; no more than there are files
 }
 
-// noteDamage tells the owner of damage, once for each file. Other errors, and nil, it passes over.
+// noteDamage tells the owner of damage, of a file once. Other errors, and nil, it passes over.
 func (l *Ledger) noteDamage(err error) {
-	if err == nil || l.opts.Damaged == nil {
+	if err == nil || l.opts.Damaged == nil && l.opts.ObjectDamaged == nil {
 		return // before anything is allocated: this is on every read's way
 	}
 	var corrupt *vfs.CorruptError
-	if !errors.As(err, &corrupt) || !l.isLocal(corrupt) {
+	if !errors.As(err, &corrupt) {
+		return
+	}
+	if cold := (*ColdError)(nil); errors.As(err, &cold) || !l.isLocal(corrupt) {
+		if l.opts.ObjectDamaged != nil {
+			l.opts.ObjectDamaged(err)
+		}
+		return
+	}
+	if l.opts.Damaged == nil {
 		return
 	}
 	d := &l.damage

@@ -66,6 +66,9 @@ type Options struct {
 	// Damaged is told of damage that a read, Apply or a flush has met, once for each file: a *vfs.CorruptError. It must
 	// not block, and may be called from any goroutine.
 	Damaged func(error)
+	// ObjectDamaged is told of damage of an object, or of the meta tail kept of it, each time that one of them has met it:
+	// an error with a *vfs.CorruptError in it. It must not block either.
+	ObjectDamaged func(error)
 	// Rebuild opens the ledger empty, whatever the manifest says: it answers ErrRebuilding until Install gives it the
 	// state of another member.
 	Rebuild bool

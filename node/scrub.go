@@ -23,7 +23,8 @@ import (
 //
 // Every member reads its own files. Objects are read by the leader alone, so each is read once, and more seldom: reading
 // them may cost money. A pass is spread over its interval, so a node that starts often reads no more than one that does
-// not; it begins at a random place, and goes on from where it is in memory. The first finding of a copy decides nothing: a
+// not; it begins at a random place, and goes on from where it is in memory. What a read meets is looked at soon
+// (scrubsuspect.go). The first finding of a copy decides nothing: a
 // file is read again by the repair, and an object by the scrubber, before anything takes their place.
 //
 // The scrubber holds a reference to the table that it reads, and no lock. A segment that is merged, evicted or fetched
@@ -50,9 +51,13 @@ type scrubber struct {
 	files   round
 	objects round
 	// bad are the objects that were found damaged and are not good again, by segment id.
-	bad     map[string]*badObject
-	watched findings
-	changed chan struct{} // closed and replaced when a repair is over
+	bad map[string]*badObject
+	// suspects are the segments in whose objects, or meta tails, reads have met damage, and when they are to be looked at
+	// next; none after that, until they are met again.
+	suspects map[string]time.Time
+	looked   map[string]time.Time // until when those that were looked at are left alone
+	watched  findings
+	changed  chan struct{} // closed and replaced when a repair is over
 }
 
 // round is one pass after the other over copies that are in order of their first seqs.
@@ -88,7 +93,8 @@ func newScrubber(n *Node) *scrubber {
 	s := &scrubber{n: n, log: o.Logger, rate: o.ScrubBytesPerSecond, draw: source(o).Uint64(),
 		wake: make(chan struct{}, 1), passing: make(chan struct{}, 1), changed: make(chan struct{}),
 		files: round{every: o.ScrubInterval}, objects: round{every: o.ScrubObjectsInterval},
-		bad: make(map[string]*badObject), watched: make(findings)}
+		bad: make(map[string]*badObject), suspects: make(map[string]time.Time),
+		looked: make(map[string]time.Time), watched: make(findings)}
 	if o.Tier != nil {
 		s.store = o.Tier.Store
 	}
@@ -140,7 +146,7 @@ func (s *scrubber) step() bool {
 	if late {
 		return false
 	}
-	return s.mendStep(now) || s.rate > 0 && (s.fileStep(now) || s.objectStep(now))
+	return s.mendStep(now) || s.suspectStep(now) || s.rate > 0 && (s.fileStep(now) || s.objectStep(now))
 }
 
 // wait is how long there is nothing for step to do, unless it is woken; 0 is until then.
@@ -149,7 +155,7 @@ func (s *scrubber) wait() time.Duration {
 	now := s.n.opts.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next, some := now.Add(most), s.rate > 0 || len(s.bad) > 0
+	next, some := now.Add(most), s.rate > 0 || len(s.bad)+len(s.suspects) > 0
 	earlier := func(t time.Time) {
 		if t.Before(next) {
 			next = t
@@ -166,6 +172,9 @@ func (s *scrubber) wait() time.Duration {
 			earlier(b.next)
 		}
 	}
+	for _, at := range s.suspects {
+		earlier(at)
+	}
 	if next.Before(s.free) {
 		next = s.free
 	}
@@ -177,6 +186,7 @@ func (s *scrubber) wait() time.Duration {
 
 // fileStep reads the next file of this member, if it is due.
 func (s *scrubber) fileStep(now time.Time) bool {
+	s.forgetMerged()
 	copies := s.n.ledger.Copies()
 	firsts, total := make([]uint64, len(copies)), uint64(0)
 	for i := range copies {

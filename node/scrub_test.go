@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tier"
 	"github.com/scribe-ledger/scribe/vfs"
 )
@@ -441,6 +442,66 @@ func TestScrubPassesOverWhatIsGone(t *testing.T) {
 	c.evictAll(n)
 	if f, err := n.scrub.checkFile(context.Background(), before, n.scrub.pace); f != nil || err != nil {
 		t.Fatalf("%+v, %v", f, err)
+	}
+}
+
+// TestScrubLooksAtWhatReadsMeet: a read that meets damage in an object, or in the meta tail kept of it, has it repaired,
+// also on a node that does not lead, and that scrubs nothing by itself.
+func TestScrubLooksAtWhatReadsMeet(t *testing.T) {
+	c := newScrubCluster(t, 3, 2, nil, func(o *Options) { o.ScrubBytesPerSecond, o.Ledger.BlockCacheBytes = -1, -1 })
+	n := c.follower()
+	c.evictAll(n)
+	read := func() error {
+		it, err := n.ledger.Entries(0, false)
+		if err != nil {
+			return err
+		}
+		for it.Next() {
+		}
+		_, err = n.ledger.Prove([]byte("key-00001"), ledger.Selector{})
+		return errors.Join(it.Close(), err)
+	}
+	step := func() {
+		t.Helper()
+		for range 5 {
+			if _, err := n.ScrubStep(); err != nil {
+				t.Fatal(err)
+			}
+			c.tick(1)
+		}
+	}
+	if step(); read() != nil || len(n.scrub.suspects) != 0 {
+		t.Fatal("something is wrong from the beginning")
+	}
+	name := n.ledger.Objects()[0].Object.Name
+	c.store.Tamper(name, func(b []byte) []byte { b[50] ^= 4; return b })
+	if err := read(); !isCorrupt(err) {
+		t.Fatalf("the damage is not seen: %v", err)
+	}
+	step()
+	if err := read(); err != nil || repairs(n, whatObject, "local_file") != 1 {
+		t.Fatalf("after the repair: %v", err)
+	}
+	meta := n.ledger.Copies()[1]
+	size := int64(meta.Bytes)
+	for at := int64(0); at < size && read() == nil; at += 16 {
+		flip(t, c.fsys(n), meta.File, at)
+	}
+	if err := read(); !isCorrupt(err) {
+		t.Fatalf("the damage is not seen: %v", err)
+	}
+	step()
+	if err := read(); err != nil || repairs(n, whatMeta, "object_store") != 1 {
+		t.Fatalf("after the repair: %v", err)
+	}
+	c.store.Tamper(name, func(b []byte) []byte { b[50] ^= 4; return b })
+	gets := c.store.Count(tier.OpGet)
+	for range 20 {
+		_ = read()
+		step()
+	}
+	if got := c.store.Count(tier.OpGet) - gets; got > 200 {
+		t.Fatalf("%d requests for a damaged object", got)
 	}
 }
 

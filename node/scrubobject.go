@@ -188,6 +188,20 @@ func (s *scrubber) forget(id string) {
 	s.mu.Unlock()
 }
 
+// forgetMerged forgets the damaged objects that the log has no more.
+func (s *scrubber) forgetMerged() {
+	s.mu.Lock()
+	some := len(s.bad) > 0
+	s.mu.Unlock()
+	if !some {
+		return
+	}
+	objects := s.n.ledger.Objects()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.bad, func(_ string, b *badObject) bool { return !slices.Contains(objects, b.of) })
+}
+
 // distrusts says whether an object was found damaged and is not good again: the files of its segment must stay. For any
 // goroutine.
 func (s *scrubber) distrusts(id string) bool {

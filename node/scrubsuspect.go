@@ -1,0 +1,97 @@
+package node
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/tier"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
+)
+
+// A read that meets damage in an object says so to its client, and the scrubber of the node that it came to looks at that
+// object, and at the meta tail kept of it, next. It is not the leader's alone: he may have the file, and read no object.
+
+// objectDamaged takes note of damage that was met in an object. For any goroutine.
+func (n *Node) objectDamaged(err error) {
+	if id := suspectOf(err, n.scrub.store); id != "" {
+		n.scrub.suspect(id)
+	}
+}
+
+// suspectOf is the segment that damage of an object is of; empty when that is not known.
+func suspectOf(err error, store tier.Store) string {
+	if cold := (*ledger.ColdError)(nil); errors.As(err, &cold) {
+		return cold.Segment
+	}
+	var corrupt *vfs.CorruptError
+	if store == nil || !errors.As(err, &corrupt) {
+		return ""
+	}
+	p, err := tier.ParseSegmentName(strings.TrimPrefix(corrupt.File, store.Name()+"/"))
+	if err != nil {
+		return ""
+	}
+	return tlog.SegmentID(p.FirstSeq, p.LastSeq)
+}
+
+// suspect has a segment looked at next, if that was not done within scrubPause. For any goroutine.
+func (s *scrubber) suspect(id string) {
+	now := s.n.opts.Now()
+	s.mu.Lock()
+	_, known := s.suspects[id]
+	if known = known || s.bad[id] != nil; !known {
+		s.suspects[id] = now
+		if until := s.looked[id]; now.Before(until) {
+			s.suspects[id] = until
+		}
+	}
+	s.mu.Unlock()
+	if !known {
+		s.log.Warn("a read met damage in an object, which is looked at", "segment", id)
+		wake(s.wake)
+	}
+}
+
+// suspectStep looks at a segment in whose object damage was met, and says whether there was one.
+func (s *scrubber) suspectStep(now time.Time) bool {
+	s.mu.Lock()
+	id := ""
+	for _, other := range slices.Sorted(maps.Keys(s.suspects)) {
+		if !now.Before(s.suspects[other]) {
+			id = other
+			break
+		}
+	}
+	delete(s.suspects, id)
+	maps.DeleteFunc(s.looked, func(_ string, until time.Time) bool { return !now.Before(until) })
+	if id != "" {
+		s.looked[id] = now.Add(scrubPause)
+	}
+	s.mu.Unlock()
+	if id == "" {
+		return false
+	}
+	copies := s.n.ledger.Copies()
+	if i := slices.IndexFunc(copies, func(c ledger.Copy) bool { return c.ID == id && c.Meta }); i >= 0 {
+		if f, _ := s.checkFile(s.ctx, copies[i], s.pace); f != nil {
+			s.unwatch(whatMeta, f)
+		}
+	}
+	objects := s.n.ledger.Objects()
+	if i := slices.IndexFunc(objects, func(r manifest.Recorded) bool { return objectID(r) == id }); i >= 0 && s.store != nil {
+		f, err := s.checkObject(s.ctx, objects[i], s.pace)
+		if f != nil {
+			s.unwatch(whatObject, f)
+		}
+		if err != nil && s.ctx.Err() == nil {
+			s.suspect(id) // again, after a while
+		}
+	}
+	return true
+}
