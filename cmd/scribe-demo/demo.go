@@ -344,7 +344,11 @@ func (d *demo) checkRoot(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.say("segments", "%d, %s on disk for %s of values", segments, mib(size), mib(d.bytes))
+	where := "on disk"
+	if d.opts.cold {
+		where = "in the store"
+	}
+	d.say("segments", "%d, %s %s for %s of values", segments, mib(size), where, mib(d.bytes))
 	d.say("entries", "%d", status.TreeSize)
 	d.say("root", "%v, the same by replay of all entries", status.Root)
 	return nil
