@@ -71,39 +71,27 @@ func readArchive(ctx context.Context, store tier.Store, retry func(error)) (*arc
 // fetchAll brings every segment that is in the store only to this disk. The node takes part in its cluster meanwhile, and
 // serves nobody. Segments that are merged on the way come as the merged one.
 func (p *process) fetchAll(ctx context.Context) error {
-	l := p.member.Ledger()
-	began, bytes := time.Now(), uint64(0)
+	began := time.Now()
+	var at ledger.FetchProgress
 	for {
-		left := coldSegments(l)
-		if len(left) == 0 {
-			p.logs.Info("every segment is fetched", "bytes", bytes, "took", time.Since(began).Round(time.Millisecond))
-			return nil
-		}
-		g := left[0]
-		p.slot.empty(&occupant{why: fmt.Sprintf("this node is fetching its segments; %d are left", len(left))})
-		err := l.Fetch(ctx, g.ID)
+		err := p.member.Ledger().FetchAll(ctx, 0, func(now ledger.FetchProgress) {
+			at = now
+			p.slot.empty(&occupant{why: fmt.Sprintf("this node is fetching its segments; %d of %d are here, %d of %d MiB",
+				now.SegmentsDone, now.Segments, now.BytesDone>>20, now.Bytes>>20)})
+		})
 		switch {
 		case err == nil:
-			bytes += g.Bytes
-		case errors.Is(err, ledger.ErrNoSegment):
+			p.logs.Info("every segment is fetched", "segments", at.SegmentsDone, "bytes", at.BytesDone,
+				"took", time.Since(began).Round(time.Millisecond))
+			return nil
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case errors.As(err, new(*vfs.CorruptError)), vfs.IsNoSpace(err), !errors.Is(err, tier.ErrUnavailable):
-			return fmt.Errorf("cannot fetch segment %s: %w", g.ID, err)
-		default:
-			p.logs.Warn("a segment cannot be fetched yet, trying again", "segment", g.ID, "problem", tier.Trouble(err))
-			if err := pause(ctx, restoreRetry); err != nil {
-				return err
-			}
+			return fmt.Errorf("cannot fetch every segment: %w", err)
+		}
+		p.logs.Warn("a segment cannot be fetched yet, trying again", "problem", tier.Trouble(err))
+		if err := pause(ctx, restoreRetry); err != nil {
+			return err
 		}
 	}
-}
-
-func coldSegments(l *ledger.Ledger) (cold []ledger.SegmentInfo) {
-	for _, g := range l.Manifest().Segments {
-		if g.Tier == "cold" {
-			cold = append(cold, g)
-		}
-	}
-	return cold
 }
