@@ -421,3 +421,28 @@ func TestRecordAcross(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestRestoreAtOnce: a ledger with goroutines fetches several meta tails at a time, and one that is missing ends it.
+func TestRestoreAtOnce(t *testing.T) {
+	_, store, r := newTiered(t, 20)
+	state, _, err := r.l.Archive(r.l.Candidate())
+	must(t, err)
+	open := func() (*Ledger, error) {
+		mem := vfs.NewMem()
+		must(t, PutRestored(mem, "data", state, nil))
+		opts := testOptions(mem)
+		opts.Cold, opts.Manual = store, false
+		return Open(opts)
+	}
+	l, err := open()
+	must(t, err)
+	if size, root := l.Root(); size != state.TreeSize || root == (merkle.Hash{}) {
+		t.Fatal(size, root)
+	}
+	must(t, l.Close())
+	delete(store.held, state.Segments[7].Object.Name)
+	var cold *ColdError
+	if _, err := open(); !errors.As(err, &cold) || cold.Object != state.Segments[7].Object.Name {
+		t.Fatal(err)
+	}
+}

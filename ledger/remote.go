@@ -237,14 +237,5 @@ func (l *Ledger) openListed(state *manifest.State) ([]*table, error) {
 	if l.opts.RemoteMeta {
 		return l.openRemotes(state)
 	}
-	tables := make([]*table, 0, len(state.Segments))
-	for _, s := range state.Segments {
-		t, err := l.openPresent(s, state.TreeSize-state.TreeSize%merkle.TileWidth)
-		if err != nil {
-			releaseAll(tables)
-			return nil, err
-		}
-		tables = append(tables, t)
-	}
-	return tables, nil
+	return l.openAll(state)
 }

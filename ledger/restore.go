@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/segfile"
@@ -81,6 +83,49 @@ func (l *Ledger) restore() error {
 		return err
 	}
 	return l.adopt(a)
+}
+
+// maxOpens bounds how many segments are opened at a time. It is of use where their meta tails have to come first, as in a
+// ledger that is restored from its archive.
+const maxOpens = 8
+
+// openAll opens the segments of a state from where they are, several at a time; with Options.Manual one after the other.
+func (l *Ledger) openAll(state *manifest.State) ([]*table, error) {
+	tables := make([]*table, len(state.Segments))
+	open := func(i int) error {
+		t, err := l.openPresent(state.Segments[i], state.TreeSize-state.TreeSize%merkle.TileWidth)
+		if err == nil {
+			tables[i] = t
+		}
+		return err
+	}
+	var err error
+	if l.opts.Manual {
+		for i := 0; i < len(tables) && err == nil; i++ {
+			err = open(i)
+		}
+	} else {
+		group, ctx := errgroup.WithContext(l.closing)
+		group.SetLimit(maxOpens)
+		for i := range tables {
+			group.Go(func() error {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				return open(i)
+			})
+		}
+		err = group.Wait()
+	}
+	if err != nil {
+		for _, t := range tables {
+			if t != nil {
+				t.release()
+			}
+		}
+		return nil, err
+	}
+	return tables, nil
 }
 
 // assembled is all that a ledger derives from a manifest and its open segments, before it is anybody's state.
