@@ -60,6 +60,8 @@ func TestTheBucketIsTheTier(t *testing.T) {
 	// The same store in other words, or one that a reader does not use.
 	same := append(environ, "SCRIBE_TIER_BACKEND=s3", "SCRIBE_TIER_S3_BUCKET=b", "SCRIBE_TIER_S3_PREFIX=p")
 	mustLoad(t, []string{"--restore-from", "s3://b/p/"}, same, "")
+	mustLoad(t, []string{"--restore-from", "s3://b/p"}, append(environ, "SCRIBE_TIER_BACKEND=s3"), "")
+	mustLoad(t, []string{"--restore-from", "s3://b/p"}, append(environ, "SCRIBE_TIER_S3_PREFIX=p", "SCRIBE_TIER_DIR=/y"), "")
 	mustLoad(t, []string{"--restore-from", "/x/"}, []string{"SCRIBE_TIER_DIR=/x"}, "")
 	if c := mustLoad(t, []string{"--read-only", "--bucket", "s3://other"}, same, ""); c.Tier.S3.Bucket != "other" {
 		t.Errorf("%+v", c.Tier)

@@ -149,17 +149,27 @@ func (l *loader) serve(url, key string) error {
 	return nil
 }
 
-// goOnIn makes the bucket a ledger is restored from its tier: that is where its segments are.
+// goOnIn makes the bucket a ledger is restored from its tier: that is where its segments are. What is set of the tier must
+// not name another place, which a start without archive.restore_from would take.
 func (l *loader) goOnIn(url string) error {
 	was := l.c.Tier
 	if err := l.serve(url, "archive.restore_from"); err != nil {
 		return err
 	}
 	now := l.c.Tier
-	for _, key := range []string{"tier.backend", "tier.dir", "tier.s3.bucket", "tier.s3.prefix"} {
-		if _, set := l.source[key]; set && now.place() != was.place() {
+	elsewhere := was.place() != now.place()
+	for _, c := range []struct {
+		key     string
+		differs bool
+	}{
+		{"tier.backend", was.Backend != now.Backend},
+		{"tier.s3.bucket", now.Backend == "s3" && elsewhere},
+		{"tier.s3.prefix", now.Backend == "s3" && was.S3.Prefix != now.S3.Prefix},
+		{"tier.dir", now.Backend == "dir" && elsewhere},
+	} {
+		if _, set := l.source[c.key]; set && c.differs {
 			return l.blame("is another store than archive.restore_from, "+now.place()+
-				"; a restored ledger goes on where its segments are, so leave one of the two away", key)
+				"; a restored ledger goes on where its segments are, so leave one of the two away", c.key)
 		}
 	}
 	return nil
