@@ -110,18 +110,15 @@ func (b *bucketChecker) checkAs(s *manifest.Segment, name string, size int64, su
 		b.tree.skip(s)
 		return nil
 	}
-	before := b.report.Damaged + b.report.Unread
-	if err := b.verify(t, s, name); err != nil {
-		return err
+	whole, err := b.verify(t, s, name)
+	if err != nil || !whole || sum == (merkle.Hash{}) {
+		return err // what is damaged is known, and where
 	}
-	if sum == (merkle.Hash{}) || b.report.Damaged+b.report.Unread > before {
-		return nil // it is known to be damaged, and where
-	}
-	return b.compareSum(src, s, sum)
+	return b.compareSum(src, sum)
 }
 
 // compareSum holds the SHA-256 of an object in which no other damage was found against the one that is recorded.
-func (b *bucketChecker) compareSum(src *stream, s *manifest.Segment, want merkle.Hash) error {
+func (b *bucketChecker) compareSum(src *stream, want merkle.Hash) error {
 	got, err := src.total()
 	if err == nil && got != want { // something may have been damaged on its way
 		got, err = src.again()

@@ -143,7 +143,7 @@ func (c *checker) add(f Finding) {
 
 func (c *checker) damage(kind, file string, offset int64, lost, do, problem string, args ...any) {
 	f := Finding{Severity: Damage, Kind: kind, File: file, Offset: offset, Problem: fmt.Sprintf(problem, args...), Lost: lost, Do: do}
-	if c.part != nil && kind == KindSegmentDamaged {
+	if kind == KindSegmentDamaged && c.part != nil { // in this order: tiles are checked by other goroutines
 		f.Section = c.part(offset)
 	}
 	c.add(f)

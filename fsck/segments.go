@@ -82,7 +82,8 @@ func (c *checker) checkSegment(s *manifest.Segment) error {
 	}
 	c.part = func(offset int64) string { return sstable.Part(src, s.Entries, uint64(offset)) }
 	defer func() { c.part = nil }()
-	return c.verify(t, s, name)
+	_, err = c.verify(t, s, name)
+	return err
 }
 
 // checkUnlisted reads what is there of segments when no manifest says what there should be.
@@ -125,14 +126,16 @@ func (c *checker) checkAlone(s *manifest.Segment, name string) error {
 		return nil
 	}
 	c.tree.broken = "there is no manifest"
-	return c.verify(t, s, name)
+	_, err = c.verify(t, s, name)
+	return err
 }
 
-// verify reads the whole segment. Op 3 entries and leaf hashes go on to what is checked across segments.
-func (c *checker) verify(t *sstable.Table, s *manifest.Segment, name string) error {
+// verify reads the whole segment, and says whether it is. Op 3 entries and leaf hashes go on to what is checked across
+// segments.
+func (c *checker) verify(t *sstable.Table, s *manifest.Segment, name string) (whole bool, err error) {
 	window := &c.window
 	window.begin(s.FirstSeq, s.Entries, c.opts.WindowEntries)
-	err := t.Verify(c.ctx, func(e *sstable.Entry) merkle.Hash {
+	err = t.Verify(c.ctx, func(e *sstable.Entry) merkle.Hash {
 		leaf := e.LeafHash()
 		window.put(e.Seq, leaf)
 		c.report.Checked.Entries++
@@ -142,14 +145,14 @@ func (c *checker) verify(t *sstable.Table, s *manifest.Segment, name string) err
 		return leaf
 	})
 	if ctxErr := c.ctx.Err(); ctxErr != nil {
-		return ctxErr
+		return false, ctxErr
 	}
 	if err != nil {
 		c.records.incomplete = true
 		c.damagedSegment(t, s, name, err)
 	}
 	c.tree.segment(t, s, name, window, err == nil)
-	return nil
+	return err == nil, nil
 }
 
 // differs compares a segment's own account with the manifest's.
