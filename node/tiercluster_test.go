@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/segfile"
@@ -30,6 +31,8 @@ type tierCluster struct {
 	// asked is told of every request of a node, before it is made and after it was answered. It may make the node's power fail.
 	asked func(m *member, r tier.Request, answered bool)
 	wrote map[string]string // what clients were told is there
+	// published are the objects that the newest published state names.
+	published map[string]bool
 	serial,
 	removed int // files of segments that went for their objects
 }
@@ -82,6 +85,19 @@ func (c *tierCluster) touch(m *member, op vfs.Op) vfs.Decision {
 		c.checkRemoval(m, op.Name)
 	}
 	return vfs.Decision{}
+}
+
+// readPublished reads the newest published state, as far as there is one.
+func (c *tierCluster) readPublished() {
+	defer c.well()()
+	p, err := archive.Read(context.Background(), c.store)
+	if err != nil {
+		return
+	}
+	c.published = make(map[string]bool)
+	for i := range p.State.Segments {
+		c.published[p.State.Segments[i].Object.Name] = true
+	}
 }
 
 // segmentGoes says that with this change a segment's file is gone for good. One that is put aside is damaged.
@@ -176,6 +192,9 @@ func relay[T any](s *nodeStore, r tier.Request, do func() (T, error)) (T, error)
 		}
 		if s.c.asked != nil {
 			s.c.asked(s.m, r, answered)
+		}
+		if answered && r.Key == tier.LatestName && (r.Op == tier.OpPut || r.Op == tier.OpReplace) {
+			s.c.readPublished()
 		}
 		if answered && !s.m.down {
 			return out, err

@@ -84,12 +84,16 @@ func (c *tierCluster) checkNoScratch() {
 }
 
 // TestTierSweepsMerges: the objects of what was merged go once the merged segment has its object and is published, and not
-// before; and what nobody knows goes when it is old enough.
+// before, whatever fails for how long; and what nobody knows goes when it is old enough.
 func TestTierSweepsMerges(t *testing.T) {
 	c := newTierCluster(t, 3, nil, func(o *Options) { o.Ledger.CompactFanIn = 2 })
+	var refused func(tier.Request) bool
 	c.faults = func(r tier.Request) tier.Fault {
 		if r.Op == tier.OpDelete && strings.HasPrefix(r.Key, tier.SegmentPrefix) {
 			c.checkDeletion(r.Key)
+		}
+		if refused != nil && refused(r) {
+			return tier.Fault{Kind: tier.Refused}
 		}
 		return tier.Fault{}
 	}
@@ -97,18 +101,33 @@ func TestTierSweepsMerges(t *testing.T) {
 	if _, err := c.store.Put(context.Background(), orphan, tier.BytesBody([]byte("left over")), tier.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for range 8 {
+	hours := func(n int) {
+		for range 3 * n {
+			c.now = c.now.Add(20 * time.Minute)
+			c.tick(20)
+		}
+	}
+	of := func(op tier.Op, prefix string) func(tier.Request) bool {
+		return func(r tier.Request) bool { return r.Op == op && strings.HasPrefix(r.Key, prefix) }
+	}
+	for _, refused = range []func(tier.Request) bool{
+		nil, of(tier.OpPut, tier.SegmentPrefix), nil, of(tier.OpPut, tier.ManifestPrefix), nil, of(tier.OpGet, tier.SegmentPrefix), nil,
+	} {
 		for range 16 {
 			c.writeSome(8)
 		}
-		c.until("objects", c.tiered)
-		c.now = c.now.Add(20 * time.Minute)
-		c.tick(20)
+		hours(1)
+		if refused == nil {
+			c.until("objects", c.tiered)
+			continue
+		}
+		lead := c.leader()
+		if err := c.changed(lead.BeginTransfer(c.follower().opts.NodeID, c.now.Add(10*time.Second))); err != nil {
+			t.Fatal(err)
+		}
+		hours(3)
 	}
-	for range 12 {
-		c.now = c.now.Add(20 * time.Minute)
-		c.tick(20)
-	}
+	hours(4)
 	if n := c.store.Count(tier.OpDelete); n == 0 {
 		t.Fatal("nothing was deleted")
 	}
@@ -129,8 +148,8 @@ func (c *tierCluster) checkDeletion(name string) {
 			continue
 		}
 		for _, r := range m.node.ledger.Recorded() {
-			if r.Object.Name == name {
-				c.t.Fatalf("node %d: %s goes, and is recorded", m.id, name)
+			if r.Object.Name == name || tier.SegmentName(r.FirstSeq, r.LastSeq, r.Root) == name {
+				c.t.Fatalf("node %d: %s goes, and is recorded, or will be", m.id, name)
 			}
 		}
 		for _, g := range m.node.ledger.Placed() {
@@ -144,8 +163,8 @@ func (c *tierCluster) checkDeletion(name string) {
 			continue
 		}
 		h, ok := m.node.ledger.Holder(manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq})
-		if !ok || !h.Object.Exists() {
-			c.t.Fatalf("%s goes, and what it was merged into has no object", name)
+		if !ok || !h.Object.Exists() || c.published[name] {
+			c.t.Fatalf("%s goes, and what it was merged into has no object, or is not published", name)
 		}
 	}
 }
