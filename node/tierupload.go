@@ -3,8 +3,10 @@ package node
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 // An upload goes in this order, and each step comes only after the one before it has gone well:
 //
-//	the file here is read whole, and verified against the root → it is put, if absent, under its SHA-256 → the object is read
+//	the file here is read whole, against its checksums and the root → it is put, if absent, under its SHA-256 → the object is read
 //	back whole → the log is asked to record it, again and again until it has → any node may give up its file (tierevict.go)
 //
 // Whoever leads after a leader that has ended in the middle begins with the first step and finds the object there.
@@ -136,7 +138,7 @@ func (t *tiering) put(ctx context.Context, g *manifest.Segment) (o tier.SealedOb
 	if err != nil {
 		return o, false, err
 	}
-	metaOffset, err := verifySegment(ctx, src, g)
+	sum, metaOffset, err := hashSegment(ctx, src, g)
 	if err != nil {
 		t.n.segmentDamaged(err) // if that is what it is: peers have the segment too
 		return o, false, fmt.Errorf("verify the file: %w", err)
@@ -144,7 +146,47 @@ func (t *tiering) put(ctx context.Context, g *manifest.Segment) (o tier.SealedOb
 	return t.uploader.Upload(ctx, tier.SegmentFile{
 		SegmentMetadata: tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Entries: g.Entries, Root: g.Root,
 			MetaOffset: int64(metaOffset), MinKey: g.MinKey, MaxKey: g.MaxKey},
-		Bytes: file, Size: src.Size()})
+		Bytes: file, Size: src.Size(), SHA256: &sum})
+}
+
+// hashSegment reads a segment's file for its SHA-256, and on the way holds every byte against its checksum; then the leaf
+// hashes against the root. It says where the meta tail begins. That the entries are those of the leaves was seen to when
+// the file was built, and is by the scrubber: to do it here would take longer than the upload.
+func hashSegment(ctx context.Context, src segfile.Source, g *manifest.Segment) (sum [sha256.Size]byte, metaOffset uint64,
+	err error) {
+	file, err := segfile.Open(src)
+	if err != nil {
+		return sum, 0, err
+	}
+	h := sha256.New()
+	if err := file.CopyTo(&whileAlive{ctx, h}); err != nil {
+		return sum, 0, err
+	}
+	table, err := openSegment(src, g)
+	if err != nil {
+		return sum, 0, err
+	}
+	return [sha256.Size]byte(h.Sum(nil)), table.MetaOffset(), table.VerifyMeta(ctx)
+}
+
+// whileAlive writes until its context ends.
+type whileAlive struct {
+	ctx context.Context
+	w   io.Writer
+}
+
+func (w *whileAlive) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.w.Write(p)
+}
+
+// openSegment opens a segment and holds it against what is recorded of it.
+func openSegment(src segfile.Source, g *manifest.Segment) (*sstable.Table, error) {
+	expect := sstable.Info{ID: tlog.SegmentID(g.FirstSeq, g.LastSeq), FirstSeq: g.FirstSeq, LastSeq: g.LastSeq,
+		Entries: g.Entries, Root: g.Root, MinKey: g.MinKey, MaxKey: g.MaxKey, FirstTime: g.FirstTime, LastTime: g.LastTime}
+	return sstable.Open(src, sstable.Options{Expect: &expect, ResidentBytes: -1})
 }
 
 // checkOther says whether an object that another file of a segment has become is that segment, from its bytes.
@@ -169,9 +211,7 @@ func (t *tiering) checkOther(ctx context.Context, o tier.SealedObject, _ tier.Se
 
 // verifySegment reads all of a segment and holds it against what is recorded of it. It says where the meta tail begins.
 func verifySegment(ctx context.Context, src segfile.Source, g *manifest.Segment) (metaOffset uint64, err error) {
-	expect := sstable.Info{ID: tlog.SegmentID(g.FirstSeq, g.LastSeq), FirstSeq: g.FirstSeq, LastSeq: g.LastSeq,
-		Entries: g.Entries, Root: g.Root, MinKey: g.MinKey, MaxKey: g.MaxKey, FirstTime: g.FirstTime, LastTime: g.LastTime}
-	table, err := sstable.Open(src, sstable.Options{Expect: &expect, ResidentBytes: -1})
+	table, err := openSegment(src, g)
 	if err != nil {
 		return 0, err
 	}
