@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/sstable"
@@ -86,22 +87,9 @@ func (c *checker) checkCold(s *manifest.Segment) {
 	c.tree.segment(t, s, name, &c.window, false)
 }
 
-// metaFile is where the meta tail of a listed segment stands.
-func (c *checker) metaFile(s *manifest.Segment) string {
-	name := idOf(s) + metaSuffix
-	if c.pending.Manifest != 0 { // it may not have been moved yet
-		if file := c.path(incomingDir, name); c.exists(file) {
-			return file
-		}
-	}
-	return c.path(segmentDir, name)
-}
-
 // isMeta says whether a file's name is that of a meta tail.
 func isMeta(name string) bool {
-	if len(name) <= len(metaSuffix) || name[len(name)-len(metaSuffix):] != metaSuffix {
-		return false
-	}
-	_, _, err := tlog.ParseSegmentID(name[:len(name)-len(metaSuffix)])
-	return err == nil
+	id, ok := strings.CutSuffix(name, metaSuffix)
+	_, _, err := tlog.ParseSegmentID(id)
+	return ok && err == nil
 }
