@@ -137,6 +137,11 @@ func TestVerifyCopyWhileItGoes(t *testing.T) {
 	for name, goes := range map[string]func(t *testing.T, l *Ledger, id string) error{
 		"evicted": func(_ *testing.T, l *Ledger, id string) error { return l.Evict(ctx, id) },
 		"fetched": func(_ *testing.T, l *Ledger, id string) error { return errors.Join(l.Evict(ctx, id), l.Fetch(ctx, id)) },
+		"repaired": func(t *testing.T, l *Ledger, id string) error {
+			s := stage(t, l, l, StageOptions{Doubt: map[string]bool{id: true}})
+			_, err := fetchObject(t, s, examine(t, s)[0], 1000)
+			return errors.Join(err, l.Repair(s))
+		},
 		"renewed": func(_ *testing.T, l *Ledger, id string) error {
 			return errors.Join(l.Evict(ctx, id), l.RenewMeta(ctx, id))
 		},
@@ -144,6 +149,9 @@ func TestVerifyCopyWhileItGoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, _, r := newTiered(t, 2)
 			before := r.l.Copies()[0]
+			if err := r.l.ListObject(before.ID); err != nil {
+				t.Fatal(err)
+			}
 			told := 0
 			r.l.opts.Damaged = func(error) { told++ }
 			// In the middle of the file: at the first block the segment goes, and what is left of its file is damaged.
@@ -161,7 +169,8 @@ func TestVerifyCopyWhileItGoes(t *testing.T) {
 			if !errors.Is(err, ErrNoSegment) || told != 0 || !gone {
 				t.Fatalf("%v, told %d times", err, told)
 			}
-			if err := r.l.VerifyCopy(ctx, before, nil); name == "evicted" && !errors.Is(err, ErrNoSegment) || told != 0 {
+			here := name == "fetched" || name == "repaired"
+			if err := r.l.VerifyCopy(ctx, before, nil); !here && !errors.Is(err, ErrNoSegment) || here && err != nil || told != 0 {
 				t.Fatalf("afterwards: %v, told %d times", err, told)
 			}
 		})

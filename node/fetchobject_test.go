@@ -154,3 +154,29 @@ func TestSnapshotLeavesWhatWouldGo(t *testing.T) {
 		})
 	}
 }
+
+// TestRepairAsksEveryone: a damaged file comes from the leader, too, before the store is asked; and when neither a member
+// nor the store has the segment, the node is to be rebuilt.
+func TestRepairAsksEveryone(t *testing.T) {
+	c := newScrubCluster(t, 3, 2, nil, nil)
+	n, lead := c.follower(), c.leader()
+	for _, m := range c.nodes {
+		if m.node != n && m.node != lead {
+			c.evictAll(m.node)
+		}
+	}
+	flip(t, c.fsys(n), c.fileOf(n, 0), 100)
+	c.found(n)
+	c.until("the repair", func() bool { return repairs(n, whatFile, "member") == 1 })
+	c.evictAll(lead)
+	flip(t, c.fsys(n), c.fileOf(n, 0), 100)
+	c.found(n)
+	c.until("the repair", func() bool { return repairs(n, whatFile, "object_store") == 1 })
+	c.store.Tamper(n.ledger.Objects()[0].Object.Name, func(b []byte) []byte { b[60] ^= 1; return b })
+	flip(t, c.fsys(n), c.fileOf(n, 0), 100)
+	c.found(n)
+	c.until("the node gives up", func() bool { return n.Err() != nil })
+	if !isCorrupt(n.Err()) || !n.WantsRebuild() {
+		t.Fatal(n.Err())
+	}
+}
