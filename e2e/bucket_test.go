@@ -30,7 +30,8 @@ func shelves(t *testing.T) map[string]shelf {
 	dir := filepath.Join(t.TempDir(), "shelf")
 	out := map[string]shelf{
 		"dir": {url: "dir:" + dir, env: append(small(), "SCRIBE_TIER_DIR="+dir)},
-		"s3":  {url: "s3://" + s3.Bucket + "/some/ledger", env: onStore(s3, "SCRIBE_TIER_S3_PREFIX=some/ledger"), reads: s3.Environ()},
+		"s3": {url: "s3://" + s3.Bucket + "/some/ledger", env: onStore(s3, "SCRIBE_TIER_S3_PREFIX=some/ledger"),
+			reads: s3.Environ()},
 	}
 	for name, s := range out {
 		c, err := config.Load([]string{"--read-only", "--bucket", s.url}, s.reads, os.ReadFile)
@@ -70,13 +71,14 @@ func (s *scribe) publish() (size uint64) {
 	return out.Published
 }
 
-// TestReadsFromABucket: what a node publishes, a reader serves and the command line reads, each from the bucket alone, with
-// the same answers and proofs; a reader follows, takes no writes, and goes on when the cluster is gone.
+// TestReadsFromABucket: what a node publishes, a reader serves and the command line reads, each from the bucket alone,
+// with the same answers and proofs; a reader follows, takes no writes, and goes on when the cluster is gone.
 func TestReadsFromABucket(t *testing.T) {
 	for name, shelf := range shelves(t) {
 		t.Run(name, func(t *testing.T) {
 			n := start(t, options{env: shelf.env})
-			if code, _, stderr := shelf.scribe(t, "get", "large"); code != 1 || !strings.Contains(stderr, "nothing is published") {
+			if code, _, stderr := shelf.scribe(t, "get", "large"); code != 1 || !strings.Contains(stderr,
+				"nothing is published") {
 				t.Errorf("before anything is published: exit %d, %s", code, stderr)
 			}
 			early := launch(t, options{args: []string{"--read-only", "--bucket", shelf.url}, env: shelf.reads})
@@ -131,10 +133,12 @@ func (s *shelf) commandLine(t *testing.T, values map[string]string, state string
 	if code, out, stderr := s.scribe(t, "history", "k007"); code != 0 || strings.Count(out, "\n") < 4 {
 		t.Errorf("history: exit %d, %s%s", code, out, stderr)
 	}
-	if code, out, stderr := s.scribe(t, "range", "--prefix", "k00", "--json"); code != 0 || strings.Count(out, "\n") != 9 {
+	if code, out, stderr := s.scribe(t, "range", "--prefix", "k00", "--json"); code != 0 || strings.Count(out,
+		"\n") != 9 {
 		t.Errorf("range: exit %d, %s%s", code, out, stderr)
 	}
-	if code, out, stderr := s.scribe(t, "verify", "large", "--state", state); code != 0 || !strings.Contains(out, "verified: entry") {
+	if code, out, stderr := s.scribe(t, "verify", "large", "--state", state); code != 0 || !strings.Contains(out,
+		"verified: entry") {
 		t.Errorf("verify against the earlier checkpoint: exit %d, %s%s", code, out, stderr)
 	}
 	if code, out, stderr := s.scribe(t, "fsck"); code != 0 || !strings.Contains(out, "clean: 0 damaged") {
@@ -196,7 +200,8 @@ func TestFsckOfABucket(t *testing.T) {
 				code, damages := shelf.fsck(t)
 				found := false
 				for _, f := range damages {
-					found = found || f.File == c.object && f.Kind == c.kind && f.Section == c.section && f.Problem != "" && f.Do != ""
+					found = found || f.File == c.object && f.Kind == c.kind && f.Section == c.section &&
+						f.Problem != "" && f.Do != ""
 				}
 				if code != 5 || !found {
 					t.Errorf("%s: exit %d, %+v", c.what, code, damages)

@@ -32,15 +32,16 @@ var ErrNoArchive = errors.New("fsck: there is no ledger's archive")
 
 // What to do about damage in a bucket.
 const (
-	doObject = "run scribe scrub while a member of the cluster has the segment: it puts the object right; else restore the " +
-		"object of the same name from a copy of the bucket, or an earlier version of it: segments never change"
-	doManifest = "have a cluster publish anew (scribe tier); without one, restore the object from a copy of the bucket, or read " +
-		"what an older manifest names"
+	doObject = "run scribe scrub while a member of the cluster has the segment: it puts the object right; else " +
+		"restore the object of the same name from a copy of the bucket, or an earlier version of it: segments never change"
+	doManifest = "have a cluster publish anew (scribe tier); without one, restore the object from a copy of the " +
+		"bucket, or read what an older manifest names"
 	doPointer  = "have a cluster publish anew (scribe tier), which writes it again"
-	doIdentity = "put back the object that was there; a cluster refuses to publish into an archive that is not known to be its own"
-	doTile     = "restore it from a copy of the bucket, or delete it and have a cluster publish anew (scribe tier)"
-	doForeign  = "find out who put it there; delete it if it is nobody's"
-	doAll      = "compare with another copy of the archive: what is here was not written by one ledger"
+	doIdentity = "put back the object that was there; a cluster refuses to publish into an archive that is not known " +
+		"to be its own"
+	doTile    = "restore it from a copy of the bucket, or delete it and have a cluster publish anew (scribe tier)"
+	doForeign = "find out who put it there; delete it if it is nobody's"
+	doAll     = "compare with another copy of the archive: what is here was not written by one ledger"
 )
 
 // bucketChecker is one run over a bucket.

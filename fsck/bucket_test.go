@@ -174,10 +174,12 @@ func TestBucketDamages(t *testing.T) {
 			put(t, s, first, whole[object])
 			put(t, s, object, whole[first])
 		}, KindSegmentWrong, object, "", "the entries", "it holds segment " + idOf(&b.State.Segments[0])},
-		"segment of another ledger": {replace(object, foreign[other.State.Segments[1].Object.Name]), KindSegmentWrong, object, "",
+		"segment of another ledger": {replace(object, foreign[other.State.Segments[1].Object.Name]), KindSegmentWrong,
+			object, "",
 			"the entries", ""},
 		"foreign object": {replace("segments/backup.tar", []byte("x")), KindForeign, "segments/backup.tar", "", "", ""},
-		"foreign segment": {replace(other.State.Segments[0].Object.Name, foreign[other.State.Segments[0].Object.Name]), KindForeign,
+		"foreign segment": {replace(other.State.Segments[0].Object.Name,
+			foreign[other.State.Segments[0].Object.Name]), KindForeign,
 			other.State.Segments[0].Object.Name, "", "", "another ledger"},
 		"segment under another name": {replace(tier.SegmentName(0, 9, merkle.Hash{1}), whole[object]), KindForeign,
 			tier.SegmentName(0, 9, merkle.Hash{1}), "", "", "not what it is named after"},
@@ -186,18 +188,20 @@ func TestBucketDamages(t *testing.T) {
 			put(t, s, "latest", b.was["latest"])
 			put(t, s, "checkpoint", b.was["checkpoint"])
 		}, KindStale, "latest", "", "the entries from", ""},
-		"stale checkpoint":           {replace("checkpoint", b.was["checkpoint"]), KindStale, "checkpoint", "", "", ""},
-		"latest missing":             {remove("latest"), KindPointer, "latest", "", "", ""},
-		"latest damaged":             {flipIn("latest", 30), KindPointer, "latest", "", "", ""},
-		"manifest damaged":           {flipIn(b.Name, 200), KindManifest, b.Name, "", "which segments", ""},
-		"manifest missing":           {remove(b.Name), KindManifest, b.Name, "", "which segments", "missing"},
-		"manifest replaced":          {replace(b.Name, rewritten(t, whole[b.Name])), KindManifest, b.Name, "", "", "SHA-256"},
+		"stale checkpoint": {replace("checkpoint", b.was["checkpoint"]), KindStale, "checkpoint", "", "", ""},
+		"latest missing":   {remove("latest"), KindPointer, "latest", "", "", ""},
+		"latest damaged":   {flipIn("latest", 30), KindPointer, "latest", "", "", ""},
+		"manifest damaged": {flipIn(b.Name, 200), KindManifest, b.Name, "", "which segments", ""},
+		"manifest missing": {remove(b.Name), KindManifest, b.Name, "", "which segments", "missing"},
+		"manifest replaced": {replace(b.Name, rewritten(t, whole[b.Name])), KindManifest, b.Name, "", "",
+			"SHA-256"},
 		"manifest of another ledger": {replace(b.Name, foreign[other.Name]), KindManifest, b.Name, "", "", ""},
 		"tile missing":               {remove("tiles/tile/0/001"), KindTile, "tiles/tile/0/001", "", "proofs", "missing"},
 		"tile flipped":               {flipIn("tiles/tile/0/001", 777), KindTile, "tiles/tile/0/001", "", "proofs", ""},
 		"upper tile missing": {remove(partialOf(t, whole, b.Checkpoint.Size, 1)), KindTile,
 			partialOf(t, whole, b.Checkpoint.Size, 1), "", "", ""},
-		"old tile flipped":   {flipIn(oldPartial(t, b, whole), 40), KindTile, oldPartial(t, b, whole), "", "", "beginning"},
+		"old tile flipped": {flipIn(oldPartial(t, b, whole), 40), KindTile, oldPartial(t, b, whole), "", "",
+			"beginning"},
 		"checkpoint wrong":   {replace("checkpoint", foreign["checkpoint"]), KindCheckpoint, "checkpoint", "", "", ""},
 		"checkpoint missing": {remove("checkpoint"), KindCheckpoint, "checkpoint", "", "", "missing"},
 		"checkpoint's copy missing": {remove(tier.CheckpointNameAt(b.Checkpoint.Size)), KindCheckpoint,
@@ -206,9 +210,10 @@ func TestBucketDamages(t *testing.T) {
 			firstCheckpoint(whole), "", "", "have the root"},
 		"old checkpoint flipped": {flipIn(firstCheckpoint(whole), len(whole[firstCheckpoint(whole)])-10), KindCheckpoint,
 			firstCheckpoint(whole), "", "", ""},
-		"identity damaged":          {flipIn("ledger.json", 2), KindIdentity, "ledger.json", "", "", ""},
-		"identity missing":          {remove("ledger.json"), KindIdentity, "ledger.json", "", "", ""},
-		"identity of another":       {replace("ledger.json", foreign["ledger.json"]), KindManifest, b.Name, "", "", "it is of ledger"},
+		"identity damaged": {flipIn("ledger.json", 2), KindIdentity, "ledger.json", "", "", ""},
+		"identity missing": {remove("ledger.json"), KindIdentity, "ledger.json", "", "", ""},
+		"identity of another": {replace("ledger.json", foreign["ledger.json"]), KindManifest, b.Name, "", "",
+			"it is of ledger"},
 		"strange manifest":          {replace("manifests/x", nil), KindForeign, "manifests/x", "", "", ""},
 		"strange checkpoint":        {replace("checkpoints/x", nil), KindForeign, "checkpoints/x", "", "", ""},
 		"strange tile":              {replace("tiles/x", nil), KindForeign, "tiles/x", "", "", ""},
@@ -219,7 +224,8 @@ func TestBucketDamages(t *testing.T) {
 		if at[section] == 0 {
 			t.Fatalf("the segment has no %s: %v", section, at)
 		}
-		damages["flipped bit, "+section] = damage{flipIn(object, at[section]), KindSegmentDamaged, object, section, "", ""}
+		damages["flipped bit, "+section] = damage{flipIn(object, at[section]), KindSegmentDamaged, object, section,
+			"", ""}
 	}
 	for name, d := range damages {
 		t.Run(name, func(t *testing.T) {
@@ -239,7 +245,8 @@ func TestBucketDamages(t *testing.T) {
 					return f.Severity == Damage && f.Kind == d.kind && f.File == d.file && f.Section == d.section &&
 						strings.Contains(f.Lost, d.lost) && strings.Contains(f.Problem, d.problem)
 				}) {
-					t.Errorf("%s: want %s of %s (%s), lost %q, %q:%s", s.Name(), d.kind, d.file, d.section, d.lost, d.problem, r.text())
+					t.Errorf("%s: want %s of %s (%s), lost %q, %q:%s", s.Name(), d.kind, d.file, d.section, d.lost,
+						d.problem, r.text())
 				}
 			}
 		})
@@ -329,6 +336,26 @@ func reroot(note []byte) []byte {
 	return out
 }
 
+// TestTilesInstead: where a segment is lost, the tiles have its leaves, and all behind it is checked.
+func TestTilesInstead(t *testing.T) {
+	b := makeBucket(t, tier.NewMem(tier.MemOptions{PartBytes: 1 << 20}), 1)
+	lost, behind := b.State.Segments[1].Object.Name, tier.TileName(merkle.Tile{Index: 0, Width: 256})
+	drop(t, b.store, lost)
+	r := checkStore(t, b.store)
+	if r.Damaged != 1 || !r.has(Damage, KindSegmentMissing, lost) || r.Root != b.Checkpoint.Root.String() ||
+		!r.has(Notice, KindNotChecked, lost) {
+		t.Errorf("root %s, want %s:%s", r.Root, b.Checkpoint.Root, r.text())
+	}
+	b.store.(*tier.Mem).Tamper(behind, func(data []byte) []byte { data[len(data)-1] ^= 1; return data })
+	if r := checkStore(t, b.store); !r.has(Damage, KindTile, behind) || r.Root != "" {
+		t.Errorf("with a wrong tile:%s", r.text())
+	}
+	drop(t, b.store, behind)
+	if r := checkStore(t, b.store); r.Root != "" || !r.has(Damage, KindSegmentMissing, lost) {
+		t.Errorf("without the tile: root %s%s", r.Root, r.text())
+	}
+}
+
 // TestBucketNotices: what is odd and does no harm is told as such.
 func TestBucketNotices(t *testing.T) {
 	mem := tier.NewMem(tier.MemOptions{PartBytes: 1 << 20})
@@ -387,7 +414,8 @@ func TestBucketFaults(t *testing.T) {
 		}})
 		copyTo(t, s, whole)
 		faulty = true
-		r, err := CheckBucket(t.Context(), BucketOptions{Store: s, Retry: tier.Retry{Backoff: tier.Backoff{Base: 1, Max: 1}}})
+		r, err := CheckBucket(t.Context(), BucketOptions{Store: s, Retry: tier.Retry{Backoff: tier.Backoff{Base: 1,
+			Max: 1}}})
 		must(t, err)
 		return r
 	}
@@ -417,7 +445,8 @@ func TestBucketFaults(t *testing.T) {
 			t.Errorf("fault %d once: %s", kind, r.text())
 		}
 	}
-	if _, err := CheckBucket(t.Context(), BucketOptions{Store: tier.NewMem(tier.MemOptions{})}); !errors.Is(err, ErrNoArchive) {
+	if _, err := CheckBucket(t.Context(), BucketOptions{Store: tier.NewMem(tier.MemOptions{})}); !errors.Is(err,
+		ErrNoArchive) {
 		t.Error(err)
 	}
 }

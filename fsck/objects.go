@@ -13,7 +13,8 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// checkObjects reads the object of every segment that the manifest names, in seq order, and then what they come to together.
+// checkObjects reads the object of every segment that the manifest names, in seq order, and then what they come to
+// together.
 func (b *bucketChecker) checkObjects() error {
 	b.tree = newTreeCheck(b.checker)
 	if b.state == nil {
@@ -21,6 +22,7 @@ func (b *bucketChecker) checkObjects() error {
 	}
 	b.walk = &tileWalk{compare: b.streams.compare}
 	b.tree.leaf = func(leaf merkle.Hash) { b.walk.add(0, leaf) }
+	b.tree.instead = b.addTiles
 	for _, s := range b.segments() {
 		if err := b.checkObject(s); err != nil {
 			return err
@@ -64,7 +66,8 @@ func (b *bucketChecker) checkObject(s *manifest.Segment) error {
 		b.tree.skip(s)
 		return nil
 	case name != tier.SegmentName(s.FirstSeq, s.LastSeq, s.Root):
-		b.damage(KindManifest, b.places.manifest, 0, "", doManifest, "it names %s as the object of segment %s with root %s", name,
+		b.damage(KindManifest, b.places.manifest, 0, "", doManifest,
+			"it names %s as the object of segment %s with root %s", name,
 			idOf(s), s.Root)
 	}
 	return b.checkAs(s, name, size, s.Object.SHA256)
@@ -93,7 +96,8 @@ func (b *bucketChecker) checkAs(s *manifest.Segment, name string, size int64, su
 	defer func() { b.part = nil }()
 	t, err := sstable.Open(src, sstable.Options{Cache: b.cache, ResidentBytes: -1})
 	if want := int64(s.Object.Bytes); s.Object.Exists() && size != want && (err != nil || differs(t.Info(), s) == "") {
-		b.damage(KindSegmentSize, name, min(size, want), lostOf(s), doObject, "the object has %d bytes, the manifest says %d", size, want)
+		b.damage(KindSegmentSize, name, min(size, want), lostOf(s), doObject,
+			"the object has %d bytes, the manifest says %d", size, want)
 		b.tree.skip(s)
 		return nil
 	}
@@ -105,7 +109,8 @@ func (b *bucketChecker) checkAs(s *manifest.Segment, name string, size int64, su
 	info := t.Info()
 	p, _ := tier.ParseSegmentName(name)
 	if [8]byte(info.Root[:8]) != p.Root || s.Object.Exists() && differs(info, s) != "" {
-		b.damage(KindSegmentWrong, name, 0, lostOf(s), doObject, "it holds segment %s with root %s, which is not what it is named after",
+		b.damage(KindSegmentWrong, name, 0, lostOf(s), doObject,
+			"it holds segment %s with root %s, which is not what it is named after",
 			info.ID, info.Root)
 		b.tree.skip(s)
 		return nil
@@ -142,114 +147,4 @@ func (b *bucketChecker) damagedObject(name, lost string, err error) {
 		return
 	}
 	b.unread(name, err)
-}
-
-// checkTiles has the rest of the tiles compared, and waits for all.
-func (b *bucketChecker) checkTiles() error {
-	defer b.streams.wait()
-	if b.state == nil {
-		return nil
-	}
-	if b.tree.broken != "" {
-		b.notice(KindNotChecked, tier.TilePrefix, "", "tiles from there on, because %s", b.tree.broken)
-		return nil
-	}
-	b.walk.finish()
-	b.streams.wait()
-	size := b.state.TreeSize
-	for _, t := range b.seen.partial {
-		b.streams.checkPartial(t, size)
-	}
-	for level, n := range b.seen.tiles {
-		if size >>= merkle.TileHeight; n > 0 && b.seen.newest[level] >= size {
-			b.notice(KindLeftOver, tier.TilePrefix, "nothing: the next publication uses them, if they are the same",
-				"there are tiles of level %d behind those of the newest manifest", level)
-		}
-	}
-	return nil
-}
-
-// checkOthers looks at what is there and is not named.
-func (b *bucketChecker) checkOthers() error {
-	if b.state == nil {
-		return nil
-	}
-	named := make(map[string]bool, len(b.state.Segments))
-	for i := range b.state.Segments {
-		named[objectOf(&b.state.Segments[i])] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(b.seen.names)) {
-		if p, err := tier.ParseSegmentName(name); err == nil && !named[name] {
-			if err := b.checkOrphan(name, p); err != nil {
-				return err
-			}
-		}
-	}
-	var page tier.UploadPage
-	err := b.retry.Do(b.ctx, func(ctx context.Context) (err error) {
-		page, err = b.store.Uploads(ctx, "", tier.Upload{}, 0)
-		return err
-	})
-	if err == nil && len(page.Uploads) > 0 {
-		b.notice(KindLeftOver, page.Uploads[0].Key, "nothing: a cluster sweeps what is abandoned",
-			"%d uploads, or more, were begun and not ended, the first one of this object", len(page.Uploads))
-	}
-	return nil
-}
-
-// checkOrphan looks at a segment that the manifest does not name. It is this ledger's if its first and last entries are:
-// then it is one that was merged, or is not published yet.
-func (b *bucketChecker) checkOrphan(name string, p tier.ParsedSegment) error {
-	src := newStream(b.ctx, b.store, name, b.seen.names[name], func(int64) {})
-	defer src.close()
-	t, err := sstable.Open(src, sstable.Options{ResidentBytes: -1})
-	corrupt := (*vfs.CorruptError)(nil)
-	switch {
-	case b.ctx.Err() != nil:
-		return b.ctx.Err()
-	case errors.As(err, &corrupt):
-		b.damage(KindForeign, name, corrupt.Offset, "nothing: no manifest names it", doForeign, "it is not the segment that it is "+
-			"named after: %s", corrupt.Reason)
-		return nil
-	case err != nil:
-		b.unread(name, err)
-		return nil
-	}
-	info := t.Info()
-	if info.FirstSeq != p.FirstSeq || info.LastSeq != p.LastSeq || [8]byte(info.Root[:8]) != p.Root {
-		b.damage(KindForeign, name, 0, "nothing: no manifest names it", doForeign, "it holds segment %s with root %s, which is not what "+
-			"it is named after", info.ID, info.Root)
-		return nil
-	}
-	if p.LastSeq >= b.state.TreeSize {
-		b.notice(KindLeftOver, name, "nothing: the next publication may name it",
-			"segment %s, which the newest manifest does not reach: uploaded, and not published", info.ID)
-		return nil
-	}
-	for _, seq := range []uint64{p.FirstSeq, p.LastSeq} {
-		if same, err := b.isOurs(t, seq); err == nil && !same {
-			b.damage(KindForeign, name, 0, "nothing: no manifest names it", doForeign,
-				"it is a segment of another ledger: its entry %d is not the one of this ledger", seq)
-			return nil
-		}
-	}
-	b.notice(KindLeftOver, name, "nothing: a cluster sweeps it in time",
-		"segment %s, which the newest manifest does not name: merged since", info.ID)
-	return nil
-}
-
-// isOurs compares the leaf of an entry with the archive's tile.
-func (b *bucketChecker) isOurs(t *sstable.Table, seq uint64) (bool, error) {
-	var leaf [1]merkle.Hash
-	if err := t.Leaves(seq, leaf[:]); err != nil {
-		return false, err
-	}
-	index := seq / merkle.TileWidth
-	tile, err := b.read(tier.TileName(merkle.Tile{Index: index, Width: merkle.TileWidthAt(0, index, b.state.TreeSize)}),
-		merkle.TileWidth*merkle.HashSize)
-	at := seq % merkle.TileWidth * merkle.HashSize
-	if err != nil || uint64(len(tile)) < at+merkle.HashSize {
-		return false, errors.Join(err, errCold)
-	}
-	return merkle.Hash(tile[at:]) == leaf[0], nil
 }

@@ -5,8 +5,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/scribe-ledger/scribe/archive"
@@ -65,7 +65,8 @@ func (b *bucketChecker) checkPointers() error {
 		b.notice(KindNote, tier.LatestName, "", "nothing was published yet")
 	case errors.Is(err, archive.ErrNothingPublished):
 		b.damage(KindPointer, tier.LatestName, 0, lost, doPointer, "it is missing")
-	case !b.told(KindPointer, tier.LatestName, lost, doPointer, err) && b.hasID && b.latest.LedgerID != b.identity.LedgerID:
+	case !b.told(KindPointer, tier.LatestName, lost, doPointer, err) && b.hasID &&
+		b.latest.LedgerID != b.identity.LedgerID:
 		b.damage(KindPointer, tier.LatestName, 0, lost, doAll, "it is of ledger %s, %s says %s", b.latest.LedgerID,
 			tier.LedgerName, b.identity.LedgerID)
 	}
@@ -79,7 +80,8 @@ func (b *bucketChecker) checkManifests() error {
 		if b.state = b.readManifest(named); b.state != nil {
 			b.places.manifest = named
 			if root, ok := frontierRoot(b.state); !ok || b.state.TreeSize != b.latest.TreeSize || root != b.latest.Root {
-				b.damage(KindPointer, tier.LatestName, 0, "", doPointer, "it says that %s has %d entries with root %s, which has %d with %s",
+				b.damage(KindPointer, tier.LatestName, 0, "", doPointer,
+					"it says that %s has %d entries with root %s, which has %d with %s",
 					named, b.latest.TreeSize, b.latest.Root, b.state.TreeSize, root)
 			}
 		}
@@ -98,9 +100,8 @@ func (b *bucketChecker) checkManifests() error {
 		case named == "" && (b.state == nil || b.state.TreeSize == s.TreeSize && len(s.Segments) < len(b.state.Segments)):
 			b.state, b.places.manifest = s, name
 		case named != "" && s.TreeSize > b.latest.TreeSize:
-			b.damage(KindStale, tier.LatestName, 0, "for those who read the archive: the entries from "+number(b.latest.TreeSize)+
-				" on", doPointer, "it names a manifest of %d entries, and %s has %d: a publication was interrupted, or an older object "+
-				"was put back", b.latest.TreeSize, name, s.TreeSize)
+			b.stale(b.latest.TreeSize, "it names a manifest of %d entries, and %s has %d: "+interrupted,
+				b.latest.TreeSize, name, s.TreeSize)
 			if b.state == nil {
 				b.state, b.places.manifest = s, name
 			}
@@ -109,11 +110,13 @@ func (b *bucketChecker) checkManifests() error {
 		}
 	}
 	if b.state == nil {
-		b.notice(KindNotChecked, tier.SegmentPrefix, "", "without a manifest it is not known which segments there should be")
+		b.notice(KindNotChecked, tier.SegmentPrefix, "",
+			"without a manifest it is not known which segments there should be")
 		return nil
 	}
 	if b.places.manifest != named {
-		b.notice(KindNotChecked, b.places.manifest, "", "the rest is held against this manifest, the newest one that is whole")
+		b.notice(KindNotChecked, b.places.manifest, "",
+			"the rest is held against this manifest, the newest one that is whole")
 	}
 	r := b.report
 	r.Entries, r.Archive.Manifest = b.state.TreeSize, b.places.manifest
@@ -123,6 +126,15 @@ func (b *bucketChecker) checkManifests() error {
 	b.checkState()
 	b.measure()
 	return nil
+}
+
+// interrupted is what a pointer that is behind may come of.
+const interrupted = "a publication was interrupted, or an older object was put back"
+
+// stale says that latest names a manifest of so many entries, and there are more.
+func (b *bucketChecker) stale(size uint64, problem string, args ...any) {
+	lost := fmt.Sprintf("for those who read the archive: the entries from %d on", size)
+	b.damage(KindStale, tier.LatestName, 0, lost, doPointer, problem, args...)
 }
 
 // readManifest reads and checks one manifest; nil when it is not there or is damaged.
@@ -152,11 +164,13 @@ func (b *bucketChecker) readManifest(name string) *manifest.State {
 	}
 	switch {
 	case [8]byte(sum[:8]) != parsed.SHA256 || name == b.latest.Manifest && sum != b.latest.ManifestSHA256:
-		b.damage(KindManifest, name, 0, lost, doManifest, "its SHA-256 is %s, which is not what it is named after: another manifest "+
-			"stands here", sum)
+		b.damage(KindManifest, name, 0, lost, doManifest,
+			"its SHA-256 is %s, which is not what it is named after: another manifest "+
+				"stands here", sum)
 		return nil
 	case parsed.TreeSize != s.TreeSize:
-		b.damage(KindManifest, name, 0, lost, doManifest, "it has %d entries, and is named after %d", s.TreeSize, parsed.TreeSize)
+		b.damage(KindManifest, name, 0, lost, doManifest, "it has %d entries, and is named after %d", s.TreeSize,
+			parsed.TreeSize)
 		return nil
 	case b.hasID && s.ClusterID != b.identity.LedgerID:
 		b.damage(KindManifest, name, 0, lost, doAll, "it is of ledger %s, %s says %s", s.ClusterID, tier.LedgerName,
@@ -202,7 +216,8 @@ func (b *bucketChecker) checkCheckpoints() error {
 		case b.state == nil:
 		case size > b.state.TreeSize:
 			b.notice(KindLeftOver, name, "nothing: the next publication uses it, if it is the same",
-				"it is of more entries than the newest manifest, which has %d: a publication was interrupted", b.state.TreeSize)
+				"it is of more entries than the newest manifest, which has %d: a publication was interrupted",
+				b.state.TreeSize)
 		default:
 			if size == b.state.TreeSize {
 				own = note
@@ -215,7 +230,8 @@ func (b *bucketChecker) checkCheckpoints() error {
 	}
 	name := tier.CheckpointNameAt(b.state.TreeSize)
 	if !slices.Contains(b.seen.checkpoints, b.state.TreeSize) {
-		b.damage(KindCheckpoint, name, 0, "the root that the newest manifest is to be held against", doPointer, "it is missing")
+		b.damage(KindCheckpoint, name, 0, "the root that the newest manifest is to be held against", doPointer,
+			"it is missing")
 	}
 	b.checkNewest(own)
 	return nil
@@ -232,12 +248,11 @@ func (b *bucketChecker) checkNewest(own []byte) {
 	size := b.state.TreeSize
 	switch {
 	case c.Size > size:
-		b.damage(KindStale, tier.LatestName, 0, "for those who read the archive: the entries from "+number(size)+" on", doPointer,
-			"the newest checkpoint is of %d entries, and the manifest to go by has %d: it is an older one", c.Size, size)
+		b.stale(size, "the newest checkpoint is of %d entries, and the manifest to go by has %d: it is an older one", c.Size,
+			size)
 	case c.Size < size:
 		b.damage(KindStale, name, 0, "nothing: the newest manifest has its own", doPointer,
-			"it is of %d entries, and the newest manifest has %d: a publication was interrupted, or an older object was put back",
-			c.Size, size)
+			"it is of %d entries, and the newest manifest has %d: "+interrupted, c.Size, size)
 	case own != nil && !bytes.Equal(own, note):
 		b.damage(KindCheckpoint, name, int64(differAt(own, note)), "", doPointer, "it is not what stands in %s",
 			tier.CheckpointNameAt(size))
@@ -263,7 +278,8 @@ func (b *bucketChecker) readCheckpoint(name string) (note []byte, c tlog.Checkpo
 	}
 	b.report.Archive.Checkpoints++
 	if b.hasID && c.Origin != b.identity.Origin {
-		b.damage(KindCheckpoint, name, 0, lost, doAll, "it is of %q, %s says %q", c.Origin, tier.LedgerName, b.identity.Origin)
+		b.damage(KindCheckpoint, name, 0, lost, doAll, "it is of %q, %s says %q", c.Origin, tier.LedgerName,
+			b.identity.Origin)
 	}
 	return note, c, true
 }
@@ -285,9 +301,8 @@ func (b *bucketChecker) checkMoved() error {
 		r.Damaged--
 		return true
 	})
-	b.notice(KindNote, tier.LatestName, "", "version %d was published during the check, version %d was checked", now.Version,
+	b.notice(KindNote, tier.LatestName, "", "version %d was published during the check, version %d was checked",
+		now.Version,
 		b.latest.Version)
 	return nil
 }
-
-func number(n uint64) string { return strconv.FormatUint(n, 10) }

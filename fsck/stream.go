@@ -12,8 +12,8 @@ import (
 )
 
 // A segment in a bucket is read once, front to back, for its SHA-256 and for the check of its entries: that check goes
-// from block to block, with a look at the meta tail now and then. So the object is cut into pieces, of which those behind
-// the reader stay for a while and those before it are on their way.
+// from block to block, with a look at the meta tail now and then. So the object is cut into pieces, of which those
+// behind the reader stay for a while and those before it are on their way.
 const (
 	pieceBytes  = 1 << 20
 	piecesAhead = 8

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tier"
 )
@@ -118,8 +119,8 @@ func differAt(a, b []byte) int {
 	return n
 }
 
-// checkPartial holds a tile that an earlier publication needed against the tile that the tree has in its place now, which
-// begins with it.
+// checkPartial holds a tile that an earlier publication needed against the tile that the tree has in its place now,
+// which begins with it.
 func (r *tileReader) checkPartial(t merkle.Tile, size uint64) {
 	whole := t
 	whole.Width = merkle.TileWidthAt(t.Level, t.Index, size)
@@ -145,6 +146,71 @@ func (r *tileReader) checkPartial(t merkle.Tile, size uint64) {
 				"it is not the beginning of %s", tier.TileName(whole))
 		}
 	})
+}
+
+// checkTiles has the rest of the tiles compared, and waits for all.
+func (b *bucketChecker) checkTiles() error {
+	defer b.streams.wait()
+	if b.state == nil {
+		return nil
+	}
+	if b.tree.broken != "" {
+		b.notice(KindNotChecked, tier.TilePrefix, "", "tiles from there on, because %s", b.tree.broken)
+		return nil
+	}
+	b.walk.finish()
+	b.streams.wait()
+	size := b.state.TreeSize
+	for _, t := range b.seen.partial {
+		b.streams.checkPartial(t, size)
+	}
+	for level, n := range b.seen.tiles {
+		if size >>= merkle.TileHeight; n > 0 && b.seen.newest[level] >= size {
+			b.notice(KindLeftOver, tier.TilePrefix, "nothing: the next publication uses them, if they are the same",
+				"there are tiles of level %d behind those of the newest manifest", level)
+		}
+	}
+	return nil
+}
+
+// addTiles adds the leaves of a segment that cannot be read from the archive's tiles, so that all behind it is checked.
+// Whether they are right shows in the root.
+func (b *bucketChecker) addTiles(s *manifest.Segment) bool {
+	for seq := b.tree.frontier.Size(); seq <= s.LastSeq; {
+		leaves, ok := b.leafTile(seq / merkle.TileWidth)
+		if !ok {
+			return false
+		}
+		for _, leaf := range leaves[seq%merkle.TileWidth:] {
+			if seq > s.LastSeq {
+				break
+			}
+			b.tree.add(leaf)
+			seq++
+		}
+	}
+	b.notice(KindNotChecked, objectOf(s), "",
+		"the root of the whole ledger is computed with leaves out of tiles where those of segment %s could not be read", idOf(s))
+	return true
+}
+
+// leafTile reads a tile of leaves. One that is complete is held against the tile above it.
+func (b *bucketChecker) leafTile(index uint64) ([]merkle.Hash, bool) {
+	read := func(level int, index uint64) ([]merkle.Hash, string, bool) {
+		t := merkle.Tile{Level: level, Index: index, Width: merkle.TileWidthAt(level, index, b.state.TreeSize)}
+		data, err := b.read(tier.TileName(t), merkle.TileWidth*merkle.HashSize)
+		return hashesOf(data), tier.TileName(t), err == nil && len(data) == t.Width*merkle.HashSize
+	}
+	leaves, name, ok := read(0, index)
+	if !ok || len(leaves) < merkle.TileWidth {
+		return leaves, ok
+	}
+	above, _, ok := read(1, index/merkle.TileWidth)
+	if ok && merkle.RootOf(leaves) != above[index%merkle.TileWidth] {
+		b.damage(KindTile, name, 0, lostTile, doTile, "it does not hash to its node in the tile above it")
+		return nil, false
+	}
+	return leaves, ok
 }
 
 // read returns an object as it is, damaged or not. Of one that has more than limit bytes it is the first limit+1.

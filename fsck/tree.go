@@ -59,11 +59,12 @@ func (w *window) load(t *sstable.Table, first, n uint64) error {
 type treeCheck struct {
 	c        *checker
 	frontier tlog.Frontier
-	tile     []merkle.Hash     // leaves since the last complete tile of 256
-	tiles    []merkle.Hash     // hashes of the tiles completed in the current segment
-	checks   []ledgerRoot      // agreed roots to be met, by ascending size
-	broken   string            // why the tree cannot be built further; empty while it can
-	leaf     func(merkle.Hash) // is given every leaf; may be nil
+	tile     []merkle.Hash                // leaves since the last complete tile of 256
+	tiles    []merkle.Hash                // hashes of the tiles completed in the current segment
+	checks   []ledgerRoot                 // agreed roots to be met, by ascending size
+	broken   string                       // why the tree cannot be built further; empty while it can
+	leaf     func(merkle.Hash)            // is given every leaf; may be nil
+	instead  func(*manifest.Segment) bool // adds the leaves, from the first missing one on, from elsewhere; may be nil
 }
 
 // ledgerRoot is a root that the members agreed on, as the log has it, or that a checkpoint has.
@@ -79,9 +80,9 @@ func newTreeCheck(c *checker) *treeCheck {
 	return t
 }
 
-// skip says that a segment's leaves are not to be had.
+// skip says that a segment's leaves are not to be had of it.
 func (t *treeCheck) skip(s *manifest.Segment) {
-	if t.broken == "" {
+	if t.broken == "" && (t.instead == nil || !t.instead(s)) {
 		t.broken = "segment " + idOf(s) + " could not be read"
 	}
 	t.c.records.incomplete = true

@@ -18,9 +18,10 @@ import (
 )
 
 // With Options.RemoteMeta a ledger has no files but its manifest: a reader of an archive. What a table keeps in memory
-// (footer, properties, index, filters, the upper part of its tree) lies in one piece at the object's end, whose beginning
-// follows from the manifest. So a segment is opened with one request for that piece and one for its last tile of leaves,
-// many segments at a time. Tiles of leaves and of the seq index are read when they are needed, as blocks are.
+// (footer, properties, index, filters, the upper part of its tree) lies in one piece at the object's end, whose
+// beginning follows from the manifest. So a segment is opened with one request for that piece and one for its last tile
+// of leaves, many segments at a time. Tiles of leaves and of the seq index are read when they are needed, as blocks
+// are.
 
 const (
 	remoteOpens = 16        // segments being opened at one time
@@ -59,7 +60,8 @@ func (l *Ledger) openRemotes(state *manifest.State) ([]*table, error) {
 	return tables, nil
 }
 
-// remoteFrom is where the piece of a segment's object begins that its table keeps; the object's end when that is too much.
+// remoteFrom is where the piece of a segment's object begins that its table keeps; the object's end when that is too
+// much.
 func remoteFrom(g manifest.Segment) uint64 {
 	from := sstable.ResidentFrom(g.Object.MetaOffset, g.Entries)
 	if from > g.Object.Bytes || g.Object.Bytes-from > maxRemotePiece {
@@ -111,7 +113,8 @@ func (t *table) openRemote(g manifest.Segment, fresh bool) error {
 	return err
 }
 
-// takeOver makes t the table that the earlier ledger has of the same object. They share what is immutable, and the cache.
+// takeOver makes t the table that the earlier ledger has of the same object. They share what is immutable, and the
+// cache.
 func (l *Ledger) takeOver(t *table) bool {
 	if l.opts.Earlier == nil {
 		return false

@@ -35,7 +35,8 @@ type Options struct {
 
 const defaultInterval = 30 * time.Second
 
-// Archive is a ledger as it was published last. It has the methods of an httpapi.Backend. All are safe for concurrent use.
+// Archive is a ledger as it was published last. It has the methods of an httpapi.Backend. All are safe for concurrent
+// use.
 type Archive struct {
 	store   tier.Store
 	opts    Options
@@ -63,8 +64,8 @@ type trouble struct {
 // ErrContradiction says that what is published now does not continue what was published before.
 var ErrContradiction = errors.New("readonly: the archive contradicts what it published before")
 
-// Open reads what is published in the store, opens and verifies it. Errors are those of package archive and of the store,
-// and a *vfs.CorruptError for damage.
+// Open reads what is published in the store, opens and verifies it. Errors are those of package archive and of the
+// store, and a *vfs.CorruptError for damage.
 func Open(ctx context.Context, store tier.Store, opts Options) (*Archive, error) {
 	opts.Interval = cmp.Or(opts.Interval, defaultInterval)
 	if opts.After == nil {

@@ -82,7 +82,8 @@ func TestReadsAsTheLedger(t *testing.T) {
 		for _, sel := range []ledger.Selector{{}, {Kind: ledger.AsOfSeq, Seq: 600}, {Kind: ledger.BySeq, Seq: 12}} {
 			got, err1 := a.Get(key, sel)
 			want, err2 := l.Get(key, sel)
-			if fmt.Sprint(err1) != fmt.Sprint(err2) || err1 == nil && (got.Seq != want.Seq || !bytes.Equal(got.Value, want.Value)) {
+			if fmt.Sprint(err1) != fmt.Sprint(err2) ||
+				err1 == nil && (got.Seq != want.Seq || !bytes.Equal(got.Value, want.Value)) {
 				t.Fatalf("%q %+v: %v %v, want %v %v", key, sel, got, err1, want, err2)
 			}
 		}
@@ -450,8 +451,8 @@ func TestHTTP(t *testing.T) {
 		!strings.Contains(body, p.State.Segments[0].Object.Name) {
 		t.Errorf("%s %s", r.Status, body)
 	}
-	for _, target := range []string{"PUT /v1/kv/a", "PUT /a", "DELETE /v1/kv/a/b", "POST /v1/admin/seal", "POST /v1/admin/compact",
-		"POST /v1/admin/tier", "POST /v1/admin/scrub", "POST /cluster/transfer"} {
+	for _, target := range []string{"PUT /v1/kv/a", "PUT /a", "DELETE /v1/kv/a/b", "POST /v1/admin/seal",
+		"POST /v1/admin/compact", "POST /v1/admin/tier", "POST /v1/admin/scrub", "POST /cluster/transfer"} {
 		method, path, _ := strings.Cut(target, " ")
 		r, body := ask(method, path)
 		if path == "/cluster/transfer" && r.StatusCode == 400 {

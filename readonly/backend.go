@@ -116,7 +116,8 @@ func (a *Archive) Status() node.Status {
 	s := node.Status{ClusterID: e.State.ClusterID, Role: Role, TreeSize: e.Checkpoint.Size, Root: e.Checkpoint.Root,
 		CommitIndex: e.State.AppliedIndex, AppliedIndex: e.State.AppliedIndex, Ready: true}
 	if t := a.trouble.Load(); t != nil {
-		s.Warning = fmt.Sprintf("newer publications cannot be served, since %s: %v", t.since.UTC().Format(time.RFC3339), t.err)
+		s.Warning = fmt.Sprintf("newer publications cannot be served, since %s: %v",
+			t.since.UTC().Format(time.RFC3339), t.err)
 	}
 	return s
 }
@@ -124,7 +125,8 @@ func (a *Archive) Status() node.Status {
 // TierStatus says where the archive is. All of it is in the store.
 func (a *Archive) TierStatus() node.TierStatus {
 	e := a.current.Load()
-	s := node.TierStatus{Store: a.store.Name(), Usable: true, Published: e.Checkpoint.Size, ColdSegments: len(e.State.Segments)}
+	s := node.TierStatus{Store: a.store.Name(), Usable: true, Published: e.Checkpoint.Size,
+		ColdSegments: len(e.State.Segments)}
 	for i := range e.State.Segments {
 		s.ColdBytes += e.State.Segments[i].Object.Bytes
 	}

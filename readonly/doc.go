@@ -1,5 +1,5 @@
-// Package readonly serves a ledger out of its archive in an object store, with nothing else: no members, no log, no data
-// directory. It reads and proves what was published, as of the publication, and takes no writes.
+// Package readonly serves a ledger out of its archive in an object store, with nothing else: no members, no log, no
+// data directory. It reads and proves what was published, as of the publication, and takes no writes.
 //
 // Invariants:
 //   - What is served is one publication at a time, whole: its size, its root, and its checkpoint as it was published, which
@@ -11,8 +11,8 @@
 //     roots, tiles against the tree, the tree against the checkpoint. Who the checkpoint comes from is for those who have a
 //     signature, or another checkpoint, to tell.
 //
-// An Archive owns a goroutine that looks for publications, unless Options.Interval is negative. Close ends and joins it. The
-// store stays the caller's, and must outlast it.
+// An Archive owns a goroutine that looks for publications, unless Options.Interval is negative. Close ends and joins
+// it. The store stays the caller's, and must outlast it.
 //
 // Iterators and values go on over a change of publications, and end with Close. Callers must close them.
 package readonly

@@ -83,8 +83,8 @@ func (e *edition) verify() error {
 	return nil
 }
 
-// readTile reads leaves of the ledger tree from the archive's own tiles: one request, where they are spread over as many
-// tiles of their segment as there are leaves.
+// readTile reads leaves of the ledger tree from the archive's own tiles: one request, where they are spread over as
+// many tiles of their segment as there are leaves.
 func (a *Archive) readTile(first uint64, dst []merkle.Hash) error {
 	tile := merkle.Tile{Index: first / merkle.TileWidth, Width: len(dst)}
 	ctx, cancel := context.WithTimeout(a.ctx, a.opts.ReadTimeout)

@@ -4,8 +4,8 @@ import "github.com/scribe-ledger/scribe/segfile"
 
 // Part names the part of a segment's file that an offset is in, for reports about damage: "data", "large value", "leaf
 // hashes", "seq index", "index", "filter", "upper tree", "ledger nodes", "properties", "section table" or "footer". It
-// finds out as much as the file lets it, and reads of src what it needs for that. entries is how many the segment should
-// have.
+// finds out as much as the file lets it, and reads of src what it needs for that. entries is how many the segment
+// should have.
 func Part(src segfile.Source, entries, offset uint64) string {
 	size := uint64(src.Size())
 	if offset+segfile.FooterBytes >= size {

@@ -19,8 +19,8 @@ import (
 	"github.com/scribe-ledger/scribe/readonly"
 )
 
-// serveArchive runs a reader until a signal ends it: what is published in a bucket, over HTTP. It is no member of a cluster
-// and has no data directory. Ranges that it keeps on disk are in one that it was given, or in a temporary one.
+// serveArchive runs a reader until a signal ends it: what is published in a bucket, over HTTP. It is no member of a
+// cluster and has no data directory. Ranges that it keeps on disk are in one that it was given, or in a temporary one.
 func serveArchive(c config.Config, stderr io.Writer) error {
 	logs, err := newLogging(c.Log, stderr)
 	if err != nil {
@@ -29,7 +29,8 @@ func serveArchive(c config.Config, stderr io.Writer) error {
 	defer logs.Close()
 	p := &process{config: c, logs: logs, stderr: stderr, registry: prometheus.NewRegistry(), slot: newSlot(0),
 		served: make(chan error, 1)}
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	tuneCollector(c, os.Getenv)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
@@ -83,8 +84,8 @@ func (p *process) read(addr string) error {
 	at := p.reader.Published()
 	p.logs.Info("serving an archive", "url", "http://"+addr, "store", p.tier.store.Name(), "ledger", at.Identity.LedgerID,
 		"entries", at.Checkpoint.Size, "root", at.Checkpoint.Root, "version", version())
-	fmt.Fprintf(p.stderr, "\n  Scribe Ledger, reader of %s\n  API      http://%s/\n  entries  %d, root %s\n\n", p.tier.store.Name(),
-		addr, at.Checkpoint.Size, at.Checkpoint.Root)
+	fmt.Fprintf(p.stderr, "\n  Scribe Ledger, reader of %s\n  API      http://%s/\n  entries  %d, root %s\n\n",
+		p.tier.store.Name(), addr, at.Checkpoint.Size, at.Checkpoint.Root)
 	for {
 		select {
 		case s := <-p.signals:

@@ -62,8 +62,8 @@ func (a *app) openBucket(url string) (tier.Store, error) {
 	return open.Store(c.Tier, open.Options{Existing: true})
 }
 
-// withArchive opens an archive for a client. They speak HTTP, as a client and a node do, through a pipe: so what an archive
-// answers, and what a client checks of it, is what it is with a server.
+// withArchive opens an archive for a client. They speak HTTP, as a client and a node do, through a pipe: so what an
+// archive answers, and what a client checks of it, is what it is with a server.
 func withArchive(ctx context.Context, store tier.Store, do func(*client.Client) error) error {
 	a, err := readonly.Open(ctx, store, readonly.Options{Interval: -1})
 	if err != nil {

@@ -103,7 +103,8 @@ func (w *Writer) Fill(n int) {
 	w.t.Helper()
 	var ops []ledger.WriteOp
 	for i := range n {
-		ops = append(ops, ledger.WriteOp{Op: tlog.OpPut, Key: fmt.Appendf(nil, "key/%06d", w.rng.IntN(n/2+1)), Value: w.Noise(40 + i%60)})
+		ops = append(ops, ledger.WriteOp{Op: tlog.OpPut, Key: fmt.Appendf(nil, "key/%06d", w.rng.IntN(n/2+1)),
+			Value: w.Noise(40 + i%60)})
 		if len(ops) == 500 || i == n-1 {
 			w.Write(ops...)
 			ops = nil
@@ -170,7 +171,8 @@ func (w *Writer) PublishState(sealed *manifest.State) *archive.Published {
 // upload puts a segment, unless it is there.
 func (w *Writer) upload(g manifest.Segment) manifest.Object {
 	w.t.Helper()
-	f, err := w.Node.Ledger().OpenSegment(ledger.SegmentPart{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Bytes: g.Bytes, Root: g.Root})
+	f, err := w.Node.Ledger().OpenSegment(ledger.SegmentPart{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Bytes: g.Bytes,
+		Root: g.Root})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -184,10 +186,11 @@ func (w *Writer) upload(g manifest.Segment) manifest.Object {
 		w.t.Fatal(err)
 	}
 	o, _, err := tier.NewUploader(w.Store, tier.UploaderOptions{}).Upload(context.Background(), tier.SegmentFile{Bytes: f,
-		Size: int64(f.Bytes), SegmentMetadata: tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Entries: g.Entries,
-			Root: g.Root, MetaOffset: int64(r.MetaOffset()), MinKey: g.MinKey, MaxKey: g.MaxKey}})
+		Size: int64(f.Bytes), SegmentMetadata: tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq,
+			Entries: g.Entries, Root: g.Root, MetaOffset: int64(r.MetaOffset()), MinKey: g.MinKey, MaxKey: g.MaxKey}})
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return manifest.Object{Name: o.Name, Bytes: uint64(o.Bytes), SHA256: merkle.Hash(o.SHA256), MetaOffset: uint64(o.MetaOffset)}
+	return manifest.Object{Name: o.Name, Bytes: uint64(o.Bytes), SHA256: merkle.Hash(o.SHA256),
+		MetaOffset: uint64(o.MetaOffset)}
 }
