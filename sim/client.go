@@ -104,11 +104,16 @@ func (h *history) draw(w *World, client int32) int32 {
 	for i := range o.keyCount {
 		k := (first + int(i)) % w.plan.Keys
 		o.keys[i] = int32(len(h.keys) - w.plan.Keys + k)
-		live[k].ops = append(live[k].ops, op)
+	}
+	if w.bucket != nil && o.kind != opBatch && r.IntN(5) == 0 { // one that is in old segments by now
+		o.keys[0] = int32(r.IntN(len(h.keys)))
+	}
+	for _, k := range o.keys[:o.keyCount] {
+		h.keys[k].ops = append(h.keys[k].ops, op)
 	}
 	if o.kind == opPut || o.kind == opDelete {
 		o.idem = r.IntN(4) == 0
-		switch last := live[first].last; {
+		switch last := h.keys[o.keys[0]].last; {
 		case r.IntN(8) == 0 && o.kind == opPut:
 			o.condition = ifAbsent
 		case r.IntN(5) == 0 && last > 0:
@@ -248,7 +253,10 @@ func (c *client) answered(a *attempt, receipt ledger.Receipt, err error) {
 			w.stats.NoSpace++
 		}
 		c.settle(a, attemptRefused)
-	case errors.As(err, &damaged) && a.at.rotten:
+	case errors.As(err, &damaged) && a.at.rotten, w.bucket.excuses(err):
+		if w.bucket.excuses(err) {
+			w.stats.Unavailable++
+		}
 		c.settle(a, attemptRefused) // nothing was appended (node.Write)
 	default:
 		w.violated("attempt %d of a %s of client %d at node %d: %w", a.number, o.kind, c.index, a.at.id, err)
@@ -282,7 +290,11 @@ func (c *client) read(r *replica) {
 	key := &h.keys[o.keys[0]]
 	l := r.node.Ledger()
 	o.view = l.NextSeq()
+	requests := w.stats.Requests
 	e, err := l.Get(key.name, ledger.Selector{})
+	if w.stats.Requests > requests {
+		w.stats.ColdReads++
+	}
 	var missing *ledger.NotFoundError
 	switch {
 	case err == nil:
@@ -290,6 +302,10 @@ func (c *client) read(r *replica) {
 		h.checkRead(w, o, e)
 	case errors.As(err, &missing):
 		o.gone, o.seq = missing.Tombstone, missing.Seq
+	case w.bucket.excuses(err):
+		w.stats.Unavailable++
+		c.sleep(w.about(backoff))
+		return
 	case r.rotten:
 		c.sleep(w.about(backoff))
 		return

@@ -40,6 +40,9 @@ func (d *disk) fs() vfs.FS { return vfs.NewInject(d.mem, d.hook) }
 // hook lets the fault strike when its call has come. After the power was cut the step goes on to its end, on a disk that
 // nobody will look at, and nothing that it says is heard (replica.cut).
 func (d *disk) hook(op vfs.Op) vfs.Decision {
+	if d.w.bucket != nil && d.left == nil && segmentGoes(op) {
+		d.w.bucket.watch.fileGoes(d, op.Name)
+	}
 	f := &d.fail
 	isSync := op.Kind == vfs.OpSync || op.Kind == vfs.OpMapSync || op.Kind == vfs.OpSyncDir
 	if f.kind == noFault || !op.Kind.Mutates() || f.kind == failSync && !isSync {
@@ -52,8 +55,7 @@ func (d *disk) hook(op vfs.Op) vfs.Decision {
 	kind := f.kind
 	f.kind = noFault
 	if kind == cutPower {
-		d.w.fault(Crash)
-		d.left = d.mem.CrashClone(vfs.CrashOptions{Keep: f.keep, Rand: d.w.rand})
+		d.cut()
 		return vfs.Decision{}
 	}
 	d.w.fault(DiskError)
@@ -61,6 +63,33 @@ func (d *disk) hook(op vfs.Op) vfs.Decision {
 	d.r.excused = d.w.now + excuseTime
 	return vfs.Decision{Err: vfs.ErrInjected, Done: d.w.rand.IntN(2) == 0}
 }
+
+// cut cuts the power.
+func (d *disk) cut() {
+	d.w.fault(Crash)
+	d.left = d.mem.CrashClone(vfs.CrashOptions{Keep: d.fail.keep, Rand: d.w.rand})
+}
+
+// powered says whether the machine has power for a request to the object store: that is a place for a power cut, too.
+func (d *disk) powered() bool {
+	if f := &d.fail; f.kind == cutPower && d.left == nil {
+		if f.after > 0 {
+			f.after--
+		} else {
+			f.kind = noFault
+			d.cut()
+		}
+	}
+	return d.left == nil
+}
+
+// segmentGoes says that with this call the file of a segment is gone for good. One that is put aside is damaged.
+func segmentGoes(op vfs.Op) bool {
+	return (op.Kind == vfs.OpRemove || op.Kind == vfs.OpRename && path.Dir(op.NewName) != "data/damaged") &&
+		path.Dir(op.Name) == segmentDir && path.Ext(op.Name) == ".seg"
+}
+
+const segmentDir = "data/segments"
 
 // crash leaves of the disk what a power cut would.
 func (d *disk) crash(keep vfs.Keep) {
@@ -79,17 +108,16 @@ func (d *disk) empty() { d.mem.SetLimit(0) }
 // wipe puts an empty disk in this one's place.
 func (d *disk) wipe() { *d = newDisk(d.w, d.r) }
 
-// segments lists the segment files.
+// segments lists the segment files, and the meta tails of those that have gone.
 func (d *disk) segments() []string {
-	const dir = "data/segments"
-	names, err := d.mem.List(dir)
+	names, err := d.mem.List(segmentDir)
 	if err != nil {
 		return nil
 	}
 	var out []string
 	for _, name := range names {
-		if strings.HasSuffix(name, ".seg") {
-			out = append(out, path.Join(dir, name))
+		if strings.HasSuffix(name, ".seg") || strings.HasSuffix(name, ".meta") {
+			out = append(out, path.Join(segmentDir, name))
 		}
 	}
 	return out

@@ -13,6 +13,7 @@ const (
 	evKeep                         // node: flushing, and the keeper's work
 	evFetch                        // node: the receiver of snapshots
 	evServe                        // node: the sender of snapshots
+	evTier                         // node: the tier daemon, and the scrubber
 	evDeliver                      // node: a frame arrives; arg is its place among the frames
 	evStart                        // node: the process starts
 	evClient                       // a client goes on; arg is which
@@ -23,7 +24,7 @@ const (
 )
 
 func (k eventKind) String() string {
-	return [...]string{"", "tick", "turn", "persist", "apply", "keep", "fetch", "serve", "deliver", "start", "client",
+	return [...]string{"", "tick", "turn", "persist", "apply", "keep", "fetch", "serve", "tier", "deliver", "start", "client",
 		"nemesis", "operator", "later"}[min(k, lastEvent)]
 }
 

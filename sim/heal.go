@@ -26,6 +26,9 @@ func (w *World) heal() {
 		r.disk.fail = fault{}
 		w.at(0, evStart, r, 0)
 	}
+	if w.bucket != nil {
+		w.bucket.healed = w.now
+	}
 	w.tell("all faults end")
 	deadline := w.now + healTime
 	if !w.await(deadline, "converge", w.converged) {

@@ -9,7 +9,7 @@ import (
 
 // beginNemesis schedules the first strike of every class that is on.
 func (w *World) beginNemesis() {
-	for c := Partition; c < classes; c++ {
+	for c := Partition; c < struckByNemesis; c++ {
 		w.schedule(c)
 	}
 	w.admin.begin(w)
@@ -86,6 +86,8 @@ func (w *World) strike(c Class) {
 		w.admin.change()
 	case Transfer:
 		w.admin.transfer()
+	default:
+		w.bucket.strike(c, r)
 	}
 }
 
@@ -226,7 +228,7 @@ func (w *World) rotSomewhere(r *replica) {
 		}
 	}
 	files := r.disk.segments()
-	if len(files) == 0 || w.voters() < 3 {
+	if len(files) == 0 || w.voters() < 3 || w.bucket.ailing() {
 		return
 	}
 	name := files[w.rand.IntN(len(files))]

@@ -112,7 +112,7 @@ func (w *World) member(r *replica) bool {
 
 // change begins a change of the members that leaves the cluster able to bear the loss of one.
 func (o *operator) change() {
-	if !o.idle() {
+	if !o.idle() || o.w.bucket.ailing() {
 		return
 	}
 	w := o.w
@@ -235,7 +235,7 @@ func (o *operator) transfer() {
 // one that is down had is lost with it, as in any system.
 func (o *operator) wipe(r *replica) {
 	w := o.w
-	if !o.idle() || w.voters() < 3 || !w.sound(r) {
+	if !o.idle() || w.voters() < 3 || !w.sound(r) || w.bucket.ailing() {
 		return
 	}
 	w.fault(Wipe)

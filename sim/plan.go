@@ -8,7 +8,8 @@ import (
 // Class is a class of faults. A seed switches each on or off.
 type Class uint8
 
-// The classes. The first ones strike single messages and writes, the others strike every now and then.
+// The classes. The first ones strike single messages and writes, the last ones single requests to the object store, the
+// others strike every now and then.
 const (
 	Loss      Class = iota // a message is lost
 	Duplicate              // a message arrives twice
@@ -29,22 +30,40 @@ const (
 	ClockJump              // a node's clock jumps
 	Members                // the operator adds, promotes, removes or replaces a member
 	Transfer               // the operator moves the leadership
+
+	// Those of the object store.
+	Tiering         // the operator asks a node for a round of tiering
+	StoreOutage     // the object store fails for a while, in one way, for all
+	StoreParted     // a node does not reach it for a while
+	StoreRot        // a bit of an object flips at rest
+	StoreSpoils     // an object is damaged as it is put, and the store says that all is well
+	StoreOverload   // a request is refused with 503
+	StoreStall      // a request is not answered, and nothing was done
+	StoreAnswerLost // a request is done and not answered
+	StoreSlow       // a body takes long
+	StoreCut        // a body ends early
+	StoreFlip       // a bit of a body flips on the way
+	StoreRefusal    // a request is refused for want of permission
 	classes
 )
+
+// struckByNemesis ends the classes that strike every now and then. The first of them is Partition.
+const struckByNemesis = StoreSpoils
 
 // String names the class in the report.
 func (c Class) String() string {
 	return [...]string{"lost", "duplicated", "reordered", "delayed", "cut off", "slow syncs", "late applies", "partitions",
 		"slow links", "pauses", "crashes", "restarts", "disk errors", "full disks", "bits rotted", "wipes", "clock jumps",
-		"member changes", "transfers"}[min(c, classes-1)]
+		"member changes", "transfers", "rounds of tiering", "outages of the store", "nodes parted from the store", "objects rotted",
+		"objects spoiled", "requests overloaded", "stalled", "unanswered", "slow", "cut", "flipped", "forbidden"}[min(c, classes-1)]
 }
 
 // Plan is what a seed draws before the first step: which faults strike and how often, how large the cluster is, and how
 // small its files are.
 type Plan struct {
 	Nodes int // founders
-	// Rate is, for the classes up to LateApply, the probability for a message or a write; for the others the mean
-	// number of strikes in a simulated second. 0: the class is off.
+	// Rate is, for the classes up to LateApply, the probability for a message or a write, and for those from StoreSpoils on
+	// for a request; for the others the mean number of strikes in a simulated second. 0: the class is off.
 	Rate [classes]float64
 
 	Clients   int
@@ -63,6 +82,7 @@ type Plan struct {
 	SyncTime  time.Duration
 	ApplyTime time.Duration
 	Skew      float64 // clocks run faster or slower by up to this part
+	Store     StorePlan
 }
 
 // drawPlan draws the plan of a seed.

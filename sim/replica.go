@@ -34,6 +34,7 @@ type replica struct {
 
 	scheduled   [lastEvent + 1]bool // step events that are under way
 	pausedUntil time.Duration
+	parted      time.Duration // until then it does not reach the object store
 	rate        float64       // of its clock
 	offset      time.Duration // of its clock
 	bulk        int           // bulk frames under way from it
@@ -89,6 +90,9 @@ func (r *replica) options() node.Options {
 	if r.w.tracing() {
 		o.Logger = r.logger()
 	}
+	if r.w.bucket != nil {
+		r.w.bucket.options(r, &o)
+	}
 	if r.founder {
 		for i := range p.Nodes {
 			o.Initial = append(o.Initial, node.Founder{NodeID: uint64(i + 1), RaftAddr: address(uint64(i+1), "raft")})
@@ -143,6 +147,7 @@ func (r *replica) start() {
 	r.soon(evTurn)
 	r.soon(evKeep)
 	r.soon(evFetch)
+	r.soon(evTier)
 	r.look()
 }
 
@@ -152,7 +157,7 @@ func (r *replica) refused(err error) {
 	if w.tracing() {
 		w.trace("node %d cannot start: %v", r.id, err)
 	}
-	if vfs.IsNoSpace(err) || errors.Is(err, vfs.ErrInjected) {
+	if vfs.IsNoSpace(err) || errors.Is(err, vfs.ErrInjected) || w.bucket.excuses(err) {
 		w.at(time.Second+w.upTo(time.Second), evStart, r, 0)
 		return
 	}
@@ -161,7 +166,7 @@ func (r *replica) refused(err error) {
 
 // soon schedules a step of the node, unless it is scheduled already.
 func (r *replica) soon(kind eventKind) {
-	if r.scheduled[kind] || r.node == nil {
+	if r.scheduled[kind] || r.node == nil || kind == evTier && r.w.bucket == nil {
 		return
 	}
 	r.scheduled[kind] = true
@@ -177,13 +182,15 @@ func (r *replica) soon(kind eventKind) {
 			after += w.about(pickMillis(w.rand, 20, 100, 500))
 		}
 	case evApply:
-		after = w.upTo(p.ApplyTime)
+		after = w.upTo(p.ApplyTime) + w.bucket.slept()
 		if w.faults && w.chance(p.Rate[LateApply]) {
 			w.fault(LateApply)
 			after += w.about(pickMillis(w.rand, 10, 100, 500))
 		}
 	case evKeep:
 		after = w.upTo(200 * time.Millisecond)
+	case evTier:
+		after = w.upTo(50*time.Millisecond) + w.bucket.slept()
 	}
 	w.at(after, kind, r, 0)
 }
@@ -194,6 +201,7 @@ func (r *replica) step(kind eventKind) {
 	if r.node == nil {
 		return
 	}
+	r.w.bucket.slept()
 	var worked bool
 	var err error
 	switch kind {
@@ -238,6 +246,14 @@ func (r *replica) step(kind eventKind) {
 		worked, err = r.node.FetchStep()
 	case evServe:
 		worked, err = r.node.ServeStep()
+	case evTier:
+		if worked, err = r.node.TierStep(); err == nil && !worked {
+			worked, err = r.node.ScrubStep()
+		}
+		if !worked && err == nil && r.node != nil && r.disk.left == nil {
+			r.scheduled[evTier] = true
+			r.w.at(tierPoll/2+r.w.upTo(tierPoll), evTier, r, 0)
+		}
 	}
 	if r.cut() {
 		return
@@ -259,6 +275,7 @@ const (
 	heartbeat    = 100 * time.Millisecond
 	excuseTime   = 5 * time.Second // what failed may show later than at once
 	blockedRetry = 250 * time.Millisecond
+	tierPoll     = 500 * time.Millisecond // about how often the tier daemon looks whether there is something to do
 )
 
 // look looks at what the last step has brought: for the checks, and for the clients that wait.

@@ -27,6 +27,16 @@ type Stats struct {
 	Segments   uint64                  // installed in the end, on one node
 	Merges     uint64                  // segments that were recorded in the place of others
 	Checked    uint64                  // operations that porcupine looked at
+
+	// Of the object store.
+	Requests    uint64 // that reached it
+	Evictions   uint64 // files that went for their objects
+	ColdReads   uint64 // reads of clients that asked it
+	Unavailable uint64 // reads and conditional writes that ended with an error because of it
+	Published   uint64 // states
+	Swept       uint64 // objects that were no longer needed, and deleted
+	Repairs     uint64 // objects deleted to be put again from a file
+	Restored    uint64 // entries of ledgers that were opened from their archives in the end
 }
 
 // Add adds what another run counted.
@@ -46,6 +56,8 @@ func (s *Stats) Add(o Stats) {
 		{&s.NoSpace, o.NoSpace}, {&s.Waits, o.Waits},
 		{&s.Elections, o.Elections}, {&s.Terms, o.Terms}, {&s.Entries, o.Entries}, {&s.Starts, o.Starts},
 		{&s.Failures, o.Failures}, {&s.Rebuilds, o.Rebuilds}, {&s.Installs, o.Installs}, {&s.Segments, o.Segments}, {&s.Merges, o.Merges}, {&s.Checked, o.Checked},
+		{&s.Requests, o.Requests}, {&s.Evictions, o.Evictions}, {&s.ColdReads, o.ColdReads}, {&s.Unavailable, o.Unavailable},
+		{&s.Published, o.Published}, {&s.Swept, o.Swept}, {&s.Repairs, o.Repairs}, {&s.Restored, o.Restored},
 	} {
 		*x.to += x.add
 	}
@@ -80,5 +92,10 @@ func (s *Stats) String() string {
 	fmt.Fprintf(&b, "%d elections, %d terms with a leader, %d entries, %d starts, %d of them after a failure, %d snapshots "+
 		"installed, %d states rebuilt, %d segments, %d merges, %d operations checked for linearizability", s.Elections, s.Terms, s.Entries, s.Starts,
 		s.Failures, s.Installs, s.Rebuilds, s.Segments, s.Merges, s.Checked)
+	if s.Requests > 0 {
+		fmt.Fprintf(&b, "\n%d requests to the object store, %d files given up, %d cold reads, %d calls not answered because of "+
+			"it, %d states published, %d objects swept, %d repaired, %d entries restored", s.Requests, s.Evictions, s.ColdReads,
+			s.Unavailable, s.Published, s.Swept, s.Repairs, s.Restored)
+	}
 	return b.String()
 }

@@ -32,6 +32,7 @@ type World struct {
 	admin   operator
 	history history
 	raft    raftCheck
+	bucket  *bucket // nil: there is no object store
 	stats   Stats
 	laters  []func() // what ends by itself, each once
 
@@ -61,6 +62,7 @@ func Run(cfg Config) (Result, error) {
 	}
 	w := &World{cfg: cfg, rand: rand.New(rand.NewPCG(cfg.Seed, 0x5c71be)), faults: true}
 	w.plan = drawPlan(w.rand)
+	drawStore(rand.New(rand.NewPCG(cfg.Seed, 0x0b1ec7)), &w.plan)
 	if cfg.Alter != nil {
 		cfg.Alter(&w.plan)
 	}
@@ -82,6 +84,9 @@ func Run(cfg Config) (Result, error) {
 // begin founds the cluster.
 func (w *World) begin() {
 	w.raft.begin()
+	if w.plan.Store.On {
+		w.bucket = newBucket(w)
+	}
 	for i := range w.plan.Nodes {
 		w.addReplica(uint64(i + 1))
 	}
@@ -119,7 +124,7 @@ func (w *World) happen(e event, r *replica) {
 	switch e.kind {
 	case evDeliver:
 		w.deliver(e.arg, r)
-	case evTick, evTurn, evPersist, evApply, evKeep, evFetch, evServe:
+	case evTick, evTurn, evPersist, evApply, evKeep, evFetch, evServe, evTier:
 		r.step(e.kind)
 	case evStart:
 		r.start()
