@@ -9,8 +9,10 @@ type Placed struct {
 	// Segment is as this member has it: Bytes are those of its file or, when it is cold, of the object. Its Object is set
 	// once the log has recorded one, whether the manifest on disk lists it yet or not.
 	manifest.Segment
-	Cold  bool
-	Reads uint64 // lookups that found something in it since its file was opened, or given up; only with Options.Cold
+	Cold bool
+	// Reads are lookups that found something in it, and scans that began there, since its file was opened, or given up; only
+	// with Options.Cold.
+	Reads uint64
 }
 
 // Placed returns the segments of the manifest by ascending seq; none while there is no state, or after Close.
@@ -52,7 +54,7 @@ func (l *Ledger) LacksObject(g *manifest.Segment) bool {
 	return ok && r.Root == g.Root && !r.Object.Exists()
 }
 
-// read counts a lookup that found something in t.
+// read counts a lookup that found something in t, or a scan.
 func (t *table) read() {
 	if t.owner.opts.Cold != nil { // it costs a little
 		t.reads.Add(1)

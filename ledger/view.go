@@ -224,6 +224,7 @@ func (v *view) at(seq uint64, peek bool) (*Entry, error) {
 		if peek {
 			look = t.PeekBySeq
 		}
+		t.read()
 		e, err := look(seq)
 		return &e, err
 	}

@@ -9,12 +9,13 @@
 // A follower passes its clients' writes on to the leader (forward.go) and asks it where its reads stand (barrier.go). The
 // members agree on segment roots before they enter the log (agree.go), say who they are (introduce.go), and are changed
 // by the leader (change.go). A member that lags beyond the log fetches what a snapshot consists of (fetch.go, serve.go,
-// install.go); one whose state is damaged or has diverged rebuilds it (restore.go).
+// install.go); one whose state is damaged or has diverged rebuilds it (restore.go). Sealed segments go to an object store
+// (tiering.go), and what nobody has read for long is read again (scrub.go).
 //
 // # Steps and goroutines
 //
-// Tick, Turn, PersistStep, ApplyStep, KeepStep, FetchStep and ServeStep are the whole of the node's work. They block on
-// nothing but the disk, and depend on nothing but what the node was given, Options.Now and Options.Seed. With
+// Tick, Turn, PersistStep, ApplyStep, KeepStep, FetchStep, ServeStep, TierStep and ScrubStep are the whole of the node's
+// work. They block on nothing but the disk, and the last two, in manual mode, on the object store; and depend on nothing but what the node was given, Options.Now and Options.Seed. With
 // Options.Manual the owner calls them, all from one goroutine; so a whole cluster runs in one test, the same each time.
 // Otherwise Open starts a goroutine for each of the following, and Close joins them:
 //
@@ -22,7 +23,10 @@
 //   - the log writer (PersistStep) is the only one that appends to the log;
 //   - the apply loop (ApplyStep) is the only one that calls ledger.ApplyBatch;
 //   - the keeper (KeepStep) makes log files ready ahead of need and drops those that nobody needs;
-//   - the fetcher and the server (FetchStep, ServeStep) copy snapshots from and to other members.
+//   - the fetcher and the server (FetchStep, ServeStep) copy snapshots from and to other members;
+//   - the tier daemon (TierStep) decides what goes to the object store, what leaves the disk for it and what comes back,
+//     and starts a goroutine for each piece of that, of which it bounds the number;
+//   - the scrubber (ScrubStep) re-reads copies of segments and has them repaired.
 //
 // Between them stand queues that the core's own bounds keep short: MaxUncommittedBytes for the log writer's,
 // MaxApplyingBytes for the apply loop's. What comes from outside, from clients and from peers, waits in the inbox, whose
@@ -44,6 +48,9 @@
 //     diverged: the node acknowledges nothing more, Failed is closed, and the process is expected to end, or, when
 //     WantsRebuild says so, to open the node again. A full disk is not such an error: writes are refused before they
 //     enter the log, what is in the log already waits for space, and a leader hands over to a member that has some.
+//   - The object store is asked by the tier daemon, the scrubber, the fetcher and those who read; never by the raft loop
+//     or the log writer, nor with a lock held that they take. What is known of it before it is recorded in the log, no other
+//     member relies on; a file goes only behind that (ledger/evict.go).
 //
 // # What the caller must not do
 //

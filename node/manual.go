@@ -8,10 +8,11 @@ import (
 	"github.com/scribe-ledger/scribe/ledger"
 )
 
-// The steps of a node are Tick, Turn, PersistStep, ApplyStep, KeepStep, FlushStep, CompactStep, FetchStep and ServeStep.
-// In production goroutines call them; with Options.Manual the owner does, in any order and at any time, and nothing else happens. Each
-// says whether it did something. What a step does depends on what was given to the node before, on Options.Now and
-// Options.Seed, and on nothing else. An error means that the node has failed, as Err says, but for ErrBlocked.
+// The steps of a node are Tick, Turn, PersistStep, ApplyStep, KeepStep, FlushStep, CompactStep, FetchStep, ServeStep,
+// TierStep and ScrubStep. In production goroutines call them; with Options.Manual the owner does, in any order and at any
+// time, and nothing else happens. Each says whether it did something. What a step does depends on what was given to the
+// node before, on Options.Now and Options.Seed, and on nothing else. An error means that the node has failed, as Err says,
+// but for ErrBlocked.
 
 // ErrBlocked is returned by PersistStep when the disk has no space for the log, and by ApplyStep when it has none to
 // install a snapshot, or when the outcome of a committed write depends on a segment that the object store does not give

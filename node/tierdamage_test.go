@@ -1,10 +1,13 @@
 package node
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/scribe-ledger/scribe/tier"
+	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // TestTierDamagedFile: a bit of the leader's file has flipped since it was written. It is not uploaded: the file is made good from a
@@ -61,6 +64,39 @@ func TestTierReadsBack(t *testing.T) {
 		}
 	}
 	if st := lead.TierStatus(); !strings.Contains(st.Problem, spoilt) {
+		t.Fatalf("%+v", st)
+	}
+	c.checkAll()
+}
+
+// TestTierOtherObject: where the segment's object would be stands another one that says of itself that it is the segment. Its
+// bytes say otherwise, and it is not recorded.
+func TestTierOtherObject(t *testing.T) {
+	c := newTierCluster(t, 1, func(o *TierOptions) { o.MaxLocalBytes = 1 }, nil)
+	m := c.nodes[0]
+	m.lazy["tier"] = true
+	c.fill(2)
+	placed := m.node.ledger.Placed()
+	other, err := vfs.ReadFile(m.fsys, "data/segments/"+tlog.SegmentID(placed[1].FirstSeq, placed[1].LastSeq)+".seg", 1<<30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &placed[0]
+	says := tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Entries: g.Entries, Root: g.Root,
+		MetaOffset: int64(len(other) / 2), MinKey: g.MinKey, MaxKey: g.MaxKey}
+	name := tier.SegmentName(g.FirstSeq, g.LastSeq, g.Root)
+	if _, err := c.store.Put(context.Background(), name, tier.BytesBody(other), tier.PutOptions{Metadata: says.Metadata()}); err != nil {
+		t.Fatal(err)
+	}
+	clear(m.lazy)
+	c.tick(100)
+	if r := m.node.ledger.Recorded(); r[0].Object.Exists() || !r[1].Object.Exists() {
+		t.Fatalf("recorded are %+v", r)
+	}
+	if p := m.node.ledger.Placed(); p[0].Cold || !p[1].Cold {
+		t.Fatalf("%+v", p)
+	}
+	if st := m.node.TierStatus(); !strings.Contains(st.Problem, name) {
 		t.Fatalf("%+v", st)
 	}
 	c.checkAll()
