@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -80,47 +79,57 @@ func (l *Ledger) Check(ctx context.Context, w *Command) (Findings, error) {
 	}
 	defer v.release()
 	found := Findings{Size: size, Newest: make([]Finding, n)}
-	asked := make([]*WriteOp, 0, n)
-	for i := range w.Ops {
-		if op := &w.Ops[i]; op.asks() {
-			asked = append(asked, op)
-		}
+	if !l.opts.Manual && n > 1 && slices.ContainsFunc(v.tables, (*table).cold) {
+		err = v.lookMany(ctx, w.Ops, found)
+	} else {
+		err = v.look(ctx, w.Ops, found)
 	}
-	if err := l.look(ctx, v, asked, found); err != nil {
+	if err != nil {
 		l.noteDamage(err)
 		return Findings{}, err
 	}
 	return found, nil
 }
 
-// look fills in what the newest versions of the ops' keys are: one after the other, or, where that may take one range
-// request of the object store each, several at a time.
-func (l *Ledger) look(ctx context.Context, v *view, asked []*WriteOp, found Findings) error {
-	workers := 1
-	if !l.opts.Manual && slices.ContainsFunc(v.tables, (*table).cold) {
-		workers = min(len(asked), maxColdLookups)
-	}
-	var next atomic.Int64
-	some := func(ctx context.Context) error {
-		for i := int(next.Add(1) - 1); i < len(asked); i = int(next.Add(1) - 1) {
-			err := ctx.Err()
-			if err == nil {
-				found.Newest[i], err = v.newest(asked[i].Key, 0, found.Size-1)
-			}
-			if err != nil {
-				return err
-			}
+// look finds the newest versions of the ops' keys, one after the other.
+func (v *view) look(ctx context.Context, ops []WriteOp, found Findings) (err error) {
+	n := 0
+	for i := range ops {
+		if !ops[i].asks() {
+			continue
 		}
-		return nil
+		if found.Newest[n], err = v.lookOne(ctx, ops[i].Key, found.Size); err != nil {
+			return err
+		}
+		n++
 	}
-	if workers == 1 {
-		return some(ctx)
-	}
+	return nil
+}
+
+// lookMany is look where each may take a range request of the object store: it waits for several at a time.
+func (v *view) lookMany(ctx context.Context, ops []WriteOp, found Findings) error {
 	group, ctx := errgroup.WithContext(ctx)
-	for range workers {
-		group.Go(func() error { return some(ctx) })
+	group.SetLimit(maxColdLookups)
+	places := found.Newest
+	for i := range ops {
+		if !ops[i].asks() {
+			continue
+		}
+		place := &places[0]
+		places = places[1:]
+		group.Go(func() (err error) {
+			*place, err = v.lookOne(ctx, ops[i].Key, found.Size)
+			return err
+		})
 	}
 	return group.Wait()
+}
+
+func (v *view) lookOne(ctx context.Context, key []byte, size uint64) (Finding, error) {
+	if err := ctx.Err(); err != nil {
+		return Finding{}, err
+	}
+	return v.newest(key, 0, size-1)
 }
 
 // fit says why f cannot be the findings of a command with these ops.

@@ -69,15 +69,18 @@ func (x *farPair) write(t testing.TB, cmd *Command, found Findings) (res Result,
 	return res, stalled
 }
 
-// check looks a command's findings up on both.
+// check looks a command's findings up on both, out of the store as in manual mode and as otherwise.
 func (x *farPair) check(t testing.TB, cmd *Command) Findings {
 	t.Helper()
 	found, err := x.near.l.Check(t.Context(), cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if other, err := x.far.l.Check(t.Context(), cmd); err != nil || !reflect.DeepEqual(found, other) {
-		t.Fatalf("findings are %+v, and %+v out of the store, %v", found, other, err)
+	for _, manual := range []bool{false, true} {
+		x.far.l.opts.Manual = manual
+		if other, err := x.far.l.Check(t.Context(), cmd); err != nil || !reflect.DeepEqual(found, other) {
+			t.Fatalf("findings are %+v, and %+v out of the store, %v", found, other, err)
+		}
 	}
 	return found
 }
@@ -289,8 +292,14 @@ func TestCheck(t *testing.T) {
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := x.far.l.Check(ended, all); !errors.Is(err, context.Canceled) {
-		t.Errorf("for a caller who has gone: %v", err)
+	for _, manual := range []bool{true, false} {
+		x.far.l.opts.Manual = manual
+		if _, err := x.far.l.Check(t.Context(), all); !errors.Is(err, errAway) {
+			t.Errorf("all of it without the store: %v", err)
+		}
+		if _, err := x.far.l.Check(ended, all); !errors.Is(err, context.Canceled) {
+			t.Errorf("for a caller who has gone: %v", err)
+		}
 	}
 }
 

@@ -102,6 +102,7 @@ func (t *table) newest(key []byte, hash, from, maxSeq uint64) (Finding, error) {
 	if err != nil || !ok {
 		return Finding{}, err
 	}
+	t.read()
 	return Finding{Exists: true, Live: found.Op == tlog.OpPut, Seq: found.Seq}, nil
 }
 
