@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -15,14 +16,14 @@ func TestRequestsLeaveOnce(t *testing.T) {
 	for _, name := range []string{"put", "delete"} {
 		t.Run(name, func(t *testing.T) {
 			var server *httptest.Server
-			writes := 0
+			var writes atomic.Int64
 			server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodGet {
 					w.Header().Set("X-Scribe-Seq", "1")
 					w.Header().Set("X-Scribe-Time", "2026-11-22T10:00:00.000001Z")
 					return
 				}
-				writes++
+				writes.Add(1)
 				server.Listener.Close()
 				panic(http.ErrAbortHandler) // the connection ends without an answer
 			}))
@@ -42,8 +43,8 @@ func TestRequestsLeaveOnce(t *testing.T) {
 				_, err = c.Delete(ctx, "a", DeleteOptions{})
 			}
 			var unknown *OutcomeUnknownError
-			if !errors.As(err, &unknown) || writes != 1 {
-				t.Errorf("%d writes arrived, and the client says: %v", writes, err)
+			if !errors.As(err, &unknown) || writes.Load() != 1 {
+				t.Errorf("%d writes arrived, and the client says: %v", writes.Load(), err)
 			}
 		})
 	}

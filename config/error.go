@@ -34,9 +34,9 @@ func nearest(name string, candidates []string) string {
 	}
 	best, bestCost := "", 1<<30
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		cost := 2 * distance(name, strings.ToLower(c))
-		if lastPart(name) == lastPart(c) {
-			cost = min(cost, 1)
+		cost := distance(name, strings.ToLower(c))
+		if lastPart(name) != lastPart(c) {
+			cost += 2 * maxCompared // behind all that have the right last part, of which the one with the fewest edits wins
 		}
 		if cost < bestCost {
 			best, bestCost = c, cost

@@ -356,12 +356,11 @@ func TestStoreGone(t *testing.T) {
 				if took := time.Since(began); took > deadline+5*time.Second { // what a loaded machine adds
 					t.Errorf("%s: %s took %v", what, path, took)
 				}
-				if a.status != 504 {
-					a.wantProblem(502, "cold_unavailable")
-					continue
-				}
-				a.wantProblem(504, "cold_unavailable")
+				a.wantCold()
 			}
+			s.do("PUT", "/v1/kv/k003", []byte("x"), "If-None-Match", "*").wantCold() // whether it is live is in the store
+			s.do("DELETE", "/v1/kv/k003", nil).wantCold()
+			s.batch(`{"ops":[{"op":"put","key":"new","value":"x"},{"op":"delete","key":"k003"}]}`).wantCold()
 			began := time.Now()
 			s.get("/v1/kv/hot").want(200).wantBody("here")
 			s.put("new", what)
@@ -414,6 +413,16 @@ func TestStoreGone(t *testing.T) {
 	if err := store.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// wantCold checks that the answer says that the store does not give what is needed.
+func (a *answer) wantCold() {
+	a.t.Helper()
+	if a.status == 504 {
+		a.wantProblem(504, "cold_unavailable")
+		return
+	}
+	a.wantProblem(502, "cold_unavailable")
 }
 
 // freePort is the number of a port that nobody has.
