@@ -31,6 +31,7 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		KeepLogBytes: orNone(c.Storage.KeepLogBytes), KeepLogAge: orNone(c.Storage.KeepLogAge),
 		DiskReserveBytes:       c.Storage.DiskReserveBytes,
 		SnapshotBytesPerSecond: orNone(c.Raft.SnapshotBytesPerSecond),
+		ScrubBytesPerSecond:    orNone(c.Tier.ScrubBytesPerSecond),
 		Logger:                 logger, Registerer: registry,
 	}
 	opts.ElectionTicks, opts.ElectionMaxTicks = electionTicks(c.Raft)

@@ -28,8 +28,10 @@ func TestElectionTicks(t *testing.T) {
 func TestNothingIsNoDefault(t *testing.T) {
 	c := config.Default()
 	c.Storage.KeepLogBytes, c.Storage.KeepLogAge, c.Storage.SealAge, c.Raft.SnapshotBytesPerSecond = 0, 0, 0, 0
+	c.Tier.ScrubBytesPerSecond = 0
 	o := nodeOptions(c, &addresses{}, nil, nil)
-	if o.KeepLogBytes >= 0 || o.KeepLogAge >= 0 || o.Ledger.SealAge >= 0 || o.SnapshotBytesPerSecond >= 0 {
+	if o.KeepLogBytes >= 0 || o.KeepLogAge >= 0 || o.Ledger.SealAge >= 0 || o.SnapshotBytesPerSecond >= 0 ||
+		o.ScrubBytesPerSecond >= 0 {
 		t.Errorf("%+v", o)
 	}
 }
