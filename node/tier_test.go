@@ -132,8 +132,7 @@ func TestTierPolicy(t *testing.T) {
 	}
 	n.tiering.opts.MinAge = 0
 	c.tick(30)
-	want := "00100" // 3 and 4 are not read at all, 2 is colder than 1, and 0 is pinned
-	_ = want
+	// 3 and 4 are not read at all, 2 is colder than 1, and 0 is pinned.
 	got := ""
 	for _, p := range n.ledger.Placed()[:5] {
 		got += map[bool]string{true: "c", false: "."}[p.Cold]
@@ -185,8 +184,7 @@ func TestTierProblems(t *testing.T) {
 		}, "deadline exceeded", func(c *tierCluster) { c.faults = nil }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			var c *tierCluster
-			c = newTierCluster(t, 1, func(o *TierOptions) { o.MaxLocalBytes = 1 }, nil)
+			c := newTierCluster(t, 1, func(o *TierOptions) { o.MaxLocalBytes = 1 }, nil)
 			m := c.nodes[0]
 			c.kill(m.id)
 			x.tune(c, m.opts.Tier)

@@ -28,11 +28,10 @@ var tierSteps = []string{
 
 // stepper names the steps of one segment's way as a cluster takes them.
 type stepper struct {
-	c     *tierCluster
-	lead  uint64
-	apply map[uint64]bool // who has been seen to apply it
-	seen  []string
-	at    func(step string, m *member)
+	c    *tierCluster
+	lead uint64
+	seen []string
+	at   func(step string, m *member)
 }
 
 // reach tells of a step when it comes for the first time.
