@@ -3,7 +3,6 @@ package sim
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"strconv"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -41,6 +40,9 @@ func (w *World) check() {
 		if w.failed == nil {
 			w.checkKey(int32(i), versions[i])
 		}
+	}
+	if w.bucket != nil && w.failed == nil {
+		w.bucket.check(first, versions)
 	}
 	w.stats.Segments += uint64(len(first.node.Ledger().Manifest().Segments))
 }
@@ -219,13 +221,7 @@ func (w *World) checkKey(k int32, versions []version) {
 			continue
 		}
 		e, err := r.node.Ledger().Get(key.name, ledger.Selector{})
-		var missing *ledger.NotFoundError
-		switch last := len(versions) - 1; {
-		case err == nil && last >= 0 && e.Seq == versions[last].seq && !versions[last].gone:
-		case errors.As(err, &missing) && (last < 0 && !missing.Tombstone ||
-			last >= 0 && versions[last].gone && missing.Seq == versions[last].seq):
-		case r.rotten && err != nil:
-		default:
+		if !agrees(versions, e, err) && !(r.rotten && err != nil) {
 			w.violated("node %d gives %+v, %v for %s in the end", r.id, e, err, key.name)
 		}
 	}

@@ -63,7 +63,10 @@ func (w *World) heal() {
 	}
 	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {
-		w.check()
+		w.settleStore()
+		if w.bucket == nil || w.await(w.now+healTime, "converge", w.converged) {
+			w.check()
+		}
 	}
 }
 

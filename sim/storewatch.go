@@ -71,7 +71,7 @@ func (c *storeWatch) fileGoes(d *disk, name string) {
 	}
 	size, err := f.Size()
 	if cerr := f.Close(); err != nil || cerr != nil || uint64(size) != g.Object.Bytes-g.Object.MetaOffset {
-		c.b.w.violated("node %d: the file of segment %s goes, and %d bytes of its meta tail are there: %w", d.r.id, id, size,
+		c.b.w.violated("node %d: the file of segment %s goes, and %d bytes of its meta tail are there: %v", d.r.id, id, size,
 			errors.Join(err, cerr))
 		return
 	}
@@ -107,7 +107,7 @@ func (c *storeWatch) object(o manifest.Object) {
 		}
 		data, head, err := tier.ReadAll(context.Background(), s, o.Name, 1<<30)
 		if err != nil || uint64(len(data)) != o.Bytes || sha256.Sum256(data) != o.SHA256 {
-			c.b.w.violated("object %s is recorded with %d bytes and SHA-256 %x, and has %d: %w", o.Name, o.Bytes, o.SHA256,
+			c.b.w.violated("object %s is recorded with %d bytes and SHA-256 %x, and has %d: %v", o.Name, o.Bytes, o.SHA256,
 				len(data), err)
 			return
 		}
@@ -161,7 +161,7 @@ func (c *storeWatch) movedCheckpoint(s tier.Store, r *replica) {
 	}
 	note, _, perr := tlog.ParseCheckpoint(string(data))
 	if err != nil || perr != nil || note.Size < c.pointer {
-		c.b.w.violated("node %d has written a checkpoint of %d entries behind one of %d: %w", r.id, note.Size, c.pointer,
+		c.b.w.violated("node %d has written a checkpoint of %d entries behind one of %d: %v", r.id, note.Size, c.pointer,
 			errors.Join(err, perr))
 	}
 	c.pointer = note.Size
