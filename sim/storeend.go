@@ -12,7 +12,7 @@ import (
 const (
 	storeJump  = 25 * time.Minute // at once, of all clocks
 	storeJumps = 3                // at least: together more than the age of what a sweep deletes, and than any retention
-	storeTries = 8                // jumps at most
+	storeTries = 60               // jumps at most: a node that has much to merge, and to upload then, takes long
 	storeRest  = 2 * time.Second  // of simulated time, for what the nodes then do
 )
 

@@ -66,7 +66,7 @@ func (b *bucket) damage(key string) bool {
 // spoil damages an object that has just been put, now and then. Whoever records it has not read it back.
 func (b *bucket) spoil(key string) {
 	_, err := tier.ParseSegmentName(key)
-	if err != nil || !b.w.faults || b.rand.Float64() >= b.w.plan.Rate[StoreSpoils] || len(b.rotten) > 0 {
+	if err != nil || !b.w.faults || b.rand.Float64() >= b.w.plan.Rate[StoreSpoils] || b.ailing() {
 		return
 	}
 	if _, needed := b.watch.needed(key); needed {
@@ -84,12 +84,15 @@ func (b *bucket) ailing() bool {
 	if b == nil {
 		return false
 	}
+	ailing := false
 	for key := range b.rotten { // in whatever order: each by itself
-		if _, needed := b.watch.needed(key); !needed || b.sound(key) {
+		if b.sound(key) {
 			delete(b.rotten, key)
+		} else if _, needed := b.watch.needed(key); needed {
+			ailing = true
 		}
 	}
-	return len(b.rotten) > 0
+	return ailing
 }
 
 // sound says whether an object has the bytes that it was put with.

@@ -107,7 +107,7 @@ func (c *storeWatch) object(o manifest.Object) {
 		}
 		data, head, err := tier.ReadAll(context.Background(), s, o.Name, 1<<30)
 		if err != nil || uint64(len(data)) != o.Bytes || sha256.Sum256(data) != o.SHA256 {
-			c.b.w.violated("object %s is recorded with %d bytes and SHA-256 %x, and has %d: %v", o.Name, o.Bytes, o.SHA256,
+			c.b.w.violated("object %s is recorded with %d bytes and SHA-256 %s, and has %d: %v", o.Name, o.Bytes, o.SHA256,
 				len(data), err)
 			return
 		}
