@@ -7,7 +7,8 @@ import (
 )
 
 // buffers hands out buffers for bodies: at most so many at once, whoever uses them, so that many large uploads take no
-// more memory than one. Used ones are kept for the next part, and dropped when nobody uses any.
+// more memory than one. Used ones are kept for the next part. When nobody uses any they are the collector's to take, and the
+// next upload's until it does: dropped between two uploads, they would be garbage beside new ones.
 type buffers struct {
 	slots chan struct{} // one for each buffer in use
 	bytes int64         // of each buffer
@@ -15,6 +16,7 @@ type buffers struct {
 	mu   sync.Mutex // guards what follows
 	free [][]byte
 	used int
+	idle sync.Pool // of *[]byte; safe without mu
 }
 
 func newBuffers(most int, bytes int64) *buffers {
@@ -45,6 +47,9 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 		b.free = b.free[:last]
 		return p[:n], nil
 	}
+	if p, ok := b.idle.Get().(*[]byte); ok {
+		return (*p)[:n], nil
+	}
 	return make([]byte, n, b.bytes), nil
 }
 
@@ -52,11 +57,14 @@ func (b *buffers) get(ctx context.Context, n int64) ([]byte, error) {
 func (b *buffers) put(p []byte) {
 	b.mu.Lock()
 	b.used--
-	switch {
-	case b.used == 0:
-		b.free = nil
-	case int64(cap(p)) == b.bytes:
+	if int64(cap(p)) == b.bytes {
 		b.free = append(b.free, p)
+	}
+	if b.used == 0 {
+		for _, p := range b.free {
+			b.idle.Put(&p)
+		}
+		b.free = nil
 	}
 	b.mu.Unlock()
 	<-b.slots

@@ -98,7 +98,7 @@ func (u *upload) send(ctx context.Context) error {
 
 // read reads the parts until stop ends, and has them sent under ctx.
 func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
-	whole := sha256.New()
+	whole := u.body.Check()
 	for i := range u.parts {
 		off := int64(i) * u.s.opts.PartBytes
 		buf, err := u.s.buffers.get(stop, min(u.s.opts.PartBytes, u.body.Size-off))
@@ -109,7 +109,7 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 			u.s.buffers.put(buf)
 			return invalid("put", u.key, err)
 		}
-		// Both hashes are of the buffer as it is now: what changes it later, the server refuses.
+		// Both sums are of the buffer as it is now: what changes it later, the server refuses.
 		whole.Write(buf)
 		u.sums[i] = sha256.Sum256(buf)
 		group.Go(func() error {
@@ -117,7 +117,7 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 			return u.part(ctx, i, buf)
 		})
 	}
-	if [sha256.Size]byte(whole.Sum(nil)) != u.body.SHA256 {
+	if !whole.Passed() {
 		return invalid("put", u.key, tier.ErrMismatch)
 	}
 	return nil

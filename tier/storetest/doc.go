@@ -37,6 +37,7 @@ func Run(t *testing.T, kit Kit) {
 		{"NeverOverwrites", neverOverwrites},
 		{"OneOfManyPuts", oneOfManyPuts},
 		{"WrongHash", wrongHash},
+		{"ChangedBody", changedBody},
 		{"BrokenBody", brokenBody},
 		{"ReadOnce", readOnce},
 		{"Replace", replace},

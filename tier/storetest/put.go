@@ -148,6 +148,28 @@ func oneOfManyPuts(t *testing.T, kit Kit, s tier.Store) {
 	wantNoUploads(t, s)
 }
 
+// A body that is read once for its hash and then gives other bytes becomes no object, and neither does one whose hash was
+// changed since.
+func changedBody(t *testing.T, kit Kit, s tier.Store) {
+	for _, size := range []int{1, 10_000, kit.Large} {
+		key, data := fmt.Sprintf("k%d", size), bytesOf(1, size)
+		for _, spoil := range []func(*tier.Body){
+			func(*tier.Body) { data[size-1] ^= 1 },
+			func(b *tier.Body) { b.SHA256[7] ^= 1 },
+		} {
+			body, err := tier.NewBody(bytes.NewReader(data), int64(size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			spoil(&body)
+			_, err = s.Put(deadline(t), key, body, tier.PutOptions{})
+			wantIs(t, fmt.Sprintf("put of %d bytes that have changed", size), err, tier.ErrMismatch)
+			wantNone(t, s, key)
+		}
+	}
+	wantNoUploads(t, s)
+}
+
 func wrongHash(t *testing.T, kit Kit, s tier.Store) {
 	for _, size := range []int{0, 1, 10_000, kit.Large} {
 		key := fmt.Sprintf("k%d", size)
