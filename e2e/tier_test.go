@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -391,11 +390,11 @@ func TestStoreGone(t *testing.T) {
 			}
 		}
 	}
-	if err := store.Signal(syscall.SIGSTOP); err != nil {
+	if err := store.Stall(); err != nil {
 		t.Fatal(err)
 	}
 	gone("the store stalls")
-	if err := store.Signal(syscall.SIGCONT); err != nil {
+	if err := store.Resume(); err != nil {
 		t.Fatal(err)
 	}
 	back()
@@ -406,11 +405,11 @@ func TestStoreGone(t *testing.T) {
 	gone("the store is still gone")
 	store = run()
 	back()
-	if err := store.Signal(syscall.SIGSTOP); err != nil {
+	if err := store.Stall(); err != nil {
 		t.Fatal(err)
 	}
 	s.stop() // and ends while it stalls
-	if err := store.Signal(syscall.SIGCONT); err != nil {
+	if err := store.Resume(); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"golang.org/x/sys/unix"
 )
 
 // Server is a running S3 server.
@@ -171,8 +172,22 @@ func (s *Server) Client() *s3.Client {
 	})
 }
 
-// Signal sends the server's process a signal: SIGSTOP and SIGCONT make a store that stalls and comes back.
-func (s *Server) Signal(sig syscall.Signal) error { return s.cmd.Process.Signal(sig) }
+// Stall stops the server's process (SIGSTOP) and waits until all its threads stand: on a busy machine the signal alone
+// leaves them time to answer another request.
+func (s *Server) Stall() error {
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		err := unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WSTOPPED, nil)
+		if err != unix.EINTR {
+			return os.NewSyscallError("waitid", err)
+		}
+	}
+}
+
+// Resume ends a stall.
+func (s *Server) Resume() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Done is closed when the server's process has ended.
 func (s *Server) Done() <-chan struct{} { return s.done }
