@@ -99,3 +99,19 @@ func (l *Ledger) Objects() []manifest.Recorded {
 	}
 	return out
 }
+
+// Outdated returns the object of a segment that this member has evicted and the log has merged away; false when that is
+// not so. Nobody keeps such an object good any more, and it may go from the store any time.
+func (l *Ledger) Outdated(id string) (manifest.Object, bool) {
+	for _, g := range l.peek().state.Segments {
+		if g.Tier != manifest.Cold || infoOf(g).ID != id {
+			continue
+		}
+		for _, r := range l.partition.Load().recorded {
+			if r.FirstSeq <= g.FirstSeq && g.LastSeq <= r.LastSeq && r.LastSeq-r.FirstSeq > g.LastSeq-g.FirstSeq {
+				return g.Object, true
+			}
+		}
+	}
+	return manifest.Object{}, false
+}

@@ -83,6 +83,10 @@ func (s *scrubber) suspectStep(now time.Time) bool {
 			s.unwatch(whatMeta, f)
 		}
 	}
+	if o, outdated := s.n.ledger.Outdated(id); outdated && s.store != nil {
+		s.checkOutdated(id, o)
+		return true
+	}
 	objects := s.n.ledger.Objects()
 	if i := slices.IndexFunc(objects, func(r manifest.Recorded) bool { return objectID(r) == id }); i >= 0 && s.store != nil {
 		f, err := s.checkObject(s.ctx, objects[i], s.pace)
@@ -94,4 +98,24 @@ func (s *scrubber) suspectStep(now time.Time) bool {
 		}
 	}
 	return true
+}
+
+// checkOutdated looks at an object that only members which lag behind a merge still need, this one among them. The merge
+// cannot be built of what is damaged, nor can anybody make the object anew: the others have merged its segment, and it may
+// have been swept. They have the merge, though, as the log has recorded it, so this member takes their state.
+func (s *scrubber) checkOutdated(id string, o manifest.Object) {
+	damage, err := s.readObject(s.ctx, o, s.pace)
+	again := damage
+	if damage != nil { // in the store, or on the way?
+		again, err = s.readObject(s.ctx, o, s.pace)
+	}
+	switch _, outdated := s.n.ledger.Outdated(id); {
+	case !outdated || s.ctx.Err() != nil:
+	case err != nil || again != nil && again.Reason != damage.Reason:
+		s.suspect(id) // again, after a while
+	case again != nil && len(s.n.otherMembers()) > 0:
+		s.metrics.copies.WithLabelValues(whatObject).Inc()
+		damage.Reason = "the segment is merged elsewhere and was not here, which takes this object: " + damage.Reason
+		s.n.fail(damage)
+	}
 }

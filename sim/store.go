@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tier"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -206,6 +208,20 @@ func (b *bucket) excuses(err error) bool {
 		return ok && (striking || b.rotten[name]) // it may have been damaged on the way
 	}
 	return striking && errors.Is(err, tier.ErrUnavailable)
+}
+
+// forlorn says that an error is damage of an object that nobody but a member which lags behind a merge still needs, so that
+// nobody makes it good: that member ends, to take the others' state.
+func (b *bucket) forlorn(err error) bool {
+	var damaged *vfs.CorruptError
+	if b == nil || !errors.As(err, &damaged) {
+		return false
+	}
+	name, ok := strings.CutPrefix(damaged.File, b.mem.Name()+"/")
+	if !ok || b.sound(name) {
+		return false
+	}
+	return !slices.ContainsFunc(b.recorded(), func(r manifest.Recorded) bool { return r.Object.Name == name })
 }
 
 // storeGrace is how long after the end of all faults a node may still take the store for down.

@@ -145,7 +145,7 @@ func (b *bucket) check(first *replica, versions [][]version) {
 		}
 	}
 	if w.failed == nil && b.watch.newest != nil {
-		b.restore(first, versions)
+		b.restore(versions)
 	}
 }
 

@@ -34,7 +34,7 @@ func drawStore(r *rand.Rand, p *Plan) {
 		return
 	}
 	p.Store = StorePlan{On: true,
-		MinAge:      pickMillis(r, 0, 1000, 5000),
+		MinAge:      pickMillis(r, 0, 0, 1000, 5000),
 		Interval:    pickMillis(r, 1000, 2000, 5000),
 		DeleteAfter: pick(r, time.Hour, time.Hour, 20*time.Second),
 		FetchReads:  pick(r, -1, 5, 20),
@@ -44,7 +44,7 @@ func drawStore(r *rand.Rand, p *Plan) {
 	}
 	s := &p.Store
 	if r.IntN(5) > 0 {
-		s.MaxLocalBytes = pick(r, int64(1), 16<<10, 64<<10)
+		s.MaxLocalBytes = pick(r, int64(1), 1, 16<<10, 64<<10)
 	}
 	if r.IntN(4) == 0 {
 		s.Retention = pick(r, 10*time.Minute, 40*time.Minute)
@@ -66,9 +66,9 @@ func drawStore(r *rand.Rand, p *Plan) {
 	often(StoreRefusal, 0.3, 0.05)
 	often(StoreOutage, 0.5, 0.06)
 	often(StoreParted, 0.4, 0.06)
-	often(StoreSpoils, 0.3, 0.05)
-	often(Tiering, 0.5, 0.1)
-	often(StoreRot, 0.4, 0.1)
+	often(StoreSpoils, 0.4, 0.3)
+	often(Tiering, 0.5, 0.2)
+	often(StoreRot, 0.4, 0.3)
 	if p.Rate[StoreRot] > 0 {
 		s.ScrubObjects = time.Duration(20+r.IntN(60)) * time.Second
 	}

@@ -13,11 +13,12 @@ import (
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
+	"github.com/scribe-ledger/scribe/wal"
 )
 
 // restore founds another cluster with what is published, on an empty disk, and holds what it answers against the history up
 // to there. Then it must take a write.
-func (b *bucket) restore(first *replica, versions [][]version) {
+func (b *bucket) restore(versions [][]version) {
 	w := b.w
 	b.quiet = true
 	defer func() { b.quiet = false }()
@@ -30,7 +31,7 @@ func (b *bucket) restore(first *replica, versions [][]version) {
 	defer ranges.Close()
 	o := node.Options{FS: vfs.NewMem(), Dir: "data", NodeID: 1, RaftAddr: address(1, "raft"), HTTPAddr: address(1, "http"),
 		Initial: []node.Founder{{NodeID: 1, RaftAddr: address(1, "raft")}}, Restore: p, Manual: true, Seed: w.cfg.Seed | 1,
-		Now: b.clock, Tier: &node.TierOptions{Store: b.mem, Ranges: ranges, LockWanted: w.plan.Store.Retention > 0}}
+		WAL: wal.Options{FileBytes: w.plan.LogBytes, SpareFiles: 1}, Now: b.clock, Tier: &node.TierOptions{Store: b.mem, Ranges: ranges, LockWanted: w.plan.Store.Retention > 0}}
 	o.Ledger.ColdTimeout = 24 * time.Hour // of the wall clock
 	n, err := node.Open(o)
 	if err != nil {

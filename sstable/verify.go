@@ -14,7 +14,7 @@ import (
 // Verify reads the whole segment from its source again: every byte is checked against its checksum, order and
 // coverage of seqs and keys against index, filter and seq index, every leaf is computed again by leaf, and the root
 // from them. The first difference is a *vfs.CorruptError. leaf gets entries with ValueHash, and with their values but for
-// large ones; nil stands for the canonical record's leaf hash.
+// large ones, and must not keep them, nor anything of them; nil stands for the canonical record's leaf hash.
 func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error {
 	fresh, err := t.reopened()
 	if err != nil {
@@ -23,7 +23,7 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 	if leaf == nil {
 		leaf = func(e *Entry) merkle.Hash { return e.LeafHash() }
 	}
-	v := &verifier{t: fresh, leaf: leaf, seed: maphash.MakeSeed()}
+	v := &verifier{t: fresh, leaf: leaf, seed: maphash.MakeSeed(), keyRoom: make([]byte, tlog.MaxKeyBytes)}
 	for n := range fresh.top.parts {
 		p, err := fresh.loadPartition(n)
 		if err != nil {
@@ -66,8 +66,11 @@ type verifier struct {
 	offset  uint64 // behind the last block seen
 	ordinal uint64
 	keys    uint64
-	lastKey []byte
+	lastKey []byte // a copy: what follows is used again
 
+	room                         []byte // of the block that is looked at
+	e                            Entry  // of it
+	keyRoom                      []byte // of that entry's key
 	blocks, keyBytes, valueBytes uint64
 
 	// The seq index is in another order than the entries. Both are maps from seqs to ordinals, so they are compared as
@@ -84,12 +87,12 @@ func (v *verifier) pair(seq, ordinal uint64) uint64 {
 // block checks a data block, and the values that belong to it, which stand before it.
 func (v *verifier) block(at blockAt) error {
 	t, h := v.t, at.handle()
-	b, err := t.block(at, false)
+	b, err := t.blockInto(at, v.room) // it has no cache
 	if err != nil {
 		return err
 	}
+	v.room = b.data
 	v.blocks++
-	var keys keyArena
 	for i := range b.count {
 		if b.isLarge(i) {
 			large := b.large(i).at
@@ -98,8 +101,9 @@ func (v *verifier) block(at blockAt) error {
 			}
 			v.offset += large.Length
 		}
-		var e Entry
-		if err := t.entry(&e, b, i, true, &keys); err != nil {
+		e := &v.e
+		*e = Entry{}
+		if err := t.entry(e, b, i, true, &keyArena{v.keyRoom}); err != nil {
 			return err
 		}
 		if !b.isLarge(i) {
@@ -108,7 +112,7 @@ func (v *verifier) block(at blockAt) error {
 		if e.ValueHash, err = v.value(b, i); err != nil {
 			return err
 		}
-		if err := v.entry(&e, at.p, h.Offset); err != nil {
+		if err := v.entry(e, at.p, h.Offset); err != nil {
 			return err
 		}
 	}
@@ -164,7 +168,7 @@ func (v *verifier) entry(e *Entry, p *partition, block uint64) error {
 		}
 		if v.keys == 0 || !bytes.Equal(e.Key, v.lastKey) {
 			v.keys++
-			v.lastKey = e.Key
+			v.lastKey = append(v.lastKey[:0], e.Key...)
 		}
 	}
 	v.keyBytes += uint64(len(e.Key))

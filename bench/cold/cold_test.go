@@ -17,6 +17,8 @@ var (
 	piece     = flag.Int64("piece", 4<<20, "`bytes` of a plain GET")
 	files     = flag.Int("files", 2, "uploads at a time")
 	upload    = flag.Float64("upload", 2, "GiB of segments that each side uploads in a round")
+	partBytes = flag.Int64("part", 0, "`bytes` of a part of ours; 0: 8 MiB")
+	parallel  = flag.Int("parallel", 0, "parts of ours under way, each with a buffer; 0: 4")
 	writers   = flag.Int("writers", 64, "goroutines that write durably")
 	rate      = flag.Int("rate", 2000, "durable writes a second")
 	turn      = flag.Duration("turn", 6*time.Second, "how long the store works, refuses or is silent; 5m for the real thing")
@@ -43,7 +45,7 @@ func BenchmarkCold(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	l, err := newLab(Options{Entries: *entries, Rounds: *rounds, Reads: *reads, Gets: *gets, PieceBytes: *piece, Files: *files,
+	l, err := newLab(Options{Entries: *entries, Rounds: *rounds, Reads: *reads, Gets: *gets, PieceBytes: *piece, Files: *files, PartBytes: *partBytes, Parallel: *parallel,
 		UploadBytes: int64(*upload * (1 << 30)), Writers: *writers, WriteRate: *rate, Turn: *turn, Zstd: *zstd, Kind: *kind,
 		Profiles: *profiles, Dir: *data, Program: program, Log: os.Stderr})
 	if err != nil {

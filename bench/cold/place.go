@@ -18,14 +18,19 @@ import (
 )
 
 // bucket says where the store is.
-type bucket struct{ Endpoint, Region, Name, AccessKey, SecretKey string }
+type bucket struct {
+	Endpoint, Region, Name, AccessKey, SecretKey string
+
+	PartBytes int64 // of our uploads, and how many of them are under way; 0 is the default
+	Parallel  int
+}
 
 // dataPrefix is where the ledger that is measured has its archive.
 const dataPrefix = "data"
 
 // open returns a store over the bucket. A nil transport is the store's own.
 func (b bucket) open(prefix string, transport http.RoundTripper) (*s3store.Store, error) {
-	return s3store.New(s3store.Options{Bucket: b.Name, Prefix: prefix, Region: b.Region, Endpoint: b.Endpoint, PathStyle: true,
+	return s3store.New(s3store.Options{PartBytes: b.PartBytes, Parallel: b.Parallel, Bucket: b.Name, Prefix: prefix, Region: b.Region, Endpoint: b.Endpoint, PathStyle: true,
 		AccessKeyID: b.AccessKey, SecretAccessKey: b.SecretKey, Transport: transport})
 }
 
@@ -48,7 +53,7 @@ func (p plan) openMember(dir, prefix string, transport http.RoundTripper, restor
 	if err != nil {
 		return nil, err
 	}
-	m := &member{store: store, ranges: tier.NewRanges(store, tier.RangesOptions{})}
+	m := &member{store: store, ranges: tier.NewRanges(store, tier.RangesOptions{HedgeShare: -1})}
 	o := node.Options{FS: vfs.NewOS(), Dir: dir, NodeID: 1, RaftAddr: "localhost:1", HTTPAddr: "localhost:2",
 		ScrubBytesPerSecond: -1,
 		Tier:                &node.TierOptions{Store: store, Ranges: m.ranges, FetchReads: -1}}

@@ -1,12 +1,13 @@
 package cold
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
 )
 
-// profile begins a CPU profile of this phase, if that is wanted, and returns what ends it.
+// profile begins a CPU profile of this phase, if that is wanted, and returns what ends it and writes down the allocations.
 func (p plan) profile() (stop func() error, err error) {
 	if p.Profiles == "" {
 		return func() error { return nil }, nil
@@ -20,6 +21,10 @@ func (p plan) profile() (stop func() error, err error) {
 	}
 	return func() error {
 		pprof.StopCPUProfile()
-		return f.Close()
+		a, err := os.Create(filepath.Join(p.Profiles, p.Phase+".allocs"))
+		if err != nil {
+			return errors.Join(err, f.Close())
+		}
+		return errors.Join(pprof.Lookup("allocs").WriteTo(a, 0), a.Close(), f.Close())
 	}, nil
 }

@@ -24,6 +24,8 @@ type Options struct {
 	PieceBytes  int64         // of a plain GET; 4 MiB
 	Files       int           // uploads at a time; 2
 	UploadBytes int64         // of a round and a side; 2 GiB
+	PartBytes   int64         // of our uploads; s3store's default
+	Parallel    int           // parts of ours under way; s3store's default
 	Writers     int           // 64
 	WriteRate   int           // writes a second, in all; 2000
 	Turn        time.Duration // of one condition of the store; 6 s
@@ -93,7 +95,8 @@ func newLab(o Options) (*lab, error) {
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	b := bucket{Endpoint: s.Endpoint, Region: s.Region, Name: s.Bucket, AccessKey: s.AccessKey, SecretKey: s.SecretKey}
+	b := bucket{Endpoint: s.Endpoint, Region: s.Region, Name: s.Bucket, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
+		PartBytes: o.PartBytes, Parallel: o.Parallel}
 	return &lab{opts: o, dir: dir, server: s, bucket: b, results: map[string][]float64{}}, nil
 }
 
