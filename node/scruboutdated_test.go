@@ -1,0 +1,92 @@
+package node
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/scribe-ledger/scribe/tier"
+	"github.com/scribe-ledger/scribe/tlog"
+)
+
+// TestBehindAMergeWithoutItsObjects: a member that has evicted what the others have merged, and that can merge it no more
+// since an object is damaged, or swept, takes the others' state. Damage on the way is no reason to.
+func TestBehindAMergeWithoutItsObjects(t *testing.T) {
+	for _, test := range []struct {
+		name  string
+		spoil func(s *tier.Mem, object string)
+	}{
+		{"damaged", func(s *tier.Mem, object string) {
+			s.Tamper(object, func(b []byte) []byte { b[50] ^= 4; return b })
+		}},
+		{"swept", func(s *tier.Mem, object string) {
+			if err := s.Delete(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := newScrubCluster(t, 3, 2, nil, nil)
+			behind := c.follower()
+			id := behind.opts.NodeID
+			c.evictAll(behind)
+			// Else the leader puts the merge there, too, and the member takes that.
+			putting := func(r tier.Request) tier.Fault {
+				if r.Op == tier.OpPut && strings.HasPrefix(r.Key, tier.SegmentPrefix) {
+					return tier.Fault{Kind: tier.Refused}
+				}
+				return tier.Fault{}
+			}
+			c.faults = putting
+			c.member(id).lazy["compact"] = true
+			for _, w := range c.leader().ledger.MergesLeft(true) {
+				if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.until("the others have merged", func() bool { return c.leader().ledger.MergesDone() })
+			outdated := behind.ledger.Placed()[0].Segment
+			if _, ok := behind.ledger.Outdated(tlog.SegmentID(outdated.FirstSeq, outdated.LastSeq)); !ok {
+				t.Fatalf("%+v is not outdated", outdated)
+			}
+
+			// On the way only, it is tried again.
+			n := 0
+			c.faults = func(r tier.Request) tier.Fault {
+				if n++; r.Op == tier.OpGet && r.Key == outdated.Object.Name {
+					return tier.Fault{Kind: tier.Flipped, At: int64(n)}
+				}
+				return putting(r)
+			}
+			clear(c.member(id).lazy)
+			for range 5 {
+				behind.ScrubStep()
+				c.tick(1)
+			}
+			if err := behind.Err(); err != nil {
+				t.Fatal(err)
+			}
+			c.faults = putting
+
+			test.spoil(c.store, outdated.Object.Name)
+			c.until("the node ends", func() bool {
+				if behind.Err() == nil {
+					behind.ScrubStep()
+				}
+				c.tick(10)
+				return behind.Err() != nil
+			})
+			if !isCorrupt(behind.Err()) || !behind.WantsRebuild() {
+				t.Fatal(behind.Err())
+			}
+			c.kill(id)
+			c.restart(id)
+			c.until("the others' state", func() bool {
+				n := c.node(id)
+				return n.Err() == nil && n.Status().Ready && n.ledger.MergesDone()
+			})
+			c.faults = nil
+			c.checkAll()
+			c.clean()
+		})
+	}
+}
