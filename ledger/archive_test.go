@@ -155,6 +155,11 @@ func TestArchiveAndRestore(t *testing.T) {
 				}
 			},
 		}
+		do["candidate merged"] = func() {
+			for _, step := range []string{"grow", "candidate", "grow", "merge", "compact"} {
+				do[step]()
+			}
+		}
 		names := append(slices.Sorted(maps.Keys(do)), "grow", "grow", "merge", "compact", "upload", "upload", "candidate")
 		for range 60 {
 			do[rapid.SampledFrom(names).Draw(rt, "step")]()

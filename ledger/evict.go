@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -62,7 +63,7 @@ func (l *Ledger) Fetch(ctx context.Context, id string) error {
 		return err
 	}
 	g.Object = t.object
-	whole, name, err := l.fetchWhole(ctx, g, func(int) {})
+	whole, name, err := l.fetchWhole(ctx, g, nil, func(int) {})
 	if err != nil {
 		return fmt.Errorf("fetch segment %s: %w", id, err)
 	}
@@ -193,9 +194,10 @@ func (l *Ledger) exchange(old, now *table, from string) error {
 // objectPart is the suffix of an object that is coming back. Its name says which one, so that a later call goes on.
 const objectPart = ".object" + partialSuffix
 
-// fetchWhole brings the object of a segment into a file, durably, and verifies all of it. come is told of bytes that are
-// here: first of those that had come before.
-func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment, come func(int)) (t *table, name string, err error) {
+// fetchWhole brings the object of a segment into a file, durably, and verifies all of it: behind the download, or, where
+// meta is the meta tail that is here, beside it. come is told of bytes that are here: first of those that had come before.
+func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment, meta vfs.File, come func(int)) (t *table, name string,
+	err error) {
 	if err := l.opts.FS.MkdirAll(l.incomingDir()); err != nil {
 		return nil, "", err
 	}
@@ -210,20 +212,32 @@ func (l *Ledger) fetchWhole(ctx context.Context, g manifest.Segment, come func(i
 	defer cancel()
 	defer context.AfterFunc(l.closing, cancel)()
 	come(int(f.offset))
+	beside := l.verifyEarly(ctx, meta, g, f.name)
 	err = l.pour(ctx, g, f.offset, func(p []byte) (int, error) {
 		err := f.append(p)
 		if err == nil {
 			come(len(p))
+			beside.reached(f.offset)
 		}
 		return len(p), err
 	})
+	if err == nil {
+		name, err = f.finish()
+	}
 	if err != nil {
+		cancel() // also what verifies
+		beside.end(err)
 		return nil, "", err
 	}
-	if name, err = f.finish(); err != nil {
-		return nil, "", err
+	good := beside.end(io.ErrUnexpectedEOF)
+	if good {
+		expect := infoOf(g)
+		expect.Bytes = 0 // as in openVerified
+		t, err = l.openTable(name, expect)
+	} else {
+		t, err = l.openVerified(name, g)
 	}
-	if t, err = l.openVerified(name, g); err != nil { // what came is not the segment: it comes anew
+	if err != nil { // what came is not the segment: it comes anew
 		return nil, "", errors.Join(&ColdError{Segment: id, Object: g.Object.Name, Err: err}, f.restart())
 	}
 	return t, name, nil
@@ -235,8 +249,9 @@ func (l *Ledger) isComing(name string) bool {
 	return ok && len(id) > 17 && l.pinned(id[:len(id)-17])
 }
 
-// fetchSyncBytes is how much of an object that comes back is written between two syncs.
-const fetchSyncBytes = 4 << 20
+// fetchSyncBytes is how much of an object that comes back is written between two syncs: what a process that dies has to
+// fetch again at most.
+const fetchSyncBytes = 16 << 20
 
 // removeMetas takes away, when the ledger is opened, the meta tails that no table stands on: of segments whose files are
 // here, or that are not listed.

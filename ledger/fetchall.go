@@ -110,7 +110,7 @@ func (f *fetchAll) fetch(ctx context.Context, c coldTable) error {
 	f.l.pin(id)
 	defer f.l.unpin(id)
 	come := func(n int) { f.add(func(p *FetchProgress) { p.BytesDone += uint64(n) }) }
-	whole, name, err := f.l.fetchWhole(ctx, c.Segment, come)
+	whole, name, err := f.l.fetchWhole(ctx, c.Segment, c.table.file, come)
 	if err == nil {
 		err = f.l.exchange(c.table, whole, name)
 		whole.release()

@@ -83,6 +83,8 @@ func (f *incomingFile) append(data []byte) error {
 		_, err := f.file.WriteAt(data[:n], int64(f.offset))
 		if err == nil && (f.offset+n)%f.syncBytes == 0 {
 			err = f.file.Sync()
+		} else if err == nil {
+			err = f.file.StartSync(int64(f.offset), int64(n)) // so that the sync finds little to do
 		}
 		if err != nil {
 			return errors.Join(err, f.restart())

@@ -12,6 +12,9 @@ func (p plan) profile() (stop func() error, err error) {
 	if p.Profiles == "" {
 		return func() error { return nil }, nil
 	}
+	if err := os.MkdirAll(p.Profiles, 0o777); err != nil {
+		return nil, err
+	}
 	f, err := os.Create(filepath.Join(p.Profiles, p.Phase+".cpu"))
 	if err != nil {
 		return nil, err
