@@ -153,15 +153,25 @@ func (t *Table) tile(a tileArray, i uint64, fill bool) ([]byte, error) {
 	if c, ok := t.cache.get(key); ok {
 		return c.tile, nil
 	}
-	b, err := t.file.Block(h, nil)
+	b, err := t.readTile(a, i, nil)
+	if err != nil {
+		return nil, err
+	}
+	if fill {
+		t.cache.put(key, cached{tile: b})
+	}
+	return b, nil
+}
+
+// readTile reads tile i of an array from the source, into room as far as it reaches.
+func (t *Table) readTile(a tileArray, i uint64, room []byte) ([]byte, error) {
+	h := a.handle(i)
+	b, err := t.file.Block(h, room[:0])
 	if err != nil {
 		return nil, err
 	}
 	if uint64(len(b)) != h.Length-segfile.BlockOverhead {
 		return nil, t.corrupt(h.Offset, fmt.Errorf("tile of %d bytes in a block of %d", len(b), h.Length))
-	}
-	if fill {
-		t.cache.put(key, cached{tile: b})
 	}
 	return b, nil
 }

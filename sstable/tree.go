@@ -8,11 +8,15 @@ import (
 
 // hashes cuts b, which is hashes joined.
 func hashes(b []byte) []merkle.Hash {
-	out := make([]merkle.Hash, len(b)/merkle.HashSize)
-	for i := range out {
-		out[i] = merkle.Hash(b[i*merkle.HashSize:])
+	return appendCut(make([]merkle.Hash, 0, len(b)/merkle.HashSize), b)
+}
+
+// appendCut appends what hashes returns.
+func appendCut(dst []merkle.Hash, b []byte) []merkle.Hash {
+	for ; len(b) >= merkle.HashSize; b = b[merkle.HashSize:] {
+		dst = append(dst, merkle.Hash(b))
 	}
-	return out
+	return dst
 }
 
 func appendHashes(dst []byte, hashes []merkle.Hash) []byte {

@@ -71,6 +71,8 @@ type verifier struct {
 	room                         []byte // of the block that is looked at
 	e                            Entry  // of it
 	keyRoom                      []byte // of that entry's key
+	tile                         []byte // that was read last
+	hashes                       []merkle.Hash
 	blocks, keyBytes, valueBytes uint64
 
 	// The seq index is in another order than the entries. Both are maps from seqs to ordinals, so they are compared as
@@ -180,15 +182,17 @@ func (v *verifier) entry(e *Entry, p *partition, block uint64) error {
 // leafTile compares the tile of leaves gathered with the file's.
 func (v *verifier) leafTile() error {
 	i := v.ordinal / merkle.TileWidth
-	b, err := v.t.leafTile(i, false)
+	b, err := v.t.readTile(v.t.leaves, i, v.tile)
 	if err != nil {
 		return err
 	}
+	v.tile = b
 	if !bytes.Equal(b, v.leaves) {
 		return v.t.corrupt(v.t.leaves.handle(i).Offset, fmt.Errorf("leaf tile %d is not that of the entries", i))
 	}
 	if len(v.leaves) == leafTileBytes {
-		v.upper.Append(merkle.RootOf(hashes(v.leaves)))
+		v.hashes = appendCut(v.hashes[:0], v.leaves)
+		v.upper.Append(merkle.RootOf(v.hashes))
 		v.leaves = v.leaves[:0]
 	}
 	return nil
@@ -229,10 +233,11 @@ func (v *verifier) seqs(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		tile, err := t.tile(t.seqs, i, false)
+		tile, err := t.readTile(t.seqs, i, v.tile)
 		if err != nil {
 			return err
 		}
+		v.tile = tile
 		for k := range uint64(len(tile)) / t.seqs.itemBytes {
 			v.tileSum += v.pair(t.props.FirstSeq+i*seqTileWidth+k, t.seqs.item(tile, k))
 		}
