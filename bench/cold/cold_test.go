@@ -19,6 +19,8 @@ var (
 	upload    = flag.Float64("upload", 2, "GiB of segments that each side uploads in a round")
 	partBytes = flag.Int64("part", 0, "`bytes` of a part of ours; 0: 8 MiB")
 	parallel  = flag.Int("parallel", 0, "parts of ours under way, each with a buffer; 0: 4")
+	delay     = flag.Duration("delay", 0, "what each answer of the store takes longer than it does on this machine; S3 takes 15ms and more")
+	mbps      = flag.Float64("mbps", 0, "MB/s at which all its answers come; 0: as fast as they do")
 	writers   = flag.Int("writers", 64, "goroutines that write durably")
 	rate      = flag.Int("rate", 2000, "durable writes a second")
 	turn      = flag.Duration("turn", 6*time.Second, "how long the store works, refuses or is silent; 5m for the real thing")
@@ -46,6 +48,7 @@ func BenchmarkCold(b *testing.B) {
 		b.Fatal(err)
 	}
 	l, err := newLab(Options{Entries: *entries, Rounds: *rounds, Reads: *reads, Gets: *gets, PieceBytes: *piece, Files: *files, PartBytes: *partBytes, Parallel: *parallel,
+		Delay: *delay, Rate: *mbps * 1e6,
 		UploadBytes: int64(*upload * (1 << 30)), Writers: *writers, WriteRate: *rate, Turn: *turn, Zstd: *zstd, Kind: *kind,
 		Profiles: *profiles, Dir: *data, Program: program, Log: os.Stderr})
 	if err != nil {

@@ -29,6 +29,9 @@
 // cache as far as it reaches, for both sides. Client and store share the machine's processors, so what either burns slows
 // down the other; on a machine with few of them this is a comparison of work done.
 //
+// A store on the same machine gives bytes faster than any network, and takes processor time from its client. -delay and
+// -mbps put it farther away, for scan and restore on both sides: -delay 15ms -mbps 100.
+//
 // It is a module of its own: the transfer manager stays out of the ledger's go.mod.
 //
 // # Ownership

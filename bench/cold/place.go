@@ -23,6 +23,10 @@ type bucket struct {
 
 	PartBytes int64 // of our uploads, and how many of them are under way; 0 is the default
 	Parallel  int
+
+	// How far away the store is.
+	Delay time.Duration // before an answer
+	Rate  float64       // bytes per second of all answers; 0: as fast as they come
 }
 
 // dataPrefix is where the ledger that is measured has its archive.
@@ -30,6 +34,9 @@ const dataPrefix = "data"
 
 // open returns a store over the bucket. A nil transport is the store's own.
 func (b bucket) open(prefix string, transport http.RoundTripper) (*s3store.Store, error) {
+	if far := (&far{next: newTraffic().next, delay: b.Delay, rate: b.Rate}); transport == nil && (far.delay > 0 || far.rate > 0) {
+		transport = far
+	}
 	return s3store.New(s3store.Options{PartBytes: b.PartBytes, Parallel: b.Parallel, Bucket: b.Name, Prefix: prefix, Region: b.Region, Endpoint: b.Endpoint, PathStyle: true,
 		AccessKeyID: b.AccessKey, SecretAccessKey: b.SecretKey, Transport: transport})
 }

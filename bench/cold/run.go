@@ -26,6 +26,8 @@ type Options struct {
 	UploadBytes int64         // of a round and a side; 2 GiB
 	PartBytes   int64         // of our uploads; s3store's default
 	Parallel    int           // parts of ours under way; s3store's default
+	Delay       time.Duration // of each answer of the store, and bytes per second of all: it is on this machine, and gives
+	Rate        float64       // them faster than any other would
 	Writers     int           // 64
 	WriteRate   int           // writes a second, in all; 2000
 	Turn        time.Duration // of one condition of the store; 6 s
@@ -96,7 +98,7 @@ func newLab(o Options) (*lab, error) {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	b := bucket{Endpoint: s.Endpoint, Region: s.Region, Name: s.Bucket, AccessKey: s.AccessKey, SecretKey: s.SecretKey,
-		PartBytes: o.PartBytes, Parallel: o.Parallel}
+		PartBytes: o.PartBytes, Parallel: o.Parallel, Delay: o.Delay, Rate: o.Rate}
 	return &lab{opts: o, dir: dir, server: s, bucket: b, results: map[string][]float64{}}, nil
 }
 
