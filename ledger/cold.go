@@ -233,8 +233,12 @@ func (l *Ledger) openPresent(g manifest.Segment, tail uint64) (*table, error) {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.As(err, &corrupt) {
 		return t, err
 	}
-	l.opts.Logger.Warn("the meta tail of a cold segment is fetched anew", "segment", info.ID, "object", g.Object.Name,
-		"error", err)
+	if corrupt == nil {
+		l.opts.Logger.Info("the meta tail of a cold segment is fetched", "segment", info.ID, "object", g.Object.Name)
+	} else {
+		l.opts.Logger.Warn("the meta tail of a cold segment is damaged, and is fetched anew", "segment", info.ID, "object",
+			g.Object.Name, "error", err)
+	}
 	return l.fetchMeta(context.Background(), l.metaFile(info.ID), g)
 }
 
