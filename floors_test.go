@@ -46,7 +46,7 @@ var floors = map[string]struct {
 	"readonly":  {5, []string{"ledger", "node", "archive", "tier", "segfile", "manifest", "merkle", "vfs"}},
 
 	"cmd/scribe-node":    {6, []string{"archive", "client", "config", "httpapi", "ledger", "merkle", "node", "raft", "readonly", "segfile", "tier", "tier/open", "transport", "vfs", "wal"}},
-	"cmd/scribe":         {6, []string{"client", "config", "fsck", "httpapi", "ledger", "manifest", "merkle", "node", "raft", "readonly", "segfile", "sstable", "tier", "tier/open", "tlog", "vfs", "wal"}},
+	"cmd/scribe":         {6, []string{"archive", "client", "config", "fsck", "httpapi", "ledger", "manifest", "merkle", "node", "raft", "readonly", "segfile", "sstable", "tier", "tier/open", "tlog", "vfs", "wal"}},
 	"cmd/scribe-demo":    {6, []string{"client", "tlog", "merkle"}},
 	"cmd/scribe-cluster": {6, []string{"client"}},
 }

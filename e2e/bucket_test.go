@@ -144,6 +144,10 @@ func (s *shelf) commandLine(t *testing.T, values map[string]string, state string
 	if code, out, stderr := s.scribe(t, "fsck"); code != 0 || !strings.Contains(out, "clean: 0 damaged") {
 		t.Errorf("fsck: exit %d, %s%s", code, out, stderr)
 	}
+	if code, out, stderr := s.scribe(t, "inspect", "--entries"); code != 0 || !strings.Contains(out, "\ncheckpoint ") ||
+		!strings.Contains(out, "  k079\n") {
+		t.Errorf("inspect: exit %d, %s%s", code, out, stderr)
+	}
 	if code, _, stderr := run(t, s.reads, "scribe", "get", "x", "--bucket", s.url+"/nowhere"); code != 1 || stderr == "" {
 		t.Errorf("another prefix: exit %d, %s", code, stderr)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,11 +20,16 @@ import (
 func (a *app) inspect() *cobra.Command {
 	in := &inspection{app: a}
 	cmd := &cobra.Command{
-		Use:   "inspect PATH…",
-		Short: "Show what files of a node hold, offline",
+		Use:   "inspect PATH… | --bucket URL [SEGMENT…]",
+		Short: "Show what files of a node or an archive hold, offline",
 		Long: `Inspect shows a data directory, a log directory or log file, a segment file, a manifest, or an IDENTITY file. What a
 file is, is told by its content, or else by its name. It reads only; of a directory that a node uses it shows the state of
 the moment. What is damaged is said, and passed over where that is possible. To check everything, use scribe fsck.
+
+With --bucket URL it shows the ledger's archive in an object store, s3://bucket/prefix, dir:/path or a folder, and needs no
+server: the newest checkpoint, the manifest, and every segment with its object; or the SEGMENTs that are named, each by its
+id or its object, read by range. Endpoint and credentials of the store are as for a node: SCRIBE_TIER_S3_ENDPOINT and so
+on, or the file that SCRIBE_CONFIG names; else the AWS SDK's usual chain.
 
 With --json every line is an object with a "kind": first one that describes the path, then one for each record, entry or
 block. Exit status: 0, 1 when something was damaged or could not be read, 2 for a mistake on the command line.`,
@@ -31,34 +37,40 @@ block. Exit status: 0, 1 when something was damaged or could not be read, 2 for 
   scribe inspect ./scribe-data/MANIFEST --json
   scribe inspect ./scribe-data/wal --records --limit 20
   scribe inspect ./scribe-data/segments/*.seg
-  scribe inspect ./scribe-data/segments/0000000000000000-00000000000003e7.seg --entries --key greeting`,
-		Args: cobra.MinimumNArgs(1),
+  scribe inspect ./scribe-data/segments/0000000000000000-00000000000003e7.seg --entries --key greeting
+  scribe inspect --bucket s3://archive/ledger
+  scribe inspect --bucket ./scribe-data/cold 0000000000000000-00000000000003e7 --blocks --json`,
+		Args: cobra.ArbitraryArgs,
 	}
 	cmd.Flags().BoolVar(&in.records, "records", false, "list the records of the log")
 	cmd.Flags().BoolVar(&in.entries, "entries", false, "list the entries of segments, in key order")
 	cmd.Flags().BoolVar(&in.blocks, "blocks", false, "list the data blocks of segments")
 	cmd.Flags().Uint64Var(&in.limit, "limit", 0, "list this many at most of each path; 0 is all")
 	cmd.Flags().StringVar(&in.key, "key", "", "list only what is about this key; implies --entries and --records")
+	url := cmd.Flags().String("bucket", "", "show the archive at this `URL`: s3://bucket/prefix, dir:/path or a folder")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case *url == "" && len(args) == 0:
+			return &usageError{"give a path, or --bucket with the URL of an archive"}
+		case *url != "" && in.records:
+			return &usageError{"an archive has no log, and so no --records"}
+		}
 		a.began = true
 		in.byKey = cmd.Flags().Changed("key")
 		in.records, in.entries = in.records || in.byKey, in.entries || in.byKey
 		in.out = &printer{w: a.stdout}
-		for i, arg := range args {
-			if err := cmd.Context().Err(); err != nil {
-				return err
-			}
-			if i > 0 && !a.json {
-				in.out.printf("\n")
-			}
-			if err := in.path(filepath.ToSlash(filepath.Clean(arg))); err != nil {
-				return err
-			}
+		var err error
+		if *url != "" {
+			err = in.bucket(cmd.Context(), *url, args)
+		} else {
+			err = in.paths(cmd.Context(), args)
 		}
-		if in.out.err != nil {
+		switch {
+		case err != nil:
+			return err
+		case in.out.err != nil:
 			return in.out.err
-		}
-		if in.damages > 0 {
+		case in.damages > 0:
 			return fmt.Errorf("%s; scribe fsck tells what is lost and what to do", count(in.damages, "damage", "damages"))
 		}
 		return nil
@@ -95,6 +107,21 @@ const (
 	kindManifest  pathKind = "manifest"
 	kindIdentity  pathKind = "identity"
 )
+
+func (in *inspection) paths(ctx context.Context, names []string) error {
+	for i, name := range names {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if i > 0 && !in.json {
+			in.out.printf("\n")
+		}
+		if err := in.path(filepath.ToSlash(filepath.Clean(name))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (in *inspection) path(name string) error {
 	in.listed = 0

@@ -59,6 +59,11 @@ func (in *inspection) manifest(name string) error {
 		return in.print(doc)
 	}
 	in.printManifest(doc)
+	for _, g := range doc.Segments {
+		if g.Object != "" {
+			in.row("object", "%s, %d bytes, SHA-256 %s", display(g.Object), g.ObjectBytes, g.ObjectSHA256)
+		}
+	}
 	in.out.printf("\n")
 	return in.segmentTable(doc.Segments)
 }
@@ -132,11 +137,6 @@ func (in *inspection) printManifest(d *manifestJSON) {
 	in.row("recorded", "%s", count(len(d.Recorded), "segment", "segments"))
 	for _, id := range d.Merges {
 		in.row("to be merged", "%s", id)
-	}
-	for _, g := range d.Segments {
-		if g.Object != "" {
-			in.row("object", "%s, %d bytes, SHA-256 %s", display(g.Object), g.ObjectBytes, g.ObjectSHA256)
-		}
 	}
 	for _, m := range d.Members {
 		in.row("member", "%d %s, raft %s, HTTP %s", m.NodeID, m.Role, address(m.RaftAddr), address(m.HTTPAddr))

@@ -69,6 +69,9 @@ type fileSource struct {
 
 func (s *fileSource) Size() int64 { return s.size }
 
+// segmentCache is what a segment's decoded blocks may take in memory.
+const segmentCache = 8 << 20
+
 func openSegment(fsys vfs.FS, name string) (*sstable.Table, io.Closer, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -77,7 +80,7 @@ func openSegment(fsys vfs.FS, name string) (*sstable.Table, io.Closer, error) {
 	size, err := f.Size()
 	if err == nil {
 		var t *sstable.Table
-		if t, err = sstable.Open(&fileSource{f, size}, sstable.Options{Cache: sstable.NewBlockCache(8 << 20),
+		if t, err = sstable.Open(&fileSource{f, size}, sstable.Options{Cache: sstable.NewBlockCache(segmentCache),
 			ResidentBytes: -1}); err == nil {
 			return t, f, nil
 		}
@@ -88,17 +91,10 @@ func openSegment(fsys vfs.FS, name string) (*sstable.Table, io.Closer, error) {
 func (in *inspection) segment(name string) error {
 	t, file, err := openSegment(in.fs, name)
 	if err != nil {
-		if !in.json {
-			in.row("segment", "%s", display(name))
-		}
-		return in.corrupt(err)
+		return in.noSegment(name, err)
 	}
 	defer file.Close()
-	info, records, keys := t.Info(), t.SegmentEntries(), t.Keys()
-	doc := &segmentJSON{Kind: "segment", File: name, ID: info.ID, FirstSeq: info.FirstSeq, LastSeq: info.LastSeq,
-		Entries: info.Entries, SegmentEntries: &records, Keys: &keys, Bytes: info.Bytes, Root: info.Root.String(),
-		FirstTime: timeOf(info.FirstTime), LastTime: timeOf(info.LastTime)}
-	doc.setKeys(info.MinKey, info.MaxKey)
+	doc, info := segmentDoc(name, t), t.Info()
 	if in.json {
 		err = in.print(doc)
 	} else {
@@ -110,6 +106,29 @@ func (in *inspection) segment(name string) error {
 	if err != nil {
 		return err
 	}
+	return in.listSegment(t)
+}
+
+// noSegment tells of a segment that cannot be opened.
+func (in *inspection) noSegment(name string, err error) error {
+	if !in.json {
+		in.row("segment", "%s", display(name))
+	}
+	return in.corrupt(err)
+}
+
+// segmentDoc is what a segment says of itself.
+func segmentDoc(name string, t *sstable.Table) *segmentJSON {
+	info, records, keys := t.Info(), t.SegmentEntries(), t.Keys()
+	doc := &segmentJSON{Kind: "segment", File: name, ID: info.ID, FirstSeq: info.FirstSeq, LastSeq: info.LastSeq,
+		Entries: info.Entries, SegmentEntries: &records, Keys: &keys, Bytes: info.Bytes, Root: info.Root.String(),
+		FirstTime: timeOf(info.FirstTime), LastTime: timeOf(info.LastTime)}
+	doc.setKeys(info.MinKey, info.MaxKey)
+	return doc
+}
+
+// listSegment lists what was asked for of a segment.
+func (in *inspection) listSegment(t *sstable.Table) error {
 	if in.blocks {
 		if err := in.listBlocks(t); err != nil {
 			return err

@@ -1,6 +1,6 @@
 // Scribe is the command-line client of a Scribe Ledger: put, get, del, history, range, entries, verify, status,
-// members, join, leave, promote, transfer; and, offline, on the files of a node, inspect and fsck. What reads can also read
-// the ledger's archive in an object store, with no server, and fsck checks it.
+// members, join, leave, promote, transfer, compact, tier, scrub; and, offline, on the files of a node, inspect and fsck. What
+// reads can also read the ledger's archive in an object store, with no server; inspect shows it, and fsck checks it.
 //
 // It exits with 0 when all went well, 1 when something failed, was not found or did not verify, 2 for a mistake on the
 // command line, and 5 when fsck found damage. An error is one line on standard error: what, where, and what to do.
