@@ -16,8 +16,9 @@ type TierResult struct {
 	Waiting       int      `json:"waiting"`   // segments that have no object yet
 }
 
-// Tier does a round of the cold tier at once and returns when it is done: what is due is uploaded, wherever the leader is,
-// and with evict set the node that answers gives up every local copy that may go. It can be repeated freely.
+// Tier does a round of the cold tier at once and returns when it is done: the leader, wherever it is, uploads every segment
+// that has no object, and with evict set the node that answers gives up every local copy that may go. It can be repeated
+// freely.
 func (c *Client) Tier(ctx context.Context, evict bool) (TierResult, error) {
 	target := "/v1/admin/tier"
 	if evict {

@@ -18,10 +18,11 @@ func patient() client.Options { return client.Options{Rounds: 1, AttemptTimeout:
 func (a *app) tier() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tier",
-		Short: "Upload what is due to the object store, or see how that is",
-		Long: `Tier does a round of the cold tier now, which the nodes do by themselves every tier.policy.interval: segments that are old
-enough are uploaded and read back by the leader, wherever the command is sent to, and each node gives up files as its own
-policy says. It answers when that is done.`,
+		Short: "Upload what is sealed to the object store, or see how that is",
+		Long: `Tier has the leader upload every segment that has no object yet, whatever its age, read each back, and publish the
+archive; it answers when that is done, and any node may be asked. Nodes do the same by themselves, every
+tier.policy.interval, for segments as old as tier.policy.min_age. Entries that are in no segment yet stay where they are: POST
+/v1/admin/seal makes a segment of them.`,
 		Example: `  scribe tier
   scribe tier status
   scribe tier evict --endpoint http://10.0.0.2:8001`,
@@ -38,7 +39,7 @@ func (a *app) tierEvict() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "evict",
 		Short: "Give up every local file whose object is verified",
-		Long: `Evict does a round of the cold tier, and then gives up every file of the node that answers whose segment has a verified
+		Long: `Evict does what scribe tier does, and then gives up every file of the node that answers whose segment has a verified
 object in the store and is not pinned. What is read of them comes from the store from then on.`,
 		Example: `  scribe tier evict
   scribe tier evict --endpoint http://10.0.0.2:8001 --json`,

@@ -65,9 +65,10 @@ A node that uses it, and uploads what it seals at once:
   %s \
   SCRIBE_TIER_POLICY_MIN_AGE=0 .bin/scribe-node
 
-and the command line, from another terminal:
+and, from another terminal:
 
-  .bin/scribe tier          # uploads what is due
+  curl -X POST http://127.0.0.1:8001/v1/admin/seal   # makes a segment of what is in memory
+  .bin/scribe tier          # uploads every segment that is not there yet
   .bin/scribe tier status
   .bin/scribe tier evict    # gives up every local file that may go
 
