@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,7 @@ func beNode(does string, args []string) int {
 		flags[args[i]] = args[i+1]
 	}
 	fmt.Println("the node says", strings.Join(args, " "))
+	fmt.Printf("its store is %q\n", os.Getenv("SCRIBE_TIER_DIR"))
 	if does == "end" && flags["--node-id"] == "2" {
 		return 3
 	}
@@ -141,6 +143,24 @@ func TestCluster(t *testing.T) {
 		if strings.Count(string(b), want) != 2 || strings.Count(string(b), "the node stops") != 2 {
 			t.Errorf("node %d says\n%s, not\n%s", id, b, want)
 		}
+		if want := fmt.Sprintf("its store is %q\n", data+"/cold"); strings.Count(string(b), want) != 2 {
+			t.Errorf("node %d says\n%s, not\n%s", id, b, want)
+		}
+	}
+}
+
+// TestStoreOfTheEnvironment: whoever names an object store gets that one.
+func TestStoreOfTheEnvironment(t *testing.T) {
+	const ours = "SCRIBE_TIER_DIR=data/cold"
+	for variable, want := range map[string]bool{"SCRIBE_TIER_BACKEND=s3": false, "SCRIBE_TIER_DIR=/mnt": false,
+		"SCRIBE_CONFIG=scribe.toml": false, "SCRIBE_TIER_DIR=": true, "SCRIBE_TIER_POLICY_MIN_AGE=0": true} {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Run(variable, func(t *testing.T) {
+			t.Setenv(name, value)
+			if p := newProcess(options{data: "data"}, 1, ""); slices.Contains(p.env, ours) != want {
+				t.Errorf("the folder of the cluster: %v, want %v", !want, want)
+			}
+		})
 	}
 }
 

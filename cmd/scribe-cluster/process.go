@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,6 +19,7 @@ type process struct {
 	dir      string
 	logFile  string
 	args     []string // the command line
+	env      []string
 	cmd      *exec.Cmd
 	done     chan struct{} // closed when the process has ended; nil before the start
 	result   error         // how it ended; valid when done is closed
@@ -30,7 +32,21 @@ func newProcess(o options, id int, initial string) *process {
 	p.url = "http://" + listen
 	p.args = []string{o.node, "--node-id", fmt.Sprint(id), "--data-dir", p.dir, "--listen", listen,
 		"--raft-listen", p.raftAddr, "--initial-cluster", initial}
+	p.env = os.Environ()
+	if !slices.ContainsFunc(p.env, choosesTier) {
+		p.env = append(p.env, "SCRIBE_TIER_DIR="+filepath.Join(o.data, "cold")) // members share one object store
+	}
 	return p
+}
+
+// choosesTier says whether a variable may name an object store.
+func choosesTier(variable string) bool {
+	name, value, _ := strings.Cut(variable, "=")
+	switch name {
+	case "SCRIBE_CONFIG", "SCRIBE_TIER_BACKEND", "SCRIBE_TIER_DIR":
+		return value != ""
+	}
+	return false
 }
 
 // start runs the node with its log in a file, and tells when it has ended. It is in a process group of its own: a Ctrl-C
@@ -42,7 +58,7 @@ func (p *process) start(ended chan<- *process) error {
 	}
 	defer log.Close() // the child has its own
 	p.cmd = exec.Command(p.args[0], p.args[1:]...)
-	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.Stdout, p.cmd.Stderr, p.cmd.Env = log, log, p.env
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		return fmt.Errorf("start node %d: %w", p.id, err)
