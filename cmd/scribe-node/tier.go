@@ -33,6 +33,10 @@ func openTier(c config.Config, logger *slog.Logger, registry prometheus.Register
 	if store == nil {
 		return nil, nil
 	}
+	if (len(c.Cluster.Initial) > 1 || c.Cluster.Join != "") && c.Tier.Backend == "dir" && c.Tier.Dir == "" {
+		logger.Warn("this member has an object store of its own, so what others upload is not in it; set tier.dir to a folder "+
+			"that all members share, or tier.backend to s3 or none", "store", store.Name())
+	}
 	t := &coldTier{store: store}
 	if c.Tier.CacheBytes > 0 {
 		if err := t.openCache(c, logger, registry); err != nil {

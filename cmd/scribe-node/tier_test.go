@@ -53,6 +53,37 @@ func TestTierOptions(t *testing.T) {
 	}
 }
 
+// TestStoreOfItsOwn: a member of a cluster is told that its store is not the others'.
+func TestStoreOfItsOwn(t *testing.T) {
+	peers := []config.Peer{{ID: 1, RaftAddr: "127.0.0.1:9001"}, {ID: 2, RaftAddr: "127.0.0.1:9002"}}
+	for what, tc := range map[string]struct {
+		change func(*config.Config)
+		warns  bool
+	}{
+		"alone":     {func(*config.Config) {}, false},
+		"founder":   {func(c *config.Config) { c.Cluster.Initial = peers }, true},
+		"joins":     {func(c *config.Config) { c.Cluster.Join = "127.0.0.1:8001" }, true},
+		"shared":    {func(c *config.Config) { c.Cluster.Initial, c.Tier.Dir = peers, t.TempDir() }, false},
+		"in S3":     {func(c *config.Config) { c.Cluster.Initial, c.Tier.Backend, c.Tier.S3.Bucket = peers, "s3", "b" }, false},
+		"no tier":   {func(c *config.Config) { c.Cluster.Initial, c.Tier.Backend = peers, "none" }, false},
+		"list of 1": {func(c *config.Config) { c.Cluster.Initial = peers[:1] }, false},
+	} {
+		c := tierConfig(t)
+		tc.change(&c)
+		var log bytes.Buffer
+		cold, err := openTier(c, slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Contains(log.String(), "tier.dir"); warned != tc.warns {
+			t.Errorf("%s: %s", what, &log)
+		}
+		if err := cold.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestOpenTier: nothing is asked of the store and nothing but the cache is made; what can never work is a mistake in the
 // configuration; the metrics go with the tier.
 func TestOpenTier(t *testing.T) {
