@@ -11,7 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/client"
+	"github.com/scribe-ledger/scribe/tier"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -148,6 +150,10 @@ func advice(err error) string {
 	switch {
 	case errors.As(err, &unknown):
 		return "; repeat it with --idempotency-key " + unknown.IdempotencyKey
+	case errors.Is(err, archive.ErrNothingPublished):
+		return "; name another bucket, or have scribe tier publish what is sealed"
+	case errors.Is(err, tier.ErrNoBucket):
+		return "; name another bucket"
 	case errors.As(err, new(*vfs.CorruptError)):
 		return "; scribe fsck says what is damaged, and what to do"
 	case errors.As(err, &dial) && dial.Op == "dial":

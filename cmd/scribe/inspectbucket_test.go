@@ -229,8 +229,8 @@ func TestInspectBucketRefuses(t *testing.T) {
 		says string
 	}{
 		"nothing":        {"", exitUsage, "--bucket"},
-		"no bucket":      {"--bucket dir:" + s.dir + "/nowhere", exitFailure, "no such bucket"},
-		"not published":  {"--bucket dir:" + empty, exitFailure, "nothing is published"},
+		"no bucket":      {"--bucket dir:" + s.dir + "/nowhere", exitFailure, "no such bucket; name another"},
+		"not published":  {"--bucket dir:" + empty, exitFailure, "has no object latest; name another bucket, or have scribe tier"},
 		"no segment":     {"--bucket " + s.url + " 0000000000000000-0000000000000001", exitFailure, "0000000000000001: the archive " + s.url + " names no such segment"},
 		"not a bucket":   {"--bucket gs://b", exitUsage, "gs://b"},
 		"the log's part": {"--bucket " + s.url + " --records", exitUsage, "--records"},

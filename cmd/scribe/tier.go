@@ -100,7 +100,7 @@ or evicted at the moment. What waits is due and has no verified object yet; it s
 		}
 		p.printf("waiting   %s\n", waiting)
 		at := ""
-		if s.PublishedAt != "" {
+		if s.Published > 0 && s.PublishedAt != "" {
 			at = ", at " + printable(s.PublishedAt)
 		}
 		p.printf("archive   %s%s\n", published(s.Published), at)

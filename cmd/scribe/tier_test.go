@@ -70,6 +70,11 @@ func TestTierStatusIsPrintable(t *testing.T) {
 	if out := c.ok("tier", "status"); strings.Contains(out, "\x1b") || !strings.Contains(out, "problem") {
 		t.Errorf("%q", out)
 	}
+	// Since when nothing is published says nothing.
+	c = tierServer(t, map[string]string{"GET /v1/admin/tier": `{"store":"dir:d","published":0,"published_at":"` + moment + `"}`}, 500, "")
+	if out := c.ok("tier", "status"); !strings.HasSuffix(out, "archive   nothing published yet\n") {
+		t.Errorf("%q", out)
+	}
 }
 
 func TestTierFailures(t *testing.T) {
