@@ -143,7 +143,7 @@ func TestCluster(t *testing.T) {
 		if strings.Count(string(b), want) != 2 || strings.Count(string(b), "the node stops") != 2 {
 			t.Errorf("node %d says\n%s, not\n%s", id, b, want)
 		}
-		if want := fmt.Sprintf("its store is %q\n", data+"/cold"); strings.Count(string(b), want) != 2 {
+		if want := fmt.Sprintf("its store is %q\n", data+"/store"); strings.Count(string(b), want) != 2 {
 			t.Errorf("node %d says\n%s, not\n%s", id, b, want)
 		}
 	}
@@ -151,7 +151,7 @@ func TestCluster(t *testing.T) {
 
 // TestStoreOfTheEnvironment: whoever names an object store gets that one.
 func TestStoreOfTheEnvironment(t *testing.T) {
-	const ours = "SCRIBE_TIER_DIR=data/cold"
+	const ours = "SCRIBE_TIER_DIR=data/store"
 	for variable, want := range map[string]bool{"SCRIBE_TIER_BACKEND=s3": false, "SCRIBE_TIER_DIR=/mnt": false,
 		"SCRIBE_CONFIG=scribe.toml": false, "SCRIBE_TIER_DIR=": true, "SCRIBE_TIER_POLICY_MIN_AGE=0": true} {
 		name, value, _ := strings.Cut(variable, "=")

@@ -34,10 +34,13 @@ func newProcess(o options, id int, initial string) *process {
 		"--raft-listen", p.raftAddr, "--initial-cluster", initial}
 	p.env = os.Environ()
 	if !slices.ContainsFunc(p.env, choosesTier) {
-		p.env = append(p.env, "SCRIBE_TIER_DIR="+filepath.Join(o.data, "cold")) // members share one object store
+		p.env = append(p.env, "SCRIBE_TIER_DIR="+filepath.Join(o.data, storeDir))
 	}
 	return p
 }
+
+// storeDir is the object store that the nodes share. It is not cold: that may be the one of a single node on the same directory.
+const storeDir = "store"
 
 // choosesTier says whether a variable may name an object store.
 func choosesTier(variable string) bool {
