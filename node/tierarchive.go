@@ -100,8 +100,8 @@ func (t *tiering) sweepOn(ctx context.Context) {
 	t.mu.Lock()
 	nonce, cursor := t.rand.Uint64(), t.sweep.cursor
 	t.mu.Unlock()
-	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Age: t.opts.DeleteAfter, Pages: 1,
-		Nonce: func() uint64 { return nonce }}, &cursor)
+	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Uploading: t.uploading,
+		Age: t.opts.DeleteAfter, Pages: 1, Nonce: func() uint64 { return nonce }}, &cursor)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep.cursor = cursor
@@ -139,4 +139,12 @@ func (t *tiering) keepsObject(name string) bool {
 	}
 	now, ok := t.n.ledger.Holder(manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq})
 	return !ok || tier.SegmentName(now.FirstSeq, now.LastSeq, now.Root) == name || !a.published.objects[now.Object.Name]
+}
+
+// uploading says whether this node is making an object.
+func (t *tiering) uploading(name string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	u := t.uploads[name]
+	return u != nil && u.cancel != nil
 }

@@ -17,6 +17,9 @@ type SweepOptions struct {
 	// manifest names it, or that an upload of this process is about it. Required. It is asked just before the object
 	// would be deleted.
 	Keep func(name string) bool
+	// Uploading says of a key whether this process is making its object: however long that takes, its upload stays, and so do
+	// the abandoned ones of that key until then. nil: of none.
+	Uploading func(key string) bool
 	// Age is how old, by the store's clock, what goes must be at least. Default 1 h. It must be longer than it takes from
 	// an object's making until Keep knows it.
 	Age time.Duration
@@ -155,7 +158,7 @@ func (s *sweep) uploads(ctx context.Context) error {
 	}
 	for _, u := range page.Uploads {
 		s.result.Listed++
-		if u.Started.Before(s.before) {
+		if u.Started.Before(s.before) && (s.opts.Uploading == nil || !s.opts.Uploading(u.Key)) {
 			if err := s.store.AbortUpload(ctx, u); err != nil {
 				return err
 			}

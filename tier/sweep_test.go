@@ -123,6 +123,47 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// TestSweepLeavesOwnUploads: an upload that takes longer than the age of what goes is not ended by its own process. Once
+// it is over, what others have left of that key goes too.
+func TestSweepLeavesOwnUploads(t *testing.T) {
+	now, fail, busy := time.Unix(1e9, 0), true, ""
+	name := tier.SegmentName(0, 9, merkle.Hash{1})
+	store := tier.NewMem(tier.MemOptions{PartBytes: 1 << 10, Now: func() time.Time { return now },
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+		Faults: func(q tier.Request) tier.Fault {
+			if fail && (q.Op == tier.OpComplete || q.Op == tier.OpAbort) {
+				return tier.Fault{Kind: tier.Overloaded}
+			}
+			return tier.Fault{}
+		}})
+	body := tier.BytesBody(make([]byte, 5000))
+	if _, err := store.Put(t.Context(), name, body, tier.PutOptions{}); err == nil {
+		t.Fatal("the upload was completed")
+	}
+	opts := tier.SweepOptions{Keep: func(string) bool { return true }, Uploading: func(key string) bool { return key == busy }}
+	fail, busy = false, name
+	body.Bytes = readerAt(func(p []byte, off int64) (int, error) {
+		if off == 2<<10 {
+			now = now.Add(2 * time.Hour)
+			if r := sweepAll(t, store, opts); r.Aborted != 0 {
+				t.Errorf("%d uploads were ended while one is under way", r.Aborted)
+			}
+		}
+		return len(p), nil
+	})
+	if _, err := store.Put(t.Context(), name, body, tier.PutOptions{}); err != nil || now.Equal(time.Unix(1e9, 0)) {
+		t.Fatal(now, err)
+	}
+	if busy = ""; sweepAll(t, store, opts).Aborted != 1 {
+		t.Fatal("the abandoned upload stays")
+	}
+}
+
+// readerAt is a function as an io.ReaderAt.
+type readerAt func(p []byte, off int64) (int, error)
+
+func (f readerAt) ReadAt(p []byte, off int64) (int, error) { return f(p, off) }
+
 // TestSweepLocked: what the store's retention keeps is no error, and is met again by the next sweep.
 func TestSweepLocked(t *testing.T) {
 	now := time.Unix(1e9, 0)
