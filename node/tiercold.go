@@ -50,7 +50,7 @@ func (c *Cold) Fetch(ctx context.Context, o manifest.Object, off, n uint64) (io.
 	}
 	if r.Object.Size != int64(o.Bytes) || r.Object.SHA256 != nil && !bytes.Equal(r.Object.SHA256, o.SHA256[:]) {
 		return nil, errors.Join(&vfs.CorruptError{File: name, Reason: fmt.Sprintf(
-			"the object has %d bytes with SHA-256 %x, recorded are %d with %x", r.Object.Size, r.Object.SHA256, o.Bytes,
+			"the object has %d bytes with SHA-256 %x, recorded are %d with %s", r.Object.Size, r.Object.SHA256, o.Bytes,
 			o.SHA256)}, r.Close())
 	}
 	return &coldBody{r, o.Name}, nil

@@ -2,9 +2,13 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 	"testing"
 
+	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/tier"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -100,4 +104,18 @@ func TestTierOtherObject(t *testing.T) {
 		t.Fatalf("%+v", st)
 	}
 	c.checkAll()
+}
+
+// TestColdSaysWhatIsThere: the error of an object that is another than recorded names both SHA-256s as they are written.
+func TestColdSaysWhatIsThere(t *testing.T) {
+	store := tier.NewMem(tier.MemOptions{})
+	if _, err := store.Put(t.Context(), "segments/x", tier.BytesBody([]byte("other")), tier.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	recorded := manifest.Object{Name: "segments/x", Bytes: 5, SHA256: merkle.Hash{1, 2, 3}}
+	_, err := NewCold(store, nil).Fetch(t.Context(), recorded, 0, 5)
+	there := sha256.Sum256([]byte("other"))
+	if !isCorrupt(err) || !strings.Contains(err.Error(), "010203000000") || !strings.Contains(err.Error(), hex.EncodeToString(there[:])) {
+		t.Fatal(err)
+	}
 }
