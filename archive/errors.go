@@ -39,14 +39,21 @@ type ConflictError struct {
 	Store  string
 	Object string // which has what is published
 	Size   uint64 // of the tree
-	// Published and Own are the roots at Size; zero when the difference was met before they were compared.
+	// Published and Own are the roots at Size; zero where there is none: Own of a ledger that has fewer entries, Published when
+	// the difference was met before they were compared.
 	Published, Own merkle.Hash
 }
 
 func (e *ConflictError) Error() string {
-	return fmt.Sprintf("%s/%s: what is published of the ledger's first %d entries (root %s) is not what this ledger has (root %s): "+
+	root := func(h merkle.Hash) string {
+		if h == (merkle.Hash{}) {
+			return ""
+		}
+		return fmt.Sprintf(" (root %s)", h)
+	}
+	return fmt.Sprintf("%s/%s: what is published of the ledger's first %d entries%s is not what this ledger has%s: "+
 		"they have parted, as after a restore while members of the old cluster go on; stop the one that is not wanted, or give it a "+
-		"bucket or prefix of its own", e.Store, e.Object, e.Size, e.Published, e.Own)
+		"bucket or prefix of its own", e.Store, e.Object, e.Size, root(e.Published), root(e.Own))
 }
 
 // damaged is the error of an object that is not what it should be, or is not there. The reason says what to do, too.

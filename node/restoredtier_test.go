@@ -2,6 +2,9 @@ package node
 
 import (
 	"context"
+	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +93,51 @@ func (c *tierCluster) restored(p *archive.Published, tune func(*TierOptions), ed
 	next.store, next.serial = c.store, c.serial
 	next.now = c.now
 	return next
+}
+
+// TestRestoredWhileOldGoesOn restores a cluster whose old one goes on and publishes more than the new one has. The new one
+// cannot compare roots, and says that they have parted all the same: it does not take the other's publication for its own,
+// and uploads and evicts nothing from there on.
+func TestRestoredWhileOldGoesOn(t *testing.T) {
+	tune, edit := func(*TierOptions) {}, func(o *Options) { o.Ledger.CompactFanIn = -1 }
+	old := newTierCluster(t, 3, tune, edit)
+	old.fill(2)
+	if r, err := old.round(old.leader(), false); err != nil || r.Published == 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	p, err := archive.Read(context.Background(), old.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := old.restored(p, tune, edit)
+	c.until("the store is ready", func() bool { return c.everywhere(func(n *Node) bool { return n.TierStatus().Usable }) })
+	old.fill(4)
+	r, err := old.round(old.leader(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.fill(1)
+	lead := c.leader()
+	if lead.ledger.NextSeq() >= r.Published {
+		t.Fatalf("the new ledger has %d entries, and the old one published %d", lead.ledger.NextSeq(), r.Published)
+	}
+	parted := func() bool {
+		st := c.leader().TierStatus()
+		return !st.Usable && strings.Contains(st.Problem, "they have parted")
+	}
+	c.until("the leader sees it", parted)
+	names := c.objects()
+	c.fill(1)
+	if r, err := c.round(c.leader(), true); !errors.Is(err, tier.ErrUnavailable) || r.Waiting == 0 || r.Published > lead.ledger.NextSeq() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if !parted() || !slices.Equal(c.objects(), names) {
+		t.Fatalf("%+v; %q, before %q", c.leader().TierStatus(), c.objects(), names)
+	}
+	id := c.leader().opts.NodeID
+	c.kill(id)
+	c.restart(id) // another leads, or the same one anew
+	c.tick(100)
+	c.until("the next leader sees it", parted)
+	old.checkAll()
 }

@@ -28,18 +28,35 @@ func (t *tiering) claim(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	own, err := t.n.ledger.RootAt(latest.TreeSize)
-	if errors.Is(err, merkle.ErrRange) { // this node is behind: it cannot tell yet, and it does not lead
+	return t.extends(latest.Manifest, latest.TreeSize, latest.Root)
+}
+
+// extends refuses what is published, as it was just read, unless this ledger begins with it: *archive.ConflictError. A node
+// that has fewer entries cannot tell, but for a leader: he has all that was ever committed, so what is published beyond that
+// is of another history. One that was succeeded, and has not heard of it, errs there until he has.
+func (t *tiering) extends(manifest string, size uint64, root merkle.Hash) error {
+	leads := t.leads() // before the root is computed: it may catch up meanwhile
+	own, err := t.n.ledger.RootAt(size)
+	switch {
+	case errors.Is(err, merkle.ErrRange) && !leads, err == nil && own == root:
 		return nil
+	case err != nil && !errors.Is(err, merkle.ErrRange):
+		return fmt.Errorf("compute the root of %d entries: %w", size, err)
+	}
+	return &archive.ConflictError{Store: t.opts.Store.Name(), Object: manifest, Size: size, Published: root, Own: own}
+}
+
+// readPublished reads what is published, which this ledger has to extend. What cannot be read is as good as nothing:
+// publishing puts that right.
+func (t *tiering) readPublished(ctx context.Context) (published, error) {
+	p, err := archive.Read(ctx, t.opts.Store)
+	if errors.Is(err, archive.ErrNothingPublished) || isCorrupt(err) {
+		return published{}, nil
 	}
 	if err != nil {
-		return fmt.Errorf("compute the root of %d entries: %w", latest.TreeSize, err)
+		return published{}, err
 	}
-	if own != latest.Root {
-		return &archive.ConflictError{Store: t.opts.Store.Name(), Object: latest.Manifest, Size: latest.TreeSize,
-			Published: latest.Root, Own: own}
-	}
-	return nil
+	return publishedState(p.State), t.extends(p.Name, p.Checkpoint.Size, p.Checkpoint.Root)
 }
 
 // publishNewest publishes the newest state that can be, and returns what is published then. was is what this leader knows
@@ -48,15 +65,11 @@ func (t *tiering) claim(ctx context.Context) error {
 func (t *tiering) publishNewest(ctx context.Context, was published, known bool, candidate *manifest.State,
 ) (published, *manifest.State, error) {
 	if !known {
-		p, err := archive.Read(ctx, t.opts.Store)
-		switch {
-		case err == nil:
-			was = publishedState(p.State)
-		case errors.Is(err, archive.ErrNothingPublished), isCorrupt(err):
-			was = published{}
-		default:
+		now, err := t.readPublished(ctx)
+		if err != nil {
 			return was, candidate, err
 		}
+		was = now
 	}
 	state, candidate, err := t.toPublish(was, candidate)
 	if state == nil || err != nil {
@@ -73,11 +86,10 @@ func (t *tiering) publishNewest(ctx context.Context, was published, known bool, 
 	}
 	err = archive.Publish(ctx, t.opts.Store, p)
 	if errors.Is(err, archive.ErrBehind) { // another leader was faster
-		p, err := archive.Read(ctx, t.opts.Store)
-		if err != nil {
-			return was, candidate, err
+		var now published
+		if now, err = t.readPublished(ctx); err == nil {
+			return now, candidate, nil
 		}
-		return publishedState(p.State), candidate, nil
 	}
 	if err != nil {
 		return was, candidate, err
