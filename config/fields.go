@@ -214,7 +214,7 @@ func archiveFields(c *Archive) []field {
 			help: "fetch every segment before serving; else they are read in the bucket"},
 		{key: "archive.read_only", flag: "read-only", to: boolValue{&c.ReadOnly},
 			help: "serve reads and proofs from a bucket alone, and take no writes; needs archive.bucket"},
-		{key: "archive.bucket", flag: "bucket", to: bucketValue{&c.Bucket}, help: "that bucket"},
+		{key: "archive.bucket", flag: "bucket", to: bucketValue{&c.Bucket}, help: "the bucket that is read"},
 		{key: "archive.refresh", to: durationValue{&c.Refresh, 10 * time.Millisecond, 24 * time.Hour},
 			help: "time between two looks for what was published since"},
 	}

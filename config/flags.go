@@ -109,7 +109,7 @@ func (l *loader) applyFlags(set map[string]string) error {
 // Usage is the text of --help.
 func Usage() string {
 	var b strings.Builder
-	b.WriteString(`scribe-node runs one node of a Scribe Ledger.
+	b.WriteString(`scribe-node runs one node of a Scribe Ledger, or with --read-only a server that reads a ledger's bucket.
 
 Usage:
   scribe-node [flags]
@@ -117,7 +117,7 @@ Usage:
 Flags:
 `)
 	c := Default()
-	row := func(flag, env, help string) { fmt.Fprintf(&b, "  %-28s %-24s %s\n", flag, env, help) }
+	row := func(flag, env, help string) { fmt.Fprintf(&b, "  %-28s %-28s %s\n", flag, env, help) }
 	row("--config FILE", configEnv, "TOML file to read")
 	for _, f := range fields(&c) {
 		if f.flag == "" {

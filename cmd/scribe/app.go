@@ -87,6 +87,7 @@ did not verify, 2 for a mistake on the command line, 5 when fsck or scrub found 
   scribe get greeting
   scribe history greeting
   scribe verify greeting --state ledger.checkpoint
+  scribe get greeting --bucket s3://archive/ledger
   SCRIBE_ENDPOINT=http://10.0.0.1:8001,http://10.0.0.2:8001 scribe range --prefix logs/`,
 		Version:           version(),
 		SilenceErrors:     true,

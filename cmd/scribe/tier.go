@@ -70,8 +70,8 @@ func (a *app) tierStatus() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Tell how the cold tier of a node is",
-		Long: `Status asks a node for what it knows of its cold tier; the store itself is not asked. PROBLEM says why nothing is uploaded
-or evicted at the moment. What waits is due and has no verified object yet; it stays on the disk until then.`,
+		Long: `Status asks a node for what it knows of its cold tier; the store itself is not asked. The problem is why nothing is
+uploaded or evicted at the moment. What waits is due and has no verified object yet; it stays on the disk until then.`,
 		Example: `  scribe tier status
   scribe tier status --endpoint http://10.0.0.2:8001 --json`,
 		Args: cobra.NoArgs,
