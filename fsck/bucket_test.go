@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/scribe-ledger/scribe/archive"
@@ -189,6 +191,8 @@ func TestBucketDamages(t *testing.T) {
 			put(t, s, "checkpoint", b.was["checkpoint"])
 		}, KindStale, "latest", "", "the entries from", ""},
 		"stale checkpoint": {replace("checkpoint", b.was["checkpoint"]), KindStale, "checkpoint", "", "", ""},
+		"latest miscounts": {replace("latest", regexp.MustCompile(`"manifest_bytes": \d+`).ReplaceAll(whole["latest"],
+			[]byte(`"manifest_bytes": 536870912`))), KindPointer, "latest", "", "", "536870912 bytes"},
 		"latest missing":   {remove("latest"), KindPointer, "latest", "", "", ""},
 		"latest damaged":   {flipIn("latest", 30), KindPointer, "latest", "", "", ""},
 		"manifest damaged": {flipIn(b.Name, 200), KindManifest, b.Name, "", "which segments", ""},
@@ -353,6 +357,50 @@ func TestTilesInstead(t *testing.T) {
 	drop(t, b.store, behind)
 	if r := checkStore(t, b.store); r.Root != "" || !r.has(Damage, KindSegmentMissing, lost) {
 		t.Errorf("without the tile: root %s%s", r.Root, r.text())
+	}
+}
+
+// meanwhile is a store on which something else happens before a segment is read for the first time.
+type meanwhile struct {
+	tier.Store
+	once sync.Once
+	do   func()
+}
+
+func (m *meanwhile) Get(ctx context.Context, key string, off, n int64) (*tier.Reader, error) {
+	if strings.HasPrefix(key, tier.SegmentPrefix) {
+		m.once.Do(m.do)
+	}
+	return m.Store.Get(ctx, key, off, n)
+}
+
+// TestMergedMeanwhile: a cluster that merges segments, publishes that, and deletes them while they are checked does no
+// damage; one that only publishes does not excuse what is missing.
+func TestMergedMeanwhile(t *testing.T) {
+	for _, merges := range []bool{true, false} {
+		mem := tier.NewMem(tier.MemOptions{PartBytes: 1 << 20})
+		w := buckettest.New(t, mem, buckettest.Options{})
+		for range 3 {
+			w.Fill(300)
+			w.Publish()
+		}
+		old := w.Publish().State.Segments
+		r := checkStore(t, &meanwhile{Store: mem, do: func() {
+			if merges {
+				w.Merge()
+			}
+			w.Fill(50)
+			w.Publish()
+			for _, g := range old[:2] {
+				drop(t, mem, g.Object.Name)
+			}
+		}})
+		if r.Clean != merges || r.has(Notice, KindNotChecked, tier.SegmentPrefix) != merges {
+			t.Errorf("merged %v: clean %v:%s", merges, r.Clean, r.text())
+		}
+		if r := checkStore(t, mem); r.Clean != merges {
+			t.Errorf("merged %v: clean %v afterwards:%s", merges, r.Clean, r.text())
+		}
 	}
 }
 

@@ -152,6 +152,10 @@ func (b *bucketChecker) readManifest(name string) *manifest.State {
 		return nil
 	}
 	b.report.Archive.Manifests++
+	if name == b.latest.Manifest && uint64(len(data)) != b.latest.ManifestBytes {
+		b.damage(KindPointer, tier.LatestName, 0, "which segments the ledger has", doPointer,
+			"it says that %s has %d bytes, which has %d", name, b.latest.ManifestBytes, len(data))
+	}
 	parsed, _ := tier.ParseManifestName(name) // it was found, or is named, by that
 	sum := merkle.Hash(sha256.Sum256(data))
 	s, err := manifest.Decode(data)
@@ -282,27 +286,4 @@ func (b *bucketChecker) readCheckpoint(name string) (note []byte, c tlog.Checkpo
 			b.identity.Origin)
 	}
 	return note, c, true
-}
-
-// checkMoved looks whether something was published meanwhile: then what was found stale is not.
-func (b *bucketChecker) checkMoved() error {
-	if b.latest.Version == 0 {
-		return nil
-	}
-	now, err := archive.ReadLatest(b.ctx, b.store)
-	if err != nil || now.Version <= b.latest.Version {
-		return nil
-	}
-	r := b.report
-	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool {
-		if f.Kind != KindStale {
-			return false
-		}
-		r.Damaged--
-		return true
-	})
-	b.notice(KindNote, tier.LatestName, "", "version %d was published during the check, version %d was checked",
-		now.Version,
-		b.latest.Version)
-	return nil
 }
