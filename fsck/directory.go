@@ -23,7 +23,8 @@ func (c *checker) checkDirectory() error {
 	}
 	for _, name := range names {
 		switch name {
-		case manifestName, identityName, lockName, installName, rebuildName, logDir, segmentDir, incomingDir:
+		case manifestName, identityName, lockName, installName, rebuildName, logDir, segmentDir, incomingDir, coldDir,
+			cacheDir:
 		case damagedDir:
 			c.countDamaged()
 		default:

@@ -42,6 +42,8 @@ const (
 	segmentDir    = "segments"
 	incomingDir   = "incoming"
 	damagedDir    = "damaged"
+	coldDir       = "cold"  // the object store of a node that was told of none
+	cacheDir      = "cache" // what was read of an object store
 	segmentSuffix = ".seg"
 	metaSuffix    = ".meta"
 	maxNoteBytes  = 64 << 10

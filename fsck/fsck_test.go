@@ -213,6 +213,20 @@ func TestClean(t *testing.T) {
 	}
 }
 
+// TestObjectStoreInside: what the cold tier keeps in the directory is the ledger's.
+func TestObjectStoreInside(t *testing.T) {
+	mem := makeDirectory(t, "", nil).mem
+	for _, name := range []string{"cold", "cache"} {
+		if err := mem.MkdirAll(testDir + "/" + name); err != nil {
+			t.Fatal(err)
+		}
+		write(t, mem, name+"/x", []byte("x"))
+	}
+	if r := check(t, mem); !r.Clean || r.Notices != 0 {
+		t.Errorf("not clean:%s", r.text())
+	}
+}
+
 // TestProgress: it never goes back, and ends at the total.
 func TestProgress(t *testing.T) {
 	d := makeDirectory(t, "", nil)
