@@ -196,7 +196,11 @@ func TestFindingsDecide(t *testing.T) {
 			rt.Fatal(err)
 		}
 	})
-	if decided < 20 && !t.Failed() {
+	least := 20
+	if testing.Short() { // a fifth of the cases
+		least = 4
+	}
+	if decided < least && !t.Failed() {
 		t.Errorf("findings decided %d times; there were %d stalls", decided, stalls)
 	}
 }
