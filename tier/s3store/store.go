@@ -12,6 +12,8 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/logging"
+
 	"github.com/scribe-ledger/scribe/tier"
 )
 
@@ -96,7 +98,8 @@ func (c *chain) read(ctx context.Context) (aws.CredentialsProvider, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.found == nil {
-		conf, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.region))
+		conf, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(c.region),
+			awsconfig.WithLogger(logging.Nop{})) // which would be standard error: what matters is in the error
 		if err != nil {
 			return nil, err
 		}
