@@ -26,7 +26,8 @@ type coldTier struct {
 // openTier opens the store that the configuration names, without a word to it; nil for none. What is wrong with the
 // store shows later, and costs nothing but what is in it.
 func openTier(c config.Config, logger *slog.Logger, registry prometheus.Registerer) (*coldTier, error) {
-	store, err := open.Store(c.Tier, open.Options{DataDir: c.Node.DataDir})
+	store, err := open.Store(c.Tier, open.Options{DataDir: c.Node.DataDir,
+		Found: c.Archive.ReadOnly || c.Archive.RestoreFrom != ""}) // an archive is not where there is no folder
 	if err != nil {
 		return nil, &config.Error{Source: "configuration", Key: "tier." + c.Tier.Backend, Problem: err.Error()}
 	}

@@ -84,6 +84,35 @@ func TestStoreOfItsOwn(t *testing.T) {
 	}
 }
 
+// TestArchiveIsNotMade: whoever reads an archive that is not there leaves no folder behind.
+func TestArchiveIsNotMade(t *testing.T) {
+	for _, flag := range []string{"--bucket", "--restore-from"} {
+		dir := filepath.Join(t.TempDir(), "archive")
+		args := []string{flag, dir}
+		if flag == "--bucket" {
+			args = append(args, "--read-only")
+		}
+		c, err := config.Load(args, nil, os.ReadFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Node.DataDir = filepath.Join(t.TempDir(), "data")
+		cold, err := openTier(c, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := archive.Read(t.Context(), cold.store); !errors.Is(err, tier.ErrNoBucket) {
+			t.Errorf("%s: %v", flag, err)
+		}
+		if _, err := os.Stat(dir); !os.IsNotExist(err) {
+			t.Errorf("%s: %v", flag, err)
+		}
+		if err := cold.close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestOpenTier: nothing is asked of the store and nothing but the cache is made; what can never work is a mistake in the
 // configuration; the metrics go with the tier.
 func TestOpenTier(t *testing.T) {

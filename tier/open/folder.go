@@ -8,7 +8,7 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
-// folder is a tier.Dir that is made with its first use, and tried again with each until it could be made: neither a
+// folder is a tier.Dir that is made, or found, with its first use, and tried again with each until it could be made: neither a
 // start nor anything that is stored locally waits for a disk that is not mounted.
 type folder struct {
 	fs   vfs.FS

@@ -19,6 +19,9 @@ type Options struct {
 	// Existing refuses a folder that is not there with tier.ErrNoBucket, at once: for those who only read. Otherwise it
 	// is made when something is put there.
 	Existing bool
+	// Found makes no folder, either, and refuses none: all uses of one that is not there fail with tier.ErrNoBucket, until
+	// it is. For those who can wait for it.
+	Found bool
 	// Now is the clock for retention and for the objects of a folder. nil: the system's.
 	Now func() time.Time
 }
@@ -87,5 +90,6 @@ func newFolder(root string, opts Options) (tier.Store, error) {
 		}
 		return d, nil
 	}
+	o.Existing = opts.Found
 	return &folder{fs: opts.FS, root: root, opts: o}, nil
 }

@@ -141,3 +141,31 @@ func TestFolderComesLater(t *testing.T) {
 		}
 	}
 }
+
+// A folder that is to be found is not made, and found once it is there.
+func TestFolderIsFound(t *testing.T) {
+	fsys := vfs.NewMem()
+	c := config.Default().Tier
+	c.Dir = "/mnt/cold"
+	s, err := open.Store(c, open.Options{FS: fsys, Found: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.Head(t.Context(), "k"); !errors.Is(err, tier.ErrNoBucket) {
+			t.Error(err)
+		}
+		if _, err := s.Put(t.Context(), "k", tier.BytesBody(nil), tier.PutOptions{}); !errors.Is(err, tier.ErrNoBucket) {
+			t.Error(err)
+		}
+	}
+	if names, err := fsys.List("/"); err == nil && len(names) > 0 {
+		t.Errorf("%v were made", names)
+	}
+	if err := fsys.MkdirAll("/mnt/cold"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Head(t.Context(), "k"); !errors.Is(err, tier.ErrNotFound) {
+		t.Error(err)
+	}
+}
