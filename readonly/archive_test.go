@@ -227,6 +227,66 @@ func TestFollowsByItself(t *testing.T) {
 	}
 }
 
+// TestMergedAndDeleted: between two looks of a reader the cluster merges segments, publishes that, and deletes their
+// objects. Reads are answered from the newer publication; a list that has begun ends, and the next one is.
+func TestMergedAndDeleted(t *testing.T) {
+	for name, ask := range map[string]func(a *readonly.Archive) error{
+		"get": func(a *readonly.Archive) error {
+			e, err := a.Get([]byte("mine"), ledger.Selector{})
+			if err == nil && string(e.Value) != "first" {
+				err = fmt.Errorf("the value is %q", e.Value)
+			}
+			return err
+		},
+		"proof": func(a *readonly.Archive) error {
+			p, err := a.Prove([]byte("mine"), ledger.Selector{})
+			if err == nil && p.Root != a.Published().Checkpoint.Root {
+				err = fmt.Errorf("a proof under %s", p.Root)
+			}
+			return err
+		},
+		"scan": func(a *readonly.Archive) (err error) {
+			for range 2 {
+				it, begun := a.Scan(ledger.ScanOptions{AsOf: 600})
+				if begun != nil {
+					return begun
+				}
+				for it.Next() {
+					continue
+				}
+				err = it.Err()
+				it.Close()
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store := tier.NewMem(tier.MemOptions{})
+			w := buckettest.New(t, store, buckettest.Options{})
+			w.Put("mine", []byte("first"))
+			w.Fill(400)
+			w.Publish()
+			w.Fill(400)
+			old := w.Publish()
+			a, err := readonly.Open(context.Background(), store, readonly.Options{Interval: -1, BlockCacheBytes: -1})
+			must(t, err)
+			defer func() { must(t, a.Close()) }()
+			for _, g := range old.State.Segments {
+				must(t, store.Delete(context.Background(), g.Object.Name))
+			}
+			if err := ask(a); !errors.As(err, new(*vfs.CorruptError)) {
+				t.Fatalf("nothing newer is published, and the error is %v", err)
+			}
+			w.Merge()
+			now := w.Publish()
+			must(t, ask(a))
+			if a.Published().Name != now.Name {
+				t.Fatalf("%s is served, %s was published", a.Published().Name, now.Name)
+			}
+		})
+	}
+}
+
 // TestContradictions: an archive that does not continue what is served is not served.
 func TestContradictions(t *testing.T) {
 	store := tier.NewMem(tier.MemOptions{})

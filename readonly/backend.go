@@ -9,6 +9,7 @@ import (
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/node"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // Role is what Status says of a server like this one.
@@ -26,16 +27,60 @@ const (
 )
 
 // read does with the current edition what reads its ledger. When another one has taken its place meanwhile, and it was
-// closed, it does so again.
+// closed, or when one can because this one's segments are gone, it does so again.
 func read[T any](a *Archive, do func(*edition) (T, error)) (T, error) {
 	for {
 		e := a.current.Load()
 		v, err := do(e)
-		if errors.Is(err, ledger.ErrClosed) && a.current.Load() != e {
+		switch {
+		case errors.Is(err, ledger.ErrClosed) && a.current.Load() != e:
+			continue
+		case a.outdated(e, err):
 			continue
 		}
 		return v, err
 	}
+}
+
+// outdated looks, when a read of an edition has met damage, for a newer one, and says whether there is one: the cluster
+// may have merged segments, published that, and deleted their objects. The next look by the clock may be too late for it.
+func (a *Archive) outdated(e *edition, err error) bool {
+	if !errors.As(err, new(*vfs.CorruptError)) {
+		return false
+	}
+	if a.current.Load() == e {
+		ctx, cancel := context.WithTimeout(a.ctx, a.opts.ReadTimeout)
+		defer cancel()
+		if _, err := a.Refresh(ctx); err != nil && a.ctx.Err() == nil {
+			a.opts.Logger.Warn("what is published now cannot be served; what was is served on", "error", err)
+		}
+	}
+	return a.current.Load() != e
+}
+
+// iterator is one over an edition. What has begun cannot go on with a newer one, but what is asked for next begins there.
+type iterator struct {
+	ledger.Iterator
+	archive *Archive
+	edition *edition
+}
+
+// Err implements ledger.Iterator.
+func (it *iterator) Err() error {
+	err := it.Iterator.Err()
+	it.archive.outdated(it.edition, err)
+	return err
+}
+
+// iterate is read of what begins a list.
+func iterate(a *Archive, begin func(*edition) (ledger.Iterator, error)) (ledger.Iterator, error) {
+	return read(a, func(e *edition) (ledger.Iterator, error) {
+		it, err := begin(e)
+		if err != nil {
+			return nil, err
+		}
+		return &iterator{it, a, e}, nil
+	})
 }
 
 // NextSeq is the published size.
@@ -58,7 +103,7 @@ func (a *Archive) OpenValue(seq uint64) (ledger.Value, error) {
 
 // History is Ledger.History as of what is published.
 func (a *Archive) History(key []byte, before uint64, values bool) (ledger.Iterator, error) {
-	return read(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.History(key, before, values) })
+	return iterate(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.History(key, before, values) })
 }
 
 // Exists is Ledger.Exists as of what is published.
@@ -68,12 +113,12 @@ func (a *Archive) Exists(key []byte) (bool, error) {
 
 // Scan is Ledger.Scan.
 func (a *Archive) Scan(opts ledger.ScanOptions) (ledger.Iterator, error) {
-	return read(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.Scan(opts) })
+	return iterate(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.Scan(opts) })
 }
 
 // Entries is Ledger.Entries up to the published size.
 func (a *Archive) Entries(from uint64, keysOnly bool) (ledger.Iterator, error) {
-	return read(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.Entries(from, keysOnly) })
+	return iterate(a, func(e *edition) (ledger.Iterator, error) { return e.ledger.Entries(from, keysOnly) })
 }
 
 // SeqAtTime is Ledger.SeqAtTime.
