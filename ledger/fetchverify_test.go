@@ -80,3 +80,27 @@ func TestVerifyEarly(t *testing.T) {
 		t.Error("what nobody has looked at is good")
 	}
 }
+
+// TestEvictLooksAtTheMetaTail: a file stays while the object's meta tail, down to the last leaf, is not the segment's.
+func TestEvictLooksAtTheMetaTail(t *testing.T) {
+	_, store, r := newTiered(t, 1)
+	g := r.l.Placed()[0]
+	good := store.held[g.Object.Name]
+	for at := int(g.Object.MetaOffset); at < len(good); at += 1 + (len(good)-int(g.Object.MetaOffset))/61 {
+		bad := bytes.Clone(good)
+		bad[at] ^= 1 << (at % 8)
+		store.held[g.Object.Name] = bad
+		var cold *ColdError
+		if err := r.l.Evict(t.Context(), ids(r.l)[0]); !errors.As(err, &cold) {
+			t.Fatalf("bit of byte %d, meta tail from %d on: %v", at, g.Object.MetaOffset, err)
+		}
+		if f, m := r.files(t); f != 1 || tiers(r.l) != "both" {
+			t.Fatalf("byte %d: %d files, %d meta tails, %s", at, f, m, tiers(r.l))
+		}
+	}
+	store.held[g.Object.Name] = good
+	must(t, r.l.Evict(t.Context(), ids(r.l)[0]))
+	if tiers(r.l) != "cold" {
+		t.Fatal(tiers(r.l))
+	}
+}
