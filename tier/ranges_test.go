@@ -346,6 +346,33 @@ func TestCircuit(t *testing.T) {
 	})
 }
 
+// TestReadsRetryWithinABudget: a store that fails twice for each time that it answers is not asked three times by every
+// read; no failure in a row opens the circuit.
+func TestReadsRetryWithinABudget(t *testing.T) {
+	s := newShelf(t)
+	synctest.Test(t, func(t *testing.T) {
+		r, cold := s.open(t, tier.RangesOptions{HedgeShare: -1})
+		defer r.Close()
+		s.setBend(func(_ context.Context, n int, _ int64) error {
+			if n%3 == 0 {
+				return nil
+			}
+			return overloaded()
+		})
+		const reads = 600
+		came := 0
+		for i := range int64(reads) {
+			if s.read(t, cold, i*1000, 1000) == nil {
+				came++
+			}
+		}
+		// Ten at once, and one for every ten that succeed.
+		if most := reads + 10 + came/10 + 1; s.count() > most || came < reads/4 {
+			t.Errorf("%d requests for %d reads, %d of which succeeded; at most %d", s.count(), reads, came, most)
+		}
+	})
+}
+
 // TestCircuitProbeStalls: a probe that is not answered does not keep reads from a store that is back.
 func TestCircuitProbeStalls(t *testing.T) {
 	s := newShelf(t)
