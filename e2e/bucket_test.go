@@ -29,7 +29,7 @@ func shelves(t *testing.T) map[string]shelf {
 	s3 := s3test.Start(t)
 	dir := filepath.Join(t.TempDir(), "shelf")
 	out := map[string]shelf{
-		"dir": {url: "dir:" + dir, env: append(small(), "SCRIBE_TIER_DIR="+dir)},
+		"dir": {url: "dir:" + dir, env: append(unmerged(), "SCRIBE_TIER_DIR="+dir)},
 		"s3": {url: "s3://" + s3.Bucket + "/some/ledger", env: onStore(s3, "SCRIBE_TIER_S3_PREFIX=some/ledger"),
 			reads: s3.Environ()},
 	}

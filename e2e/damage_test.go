@@ -16,7 +16,7 @@ import (
 func makeLedger(t *testing.T) (dir string, entries []entry) {
 	t.Helper()
 	// Without merges: one that is cut short leaves a file that nobody misses.
-	o := options{dir: filepath.Join(t.TempDir(), "data"), env: append(small(), "SCRIBE_STORAGE_COMPACT_FAN_IN=0")}
+	o := options{dir: filepath.Join(t.TempDir(), "data"), env: unmerged()}
 	s := start(t, o)
 	for i := range 60 {
 		value := fmt.Sprintf("value %d ", i)

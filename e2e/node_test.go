@@ -41,6 +41,11 @@ func small() []string {
 	return []string{"SCRIBE_STORAGE_SEAL_BYTES=256KiB", "SCRIBE_STORAGE_WAL_FILE_BYTES=1MiB"}
 }
 
+// unmerged makes small segments too, and leaves them as they are: for tests that name segments, or count them.
+func unmerged() []string {
+	return append(small(), "SCRIBE_STORAGE_COMPACT_FAN_IN=0")
+}
+
 // start runs a node and waits until it says that it is ready.
 func start(t testing.TB, o options) *scribe {
 	t.Helper()

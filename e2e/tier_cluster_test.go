@@ -14,7 +14,7 @@ import (
 // after the leader was killed; every node serves all of it, and the bucket has one object for each segment.
 func TestTierOfACluster(t *testing.T) {
 	store := s3test.Start(t)
-	c := formCluster(t, clusterOptions{env: onStore(store, "SCRIBE_STORAGE_COMPACT_FAN_IN=0")})
+	c := formCluster(t, clusterOptions{env: onStore(store)})
 	follower := func() *peer { return c.except(c.leader())[0] }
 	values := follower().fill("one")
 	for _, p := range c.nodes {

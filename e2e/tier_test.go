@@ -18,7 +18,7 @@ import (
 // onStore is the environment of a node on an S3 server. What it reads of the store it keeps nowhere, and it never brings a
 // segment back by itself, so that every read of a cold segment is one of the store.
 func onStore(s *s3test.Server, more ...string) []string {
-	return append(append(small(), s.Environ()...), append([]string{"SCRIBE_TIER_POLICY_INTERVAL=50ms",
+	return append(append(unmerged(), s.Environ()...), append([]string{"SCRIBE_TIER_POLICY_INTERVAL=50ms",
 		"SCRIBE_TIER_POLICY_FETCH_READS=0", "SCRIBE_TIER_CACHE_BYTES=0", "SCRIBE_STORAGE_BLOCK_CACHE_BYTES=0"}, more...)...)
 }
 
