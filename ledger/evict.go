@@ -29,10 +29,7 @@ import (
 // ErrNoSegment, ErrNoObject or ErrNoCold when it cannot be done; a *ColdError when the store gave no meta tail that
 // belongs to the segment, in which case the file stays. For any goroutine; one segment at a time goes.
 func (l *Ledger) Evict(ctx context.Context, id string) error {
-	l.moving.Lock()
-	defer l.moving.Unlock()
-	l.pin(id) // what has come of the meta tail is of use to nobody else yet
-	defer l.unpin(id)
+	defer l.move(id)()
 	g, t, err := l.listObject(id)
 	if err != nil || t.cold() {
 		return err
@@ -54,15 +51,11 @@ func (l *Ledger) Evict(ctx context.Context, id string) error {
 // has come of the object outlives an error, and the process: the next call goes on with it. For any goroutine; one
 // segment at a time comes.
 func (l *Ledger) Fetch(ctx context.Context, id string) error {
-	l.moving.Lock()
-	defer l.moving.Unlock()
-	l.pin(id)
-	defer l.unpin(id)
-	g, t, err := l.tableOf(id)
-	if err != nil || !t.cold() {
+	defer l.move(id)()
+	g, t, err := l.coldOf(id)
+	if t == nil {
 		return err
 	}
-	g.Object = t.object
 	whole, name, err := l.fetchWhole(ctx, g, nil, func(int) {})
 	if err != nil {
 		return fmt.Errorf("fetch segment %s: %w", id, err)
@@ -79,21 +72,38 @@ func (l *Ledger) Fetch(ctx context.Context, id string) error {
 // RenewMeta fetches the meta tail of an evicted segment anew, for whoever has found it damaged (a *ColdError whose cause is
 // a *vfs.CorruptError behind the object's meta offset).
 func (l *Ledger) RenewMeta(ctx context.Context, id string) error {
-	l.moving.Lock()
-	defer l.moving.Unlock()
-	l.pin(id)
-	defer l.unpin(id)
-	g, t, err := l.tableOf(id)
-	if err != nil || !t.cold() {
+	defer l.move(id)()
+	g, t, err := l.coldOf(id)
+	if t == nil {
 		return err
 	}
-	g.Object = t.object
 	meta, err := l.fetchMeta(ctx, l.metaFile(id), g)
 	if err != nil {
 		return fmt.Errorf("renew the meta tail of segment %s: %w", id, err)
 	}
 	defer meta.release()
 	return l.exchange(t, meta, "")
+}
+
+// move begins to take a segment from one tier to another: no other goes or comes meanwhile, and what has come of this one,
+// which is of use to nobody else yet, is not swept. The caller calls done behind it.
+func (l *Ledger) move(id string) (done func()) {
+	l.moving.Lock()
+	l.pin(id)
+	return func() {
+		l.unpin(id)
+		l.moving.Unlock()
+	}
+}
+
+// coldOf returns a segment that is evicted, with the object that it is read from, and its table; nil when its file is here.
+func (l *Ledger) coldOf(id string) (manifest.Segment, *table, error) {
+	g, t, err := l.tableOf(id)
+	if err != nil || !t.cold() {
+		return g, nil, err
+	}
+	g.Object = t.object
+	return g, t, nil
 }
 
 // tableOf returns a listed segment and its table, without a reference; ErrNoSegment when it is not listed.
