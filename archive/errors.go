@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -54,6 +55,20 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s/%s: what is published of the ledger's first %d entries%s is not what this ledger has%s: "+
 		"they have parted, as after a restore while members of the old cluster go on; stop the one that is not wanted, or give it a "+
 		"bucket or prefix of its own", e.Store, e.Object, e.Size, root(e.Published), root(e.Own))
+}
+
+// OwnerError says that the archive belongs to another cluster of the same ledger: one that was restored from it, or one that
+// was the first to publish. Nothing was changed.
+type OwnerError struct {
+	Store string
+	Owner Owner
+	Own   string // the cluster that has asked
+}
+
+func (e *OwnerError) Error() string {
+	return fmt.Sprintf("the archive %s belongs to cluster %.64s since version %d, and this is cluster %.64s: it uploads, publishes, "+
+		"sweeps and evicts nothing any more; stop the cluster that is not wanted, or give this one a copy of the archive "+
+		"(docs/tiering.md)", e.Store, e.Owner.Cluster, e.Owner.Since, cmp.Or(e.Own, "without a name"))
 }
 
 // damaged is the error of an object that is not what it should be, or is not there. The reason says what to do, too.

@@ -23,7 +23,19 @@ type Latest struct {
 	Manifest       string      // object, by tier.ManifestName
 	ManifestBytes  uint64
 	ManifestSHA256 merkle.Hash
+	Owner          Owner
 }
+
+// Owner is the cluster that the archive belongs to: it alone publishes, uploads and sweeps. The zero one is nobody; the
+// first cluster of the ledger to publish becomes it then.
+type Owner struct {
+	Cluster  string      // empty: nobody
+	Since    uint64      // the version with which it took the archive
+	Restored merkle.Hash // SHA-256 of the manifest that it took over with the archive; zero when it began without one
+}
+
+// Lets says whether a cluster may publish: it is the owner, or there is none.
+func (o Owner) Lets(cluster string) bool { return o.Cluster == "" || o.Cluster == cluster }
 
 // latestJSON is how Latest is written.
 type latestJSON struct {
@@ -35,15 +47,22 @@ type latestJSON struct {
 	Manifest       string `json:"manifest"`
 	ManifestBytes  uint64 `json:"manifest_bytes"`
 	ManifestSHA256 string `json:"manifest_sha256"`
+	Cluster        string `json:"cluster,omitempty"`
+	ClusterSince   uint64 `json:"cluster_since,omitempty"`
+	RestoredSHA256 string `json:"restored_sha256,omitempty"`
 }
 
 func (l *Latest) encode() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	return encodeNote(latestJSON{Format: format, LedgerID: l.LedgerID, Version: l.Version, TreeSize: l.TreeSize,
+	w := latestJSON{Format: format, LedgerID: l.LedgerID, Version: l.Version, TreeSize: l.TreeSize,
 		Root: l.Root.String(), Manifest: l.Manifest, ManifestBytes: l.ManifestBytes,
-		ManifestSHA256: l.ManifestSHA256.String()})
+		ManifestSHA256: l.ManifestSHA256.String(), Cluster: l.Owner.Cluster, ClusterSince: l.Owner.Since}
+	if l.Owner.Restored != (merkle.Hash{}) {
+		w.RestoredSHA256 = l.Owner.Restored.String()
+	}
+	return encodeNote(w)
 }
 
 func decodeLatest(b []byte) (Latest, error) {
@@ -52,11 +71,14 @@ func decodeLatest(b []byte) (Latest, error) {
 		return Latest{}, err
 	}
 	l := Latest{Version: w.Version, LedgerID: w.LedgerID, TreeSize: w.TreeSize, Manifest: w.Manifest,
-		ManifestBytes: w.ManifestBytes}
-	var err1, err2 error
+		ManifestBytes: w.ManifestBytes, Owner: Owner{Cluster: w.Cluster, Since: w.ClusterSince}}
+	var err1, err2, err3 error
 	l.Root, err1 = merkle.ParseHash(w.Root)
 	l.ManifestSHA256, err2 = merkle.ParseHash(w.ManifestSHA256)
-	if err := errors.Join(err1, err2); err != nil {
+	if w.RestoredSHA256 != "" {
+		l.Owner.Restored, err3 = merkle.ParseHash(w.RestoredSHA256)
+	}
+	if err := errors.Join(err1, err2, err3); err != nil {
 		return Latest{}, err
 	}
 	return l, l.check()
@@ -71,6 +93,18 @@ func (l *Latest) check() error {
 	case l.Manifest != tier.ManifestName(l.TreeSize, l.ManifestSHA256):
 		return fmt.Errorf("archive: manifest %.80q is not named after %d entries and SHA-256 %s", l.Manifest, l.TreeSize,
 			hex.EncodeToString(l.ManifestSHA256[:8]))
+	}
+	return l.Owner.check(l.Version)
+}
+
+func (o *Owner) check(version uint64) error {
+	switch {
+	case len(o.Cluster) > manifest.MaxNameBytes:
+		return fmt.Errorf("archive: cluster %.80q", o.Cluster)
+	case o.Cluster == "" && *o != Owner{}:
+		return errors.New("archive: the owner has no name")
+	case o.Cluster != "" && (o.Since == 0 || o.Since > version):
+		return fmt.Errorf("archive: cluster %.80q owns it since version %d, and this is version %d", o.Cluster, o.Since, version)
 	}
 	return nil
 }

@@ -24,7 +24,8 @@ func goldenIdentity() Identity {
 func goldenLatest() Latest {
 	sum := merkle.Hash{0x1f, 0x2e, 0x3d, 0x4c, 0x5b, 0x6a, 0x79, 0x88, 0x97}
 	return Latest{Version: 7, LedgerID: goldenIdentity().LedgerID, TreeSize: 1_000_000, Root: merkle.Hash{1, 2, 3, 31: 32},
-		Manifest: tier.ManifestName(1_000_000, sum), ManifestBytes: 54_321, ManifestSHA256: sum}
+		Manifest: tier.ManifestName(1_000_000, sum), ManifestBytes: 54_321, ManifestSHA256: sum,
+		Owner: Owner{Cluster: "fedcba9876543210fedcba9876543210", Since: 5, Restored: merkle.Hash{9, 8, 7, 31: 1}}}
 }
 
 // TestGolden holds the formats that outlive the program.
@@ -59,6 +60,35 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestLatestWithoutOwner: nobody is the owner of what was published before there were owners, and it is written as it was.
+func TestLatestWithoutOwner(t *testing.T) {
+	was, err := os.ReadFile(filepath.Join("testdata", "latest-unowned"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	latest := goldenLatest()
+	latest.Owner = Owner{}
+	got, err := decodeLatest(was)
+	if err != nil || got != latest || !got.Owner.Lets("anybody") {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if b, err := got.encode(); err != nil || !bytes.Equal(b, was) {
+		t.Errorf("%s, %v", b, err)
+	}
+	for name, o := range map[string]Owner{
+		"without a name":     {Since: 3},
+		"restored by nobody": {Restored: merkle.Hash{1}},
+		"since no version":   {Cluster: "c"},
+		"since a later one":  {Cluster: "c", Since: 8},
+		"with a long name":   {Cluster: strings.Repeat("c", 10_000), Since: 1},
+	} {
+		latest.Owner = o
+		if b, err := latest.encode(); err == nil {
+			t.Errorf("an owner %s is written: %s", name, b)
+		}
+	}
+}
+
 // TestLaterFormat: what a later program has written is refused as that, whatever else is in it.
 func TestLaterFormat(t *testing.T) {
 	id, latest := goldenIdentity(), goldenLatest()
@@ -83,6 +113,7 @@ func FuzzLatest(f *testing.F) {
 	f.Add(b)
 	f.Add(bytes.Replace(b, []byte("1000000"), []byte("1000001"), 1))
 	f.Add([]byte("{}"))
+	f.Add(bytes.Replace(b, []byte(`"cluster_since": 5`), []byte(`"cluster_since": 50`), 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := decodeLatest(b)
 		if err != nil {

@@ -8,9 +8,13 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// moveLatest has latest name the state, if it still is what was read: the object with that ETag, or none for version 0.
-func (w *publisher) moveLatest(ctx context.Context, version uint64, etag string) error {
-	w.latest.Version = version + 1
+// moveLatest has latest name the state, and the cluster that publishes it as the owner, if latest still is what was read: the
+// object with that ETag, or none for version 0. So a cluster that takes the archive over meanwhile is not overtaken.
+func (w *publisher) moveLatest(ctx context.Context, now *Latest, etag string) error {
+	w.latest.Version, w.latest.Owner = now.Version+1, now.Owner
+	if now.Owner.Cluster != w.p.Cluster {
+		w.latest.Owner = Owner{Cluster: w.p.Cluster, Since: w.latest.Version}
+	}
 	b, err := w.latest.encode()
 	if err != nil {
 		return err

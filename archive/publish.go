@@ -25,6 +25,7 @@ type HashReader interface {
 // Publication is what is to be published.
 type Publication struct {
 	Identity   Identity        // as it was claimed
+	Cluster    string          // that publishes; the owner of the archive from then on. Empty: nobody is
 	State      *manifest.State // each of its segments cold; see ledger.Archive
 	Checkpoint []byte          // of State.TreeSize: the text, and what signatures there are
 	Tree       HashReader
@@ -39,7 +40,7 @@ const maxMoves = 4
 // checkpoint. That it is published already is success, and finishes what an earlier call has left. It may be called again
 // after any error; nothing is published twice.
 //
-// Errors: ErrBehind when what is published is newer, or the own tree is shorter; *ConflictError when what is published is
+// Errors: *OwnerError when the archive belongs to another cluster; ErrBehind when what is published is newer, or the own tree is shorter; *ConflictError when what is published is
 // no beginning of the own tree; *ForeignError; *vfs.CorruptError of an object that is damaged; the store's and the tree's.
 func Publish(ctx context.Context, s tier.Store, p Publication) error {
 	w, err := newPublisher(s, p)
@@ -127,11 +128,14 @@ func (w *publisher) publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if now.Manifest != w.latest.Manifest {
+	fresh := now.Manifest != w.latest.Manifest
+	if fresh {
 		if err := w.prepare(ctx, now.TreeSize); err != nil {
 			return err
 		}
-		if err := w.moveLatest(ctx, now.Version, etag); err != nil {
+	}
+	if fresh || now.Owner.Cluster != w.p.Cluster {
+		if err := w.moveLatest(ctx, &now, etag); err != nil {
 			return err
 		}
 	}
@@ -143,6 +147,9 @@ func (w *publisher) extends(ctx context.Context, now *Latest) error {
 	if now.LedgerID != w.p.Identity.LedgerID {
 		has := Identity{Format: format, LedgerID: now.LedgerID, Origin: w.p.Identity.Origin}
 		return &ForeignError{Store: w.store.Name(), Has: has, Want: w.p.Identity}
+	}
+	if !now.Owner.Lets(w.p.Cluster) {
+		return &OwnerError{Store: w.store.Name(), Owner: now.Owner, Own: w.p.Cluster}
 	}
 	own, err := w.p.Tree.RootAt(now.TreeSize)
 	if errors.Is(err, merkle.ErrRange) {

@@ -22,6 +22,7 @@ type Published struct {
 	Name       string          // of the manifest's object
 	SHA256     merkle.Hash     // of the manifest
 	Version    uint64          // counts what was published
+	Owner      Owner           // which cluster publishes; readers need not care
 }
 
 // Read returns the newest published state. Errors: ErrNothingPublished; *vfs.CorruptError, which names the object that is
@@ -47,7 +48,8 @@ func ReadVersion(ctx context.Context, s tier.Store, latest Latest) (*Published, 
 		return nil, damaged(s, tier.LatestName, "it is of ledger %.64s, and %s says %.64s; put back the object that belongs there",
 			latest.LedgerID, tier.LedgerName, id.LedgerID)
 	}
-	p := &Published{Identity: id, Name: latest.Manifest, SHA256: latest.ManifestSHA256, Version: latest.Version}
+	p := &Published{Identity: id, Name: latest.Manifest, SHA256: latest.ManifestSHA256, Version: latest.Version,
+		Owner: latest.Owner}
 	if p.State, err = readState(ctx, s, &latest); err != nil {
 		return nil, err
 	}
