@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tier"
 	"github.com/scribe-ledger/scribe/tlog"
 )
@@ -89,4 +90,47 @@ func TestBehindAMergeWithoutItsObjects(t *testing.T) {
 			c.clean()
 		})
 	}
+}
+
+// TestBehindAMergeThatHasAnObject: a member that has evicted what the others have merged, and whose objects were swept, takes
+// the merge from the store, and not the others' state.
+func TestBehindAMergeThatHasAnObject(t *testing.T) {
+	c := newScrubCluster(t, 3, 2, nil, nil)
+	behind := c.follower()
+	id := behind.opts.NodeID
+	c.evictAll(behind)
+	c.member(id).lazy["compact"] = true
+	for _, w := range c.leader().ledger.MergesLeft(true) {
+		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
+	outdated := behind.ledger.Placed()[0].Segment
+	if _, ok := behind.ledger.Outdated(tlog.SegmentID(outdated.FirstSeq, outdated.LastSeq)); !ok {
+		t.Fatalf("%+v is not outdated", outdated)
+	}
+	if err := c.store.Delete(t.Context(), outdated.Object.Name); err != nil {
+		t.Fatal(err)
+	}
+	met := false
+	for key := range c.wrote {
+		if _, err := behind.ledger.Get([]byte(key), ledger.Selector{}); isCorrupt(err) {
+			met = true
+		}
+	}
+	if !met {
+		t.Fatal("no read has met what is missing")
+	}
+	for range 10 {
+		behind.ScrubStep()
+		c.tick(1)
+	}
+	if err := behind.Err(); err != nil {
+		t.Fatal(err)
+	}
+	clear(c.member(id).lazy)
+	c.until("the merge here", func() bool { return behind.ledger.MergesDone() })
+	c.checkAll()
+	c.clean()
 }

@@ -111,11 +111,21 @@ func (s *scrubber) checkOutdated(id string, o manifest.Object) {
 	}
 	switch _, outdated := s.n.ledger.Outdated(id); {
 	case !outdated || s.ctx.Err() != nil:
-	case err != nil || again != nil && again.Reason != damage.Reason:
+	case err != nil || again != nil && (again.Reason != damage.Reason || s.mergeComes(id)):
 		s.suspect(id) // again, after a while
 	case again != nil && len(s.n.otherMembers()) > 0:
 		s.metrics.copies.WithLabelValues(whatObject).Inc()
 		damage.Reason = "the segment is merged elsewhere and was not here, which takes this object: " + damage.Reason
 		s.n.fail(damage)
 	}
+}
+
+// mergeComes says of a segment that the log has merged away whether the merge is in the store, as far as this member knows.
+func (s *scrubber) mergeComes(id string) bool {
+	first, last, err := tlog.ParseSegmentID(id)
+	if err != nil {
+		return false
+	}
+	now, ok := s.n.ledger.Holder(manifest.Range{FirstSeq: first, LastSeq: last})
+	return ok && now.Object.Exists() || !s.n.isReady()
 }

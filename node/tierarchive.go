@@ -100,8 +100,8 @@ func (t *tiering) sweepOn(ctx context.Context) {
 	t.mu.Lock()
 	nonce, cursor := t.rand.Uint64(), t.sweep.cursor
 	t.mu.Unlock()
-	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Uploading: t.uploading,
-		Age: t.opts.DeleteAfter, Pages: 1, Nonce: func() uint64 { return nonce }}, &cursor)
+	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Instead: t.insteadOf,
+		Uploading: t.uploading, Age: t.opts.DeleteAfter, Pages: 1, Nonce: func() uint64 { return nonce }}, &cursor)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep.cursor = cursor
@@ -139,6 +139,20 @@ func (t *tiering) keepsObject(name string) bool {
 	}
 	now, ok := t.n.ledger.Holder(manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq})
 	return !ok || tier.SegmentName(now.FirstSeq, now.LastSeq, now.Root) == name || !a.published.objects[now.Object.Name]
+}
+
+// insteadOf names the object of the merge that a segment was an input of; empty when there is none. Members that lag behind
+// the merge, and scans that have begun before it, read the input until they take the merge's object.
+func (t *tiering) insteadOf(name string) string {
+	p, err := tier.ParseSegmentName(name)
+	if err != nil {
+		return ""
+	}
+	now, ok := t.n.ledger.Holder(manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq})
+	if !ok || now.FirstSeq == p.FirstSeq && now.LastSeq == p.LastSeq {
+		return ""
+	}
+	return now.Object.Name
 }
 
 // uploading says whether this node is making an object.

@@ -136,6 +136,39 @@ func TestTierSweepsMerges(t *testing.T) {
 	c.checkAll()
 }
 
+// TestSweepLeavesInputsAWhile: the object of a segment that was merged goes when the merge's is as old as what goes must be,
+// however old its own is: a member that is behind has that time to take the merge from the store.
+func TestSweepLeavesInputsAWhile(t *testing.T) {
+	c := newTierCluster(t, 3, func(o *TierOptions) { o.DeleteAfter = time.Hour }, nil)
+	c.fill(3)
+	c.until("objects", c.tiered)
+	c.now = c.now.Add(24 * time.Hour)
+	c.tick(20)
+	inputs := c.objects()
+	for _, w := range c.leader().ledger.MergesLeft(true) {
+		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("the merge in the archive", func() bool {
+		r := c.leader().ledger.Recorded()
+		return c.tiered() && c.published[r[0].Object.Name] && !slices.Contains(inputs, r[0].Object.Name)
+	})
+	for range 5 {
+		c.now = c.now.Add(10 * time.Minute)
+		c.tick(20)
+	}
+	if left := c.objects(); len(left) < len(inputs)+1 {
+		t.Fatalf("of %q and the merge there are %q left", inputs, left)
+	}
+	for range 5 {
+		c.now = c.now.Add(10 * time.Minute)
+		c.tick(20)
+	}
+	c.checkOneEach()
+	c.checkAll()
+}
+
 // checkDeletion holds the rule of the sweep against an object that is about to go: no member needs it.
 func (c *tierCluster) checkDeletion(name string) {
 	c.t.Helper()

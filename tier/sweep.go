@@ -17,6 +17,10 @@ type SweepOptions struct {
 	// manifest names it, or that an upload of this process is about it. Required. It is asked just before the object
 	// would be deleted.
 	Keep func(name string) bool
+	// Instead names the object that has taken the place of one that Keep gives up; empty: none has. The one goes only once the
+	// other, too, is as old as what goes: whoever reads the one has that long to learn of the other, however old the one
+	// is. nil: none has of any.
+	Instead func(name string) string
 	// Uploading says of a key whether this process is making its object: however long that takes, its upload stays, and so do
 	// the abandoned ones of that key until then. nil: of none.
 	Uploading func(key string) bool
@@ -65,7 +69,7 @@ func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor)
 	if opts.Nonce == nil {
 		opts.Nonce = rand.Uint64
 	}
-	s := sweep{store: store, opts: opts, at: at}
+	s := sweep{store: store, opts: opts, at: at, ripe: make(map[string]bool)}
 	if at.stage == sweepDone {
 		*at = SweepCursor{}
 	}
@@ -79,7 +83,7 @@ func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor)
 		case sweepSegments:
 			err = s.objects(ctx, SegmentPrefix, s.unneeded)
 		case sweepScratch:
-			err = s.objects(ctx, ScratchPrefix, func(string) bool { return true })
+			err = s.objects(ctx, ScratchPrefix, func(context.Context, string) (bool, error) { return true, nil })
 		case sweepUploads:
 			err = s.uploads(ctx)
 		}
@@ -92,7 +96,8 @@ type sweep struct {
 	store  Store
 	opts   SweepOptions
 	at     *SweepCursor
-	before time.Time // what is older may go
+	before time.Time       // what is older may go
+	ripe   map[string]bool // whether objects that took the place of others are that old
 	result SweepResult
 }
 
@@ -115,14 +120,21 @@ func (s *sweep) storeTime(ctx context.Context) (time.Time, error) {
 }
 
 // objects sweeps one page of the objects below a prefix. The cursor moves with each object that is done.
-func (s *sweep) objects(ctx context.Context, prefix string, unneeded func(name string) bool) error {
+func (s *sweep) objects(ctx context.Context, prefix string,
+	unneeded func(ctx context.Context, name string) (bool, error)) error {
 	page, err := s.store.List(ctx, prefix, s.at.after, 0)
 	if err != nil {
 		return err
 	}
 	for _, o := range page.Objects {
 		s.result.Listed++
-		if o.Modified.Before(s.before) && strings.HasPrefix(o.Key, prefix) && unneeded(o.Key) {
+		goes := o.Modified.Before(s.before) && strings.HasPrefix(o.Key, prefix)
+		if goes {
+			if goes, err = unneeded(ctx, o.Key); err != nil {
+				return err
+			}
+		}
+		if goes {
 			err := s.store.Delete(ctx, o.Key)
 			switch {
 			case errors.Is(err, ErrLocked):
@@ -142,12 +154,33 @@ func (s *sweep) objects(ctx context.Context, prefix string, unneeded func(name s
 	return nil
 }
 
-func (s *sweep) unneeded(name string) bool {
+func (s *sweep) unneeded(ctx context.Context, name string) (bool, error) {
 	if _, err := ParseSegmentName(name); err != nil {
 		s.result.Foreign++
-		return false
+		return false, nil
 	}
-	return !s.opts.Keep(name)
+	if s.opts.Keep(name) {
+		return false, nil
+	}
+	instead := ""
+	if s.opts.Instead != nil {
+		instead = s.opts.Instead(name)
+	}
+	if instead == "" {
+		return true, nil
+	}
+	ripe, asked := s.ripe[instead]
+	if asked {
+		return ripe, nil
+	}
+	switch o, err := s.store.Head(ctx, instead); {
+	case err == nil:
+		ripe = o.Modified.Before(s.before)
+	case !errors.Is(err, ErrNotFound): // then there is only the one
+		return false, err
+	}
+	s.ripe[instead] = ripe
+	return ripe, nil
 }
 
 // uploads sweeps one page of the uploads, of all prefixes.

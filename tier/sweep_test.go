@@ -182,6 +182,35 @@ func TestSweepLocked(t *testing.T) {
 	}
 }
 
+// TestSweepInstead: what another object has taken the place of goes once that one is old enough, too, and stays while it is
+// not there.
+func TestSweepInstead(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	store := tier.NewMem(tier.MemOptions{Now: func() time.Time { return now }})
+	merged := tier.SegmentName(0, 9, merkle.Hash{1})
+	for i := range uint64(10) {
+		put(t, store, tier.SegmentName(i, i, merkle.Hash{}), true)
+	}
+	asked := 0
+	opts := tier.SweepOptions{Keep: func(name string) bool { return name == merged },
+		Instead: func(string) string { asked++; return merged }}
+	for _, step := range []struct {
+		after time.Duration
+		gone  int
+	}{{0, 0}, {24 * time.Hour, 0}, {30 * time.Minute, 0}, {31 * time.Minute, 10}} {
+		now = now.Add(step.after)
+		if r := sweepAll(t, store, opts); r.Deleted != step.gone {
+			t.Fatalf("%+v", r)
+		}
+		if step.after == 24*time.Hour {
+			put(t, store, merged, true)
+		}
+	}
+	if asked == 0 {
+		t.Fatal("nobody was asked")
+	}
+}
+
 // TestSweepAsksLast: Keep is asked at the moment of deletion, and its answer counts.
 func TestSweepAsksLast(t *testing.T) {
 	now := time.Unix(1e9, 0)
