@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -121,13 +122,18 @@ func (s *Store) deleteOne(ctx context.Context, key, version string) error {
 	return err
 }
 
-// isLocked says whether an object's retention or a legal hold keeps it. Not to know is not locked.
+// lockSkew is how far the clock of a server may be behind this one's: S3 refuses requests that are further off. A retention
+// that has ended by this clock may have kept the object by the server's, or have ended between the two requests.
+const lockSkew = 15 * time.Minute
+
+// isLocked says of an object that the server did not delete whether its retention or a legal hold has kept it. Not to know
+// is not locked.
 func (s *Store) isLocked(ctx context.Context, key, version string) bool {
 	out, err := s.head(ctx, key, version)
 	if err != nil {
 		return false
 	}
-	return aws.ToTime(out.ObjectLockRetainUntilDate).After(s.opts.Now()) ||
+	return aws.ToTime(out.ObjectLockRetainUntilDate).After(s.opts.Now().Add(-lockSkew)) ||
 		out.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn
 }
 

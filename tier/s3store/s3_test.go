@@ -185,3 +185,20 @@ func TestPreflight(t *testing.T) {
 		t.Errorf("no server: %v", err)
 	}
 }
+
+// TestLockByTheServersClock: what the server's retention keeps is locked though the retention has just ended by the clock of
+// the node, which may be ahead of the server's; long behind the end a refusal has another reason.
+func TestLockByTheServersClock(t *testing.T) {
+	opts := options()
+	opts.Bucket, opts.LockMode, opts.Retention = server.LockedBucket, "governance", time.Hour
+	s := open(t, opts)
+	if _, err := s.Put(t.Context(), "k", tier.BytesBody([]byte("v")), tier.PutOptions{Sealed: true}); err != nil {
+		t.Fatal(err)
+	}
+	for ahead, want := range map[time.Duration]error{0: tier.ErrLocked, 61 * time.Minute: tier.ErrLocked, 2 * time.Hour: tier.ErrRefused} {
+		opts.Now = func() time.Time { return time.Now().Add(ahead) }
+		if err := open(t, opts).Delete(t.Context(), "k"); !errors.Is(err, want) {
+			t.Errorf("%v ahead: %v, want %v", ahead, err, want)
+		}
+	}
+}
