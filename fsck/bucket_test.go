@@ -404,6 +404,22 @@ func TestMergedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestSweptMeanwhile: what no manifest names may be deleted while the rest is checked.
+func TestSweptMeanwhile(t *testing.T) {
+	mem := tier.NewMem(tier.MemOptions{PartBytes: 1 << 20})
+	w := buckettest.New(t, mem, buckettest.Options{})
+	w.Fill(300)
+	first := w.Publish()
+	w.Fill(300)
+	w.Publish()
+	w.Merge()
+	w.Publish()
+	r := checkStore(t, &meanwhile{Store: mem, do: func() { drop(t, mem, first.State.Segments[0].Object.Name) }})
+	if !r.Clean {
+		t.Error(r.text())
+	}
+}
+
 // TestBucketNotices: what is odd and does no harm is told as such.
 func TestBucketNotices(t *testing.T) {
 	mem := tier.NewMem(tier.MemOptions{PartBytes: 1 << 20})

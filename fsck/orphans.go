@@ -55,6 +55,8 @@ func (b *bucketChecker) checkOrphan(name string, p tier.ParsedSegment) error {
 			"it is not the segment that it is "+
 				"named after: %s", corrupt.Reason)
 		return nil
+	case errors.Is(err, tier.ErrNotFound): // swept since it was listed
+		return nil
 	case err != nil:
 		b.unread(name, err)
 		return nil
