@@ -32,13 +32,17 @@ func (t Tier) At(url string) (Tier, error) {
 
 const bucketForm = "s3://bucket/prefix, dir:/path, or the path of a folder"
 
+// Private says that no store is named: that of a node is the folder cold in its own data directory, which no other node
+// reaches.
+func (t Tier) Private() bool { return t.Backend == "dir" && t.Dir == "" }
+
 // place is where the store is, as a URL.
 func (t Tier) place() string {
 	switch t.Backend {
 	case "s3":
 		return strings.TrimSuffix("s3://"+t.S3.Bucket+"/"+t.S3.Prefix, "/")
 	case "dir":
-		if t.Dir == "" {
+		if t.Private() {
 			return "the folder cold in the data directory"
 		}
 		return "dir:" + path.Clean(t.Dir)

@@ -139,7 +139,7 @@ type Raft struct {
 // Tier says where sealed segments go, and how they are read there.
 type Tier struct {
 	Backend string // "dir", "s3" or "none"
-	Dir     string // of backend "dir"; empty is the folder cold in the data directory
+	Dir     string // of backend "dir"; empty is the folder cold in the data directory, of a node on its own (Private)
 	S3      S3
 	Policy  Policy
 

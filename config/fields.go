@@ -144,7 +144,8 @@ func tierFields(c *Tier) []field {
 	return []field{
 		{key: "tier.backend", to: choiceValue{&c.Backend, []string{"dir", "s3", "none"}}, help: "kind of cold tier"},
 		{key: "tier.dir", to: textValue{&c.Dir, false, "the path of a directory"},
-			help: "directory of backend dir; empty is the folder cold in the data directory"},
+			help: "directory of backend dir, one for all members; empty is the folder cold in the data directory, of a node " +
+				"on its own"},
 		{key: "tier.read_timeout", to: durationValue{&c.ReadTimeout, 10 * time.Millisecond, 10 * time.Minute},
 			help: "longest wait for bytes of a segment that is in the store only; then it is cold_unavailable"},
 		{key: "tier.cache_bytes", to: sizeValue{&c.CacheBytes, 0, unbounded},

@@ -135,7 +135,8 @@ func list(ids []string) []string {
 
 func noColdTier() *problem {
 	return &problem{status: http.StatusConflict, code: codeNoColdTier,
-		detail: "this node has no cold tier: tier.backend is none"}
+		detail: "this node has no cold tier: tier.backend is none, or it is one of several members and no store is named that " +
+			"all of them reach; set tier.backend, tier.dir or tier.s3"}
 }
 
 // coldProblem is the answer to a request that needs bytes which are in the object store only, and did not come. It says

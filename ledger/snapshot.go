@@ -1,8 +1,10 @@
 package ledger
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"sync"
@@ -63,6 +65,36 @@ func (l *Ledger) openSegmentFile(part SegmentPart, t *table) (*SegmentFile, erro
 	}
 	t.refs.Add(1)
 	return &SegmentFile{File: f, Bytes: part.Bytes, table: t}, nil
+}
+
+// ReadEvicted fills p with the bytes from off on of a segment that this ledger has in the object store only, for a member
+// that copies it and does not reach that store itself. ErrNoSegment when it has no such segment, or has its file; a
+// *ColdError when the store did not give the bytes.
+func (l *Ledger) ReadEvicted(ctx context.Context, part SegmentPart, off uint64, p []byte) error {
+	v, err := l.acquire()
+	if err != nil {
+		return err
+	}
+	defer v.release()
+	g, ok := v.state.Segment(part.FirstSeq)
+	if ok {
+		ok = partOf(g) == part && v.tableOf(part.FirstSeq).cold()
+	}
+	if n := uint64(len(p)); !ok || off > part.Bytes || n > part.Bytes-off {
+		return fmt.Errorf("%w: %s, %d bytes from %d on", ErrNoSegment, part.ID(), n, off)
+	}
+	g.Object = v.tableOf(part.FirstSeq).object
+	ctx, cancel := l.whileOpen(ctx)
+	defer cancel()
+	r, err := l.opts.Cold.Fetch(ctx, g.Object, off, uint64(len(p)))
+	if err == nil {
+		_, err = io.ReadFull(r, p)
+		err = errors.Join(err, r.Close())
+	}
+	if err != nil {
+		return &ColdError{Segment: part.ID(), Object: g.Object.Name, Err: err}
+	}
+	return nil
 }
 
 // Held is a state that another member copies: the files of its segments stay, also when they are merged meanwhile,

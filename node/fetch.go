@@ -100,6 +100,7 @@ type fetchOptions struct {
 	// localBytes and keep are ledger.StageOptions' of snapshots: what this node would evict again does not come.
 	localBytes uint64
 	keep       func(*manifest.Segment) bool
+	private    bool // the server's
 
 	chunkBytes uint32 // of one request; maxChunkBytes
 	// idsFrom is where request ids begin, at random: answers to an earlier life of this node are nobody's.
@@ -136,7 +137,7 @@ func newSnapshots(o fetchOptions, perSecond int64, r prometheus.Registerer) *sna
 		nextID: o.idsFrom, bucket: bucket{rate: perSecond}}
 	s.metrics = newSnapshotMetrics(s, r)
 	s.server = server{ledger: o.ledger, send: o.send, now: o.clock, log: o.log, metrics: s.metrics,
-		bucket: bucket{rate: perSecond}}
+		bucket: bucket{rate: perSecond}, private: o.private}
 	return s
 }
 

@@ -85,6 +85,16 @@ func HasIdentity(fsys vfs.FS, dir string) (bool, error) {
 	return id != nil, err
 }
 
+// Founders says how many founded the cluster that a directory's node belongs to: 0 for a node that joined. It is not known
+// of a directory that has no identity yet.
+func Founders(fsys vfs.FS, dir string) (n int, known bool, err error) {
+	id, err := readIdentity(fsys, dir)
+	if id == nil {
+		return 0, false, err
+	}
+	return len(id.Founding), true, nil
+}
+
 // readIdentity returns the identity in dir, or nil when there is none.
 func readIdentity(fsys vfs.FS, dir string) (*identity, error) {
 	name := path.Join(dir, identityName)

@@ -166,6 +166,7 @@ func (n *Node) openSnapshots() {
 		forlorn:     n.scrub.forlorn,
 		localBytes:  localBytes,
 		keep:        keep,
+		private:     n.opts.Tier != nil && n.opts.Tier.Private,
 		staged:      func() { wake(n.wake) },
 		idsFrom:     n.draw.Uint64(),
 		minIndex: func() uint64 {

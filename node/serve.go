@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -38,6 +39,8 @@ type server struct {
 	log     *slog.Logger
 	metrics *snapshotMetrics
 	bucket  bucket
+	// private says that the others do not reach the store that this member's evicted segments are in: they are given, too.
+	private bool
 
 	mu    sync.Mutex
 	queue []serveRequest // guarded by mu
@@ -145,6 +148,9 @@ func (s *server) answer(f bulkFrame, now time.Time) (payload []byte, bytes int, 
 		return piece.encode(), len(piece.data), nil
 	}
 	file, err := s.segment(f.part, now)
+	if s.private && errors.Is(err, ledger.ErrNoSegment) {
+		return s.evicted(f)
+	}
 	if err != nil {
 		return nil, 0, err
 	}
@@ -156,6 +162,17 @@ func (s *server) answer(f bulkFrame, now time.Time) (payload []byte, bytes int, 
 			err = &vfs.CorruptError{File: file.Name(), Offset: int64(f.offset) + int64(n), Reason: "the file ends early"}
 		}
 		return nil, 0, fmt.Errorf("read segment: %w", err)
+	}
+	return payload, len(data), nil
+}
+
+// evicted is answer for a segment that is in this member's own store only.
+func (s *server) evicted(f bulkFrame) (payload []byte, bytes int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
+	defer cancel()
+	payload, data := chunkRoom(f.id, f.offset, f.length)
+	if err := s.ledger.ReadEvicted(ctx, f.part, f.offset, data); err != nil {
+		return nil, 0, err
 	}
 	return payload, len(data), nil
 }

@@ -11,6 +11,10 @@ import (
 type TierOptions struct {
 	Store  tier.Store   // required; the caller's
 	Ranges *tier.Ranges // reads of cold segments; required; the caller's, who closes it after Node.Close
+	// Private says that no other member reaches the store, as a folder in this node's directory. It is used while the ledger
+	// has one member only. While it has more, nothing is uploaded, published, swept or given up; what is in it is read as
+	// before, and given to members that fetch it. Default: all members have the same store.
+	Private bool
 
 	// MinAge is how old a segment's newest entry is when it is uploaded, and when its file may go. Default 0: at once.
 	MinAge time.Duration

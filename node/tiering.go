@@ -185,6 +185,7 @@ func (t *tiering) run(w *tierWork) {
 // next is the next piece of work; nil when there is none for now. The caller holds mu, as that of all that it calls.
 func (t *tiering) next(now time.Time) *tierWork {
 	t.settleUploads()
+	t.withhold()
 	t.turnRounds(now)
 	if !t.opening.done {
 		return t.nextOpening(now)

@@ -15,6 +15,8 @@ type opening struct {
 	done    bool
 	report  string // the preflight's; empty before there is one
 	problem string // why it is not done
+	// withheld: the store is this member's alone, and there are others.
+	withheld bool
 	pause
 }
 
@@ -27,7 +29,7 @@ func oneLine(s string) string {
 }
 
 func (t *tiering) nextOpening(now time.Time) *tierWork {
-	if t.busy[jobOpen] > 0 || now.Before(t.opening.until) {
+	if t.busy[jobOpen] > 0 || t.opening.withheld || now.Before(t.opening.until) {
 		return nil
 	}
 	token := fmt.Sprintf("node-%d-%016x", t.n.opts.NodeID, t.rand.Uint64())
@@ -53,10 +55,10 @@ func (t *tiering) open(ctx context.Context, token string) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if ctx.Err() != nil {
+	o, now := &t.opening, t.n.opts.Now()
+	if ctx.Err() != nil || o.withheld {
 		return
 	}
-	o, now := &t.opening, t.n.opts.Now()
 	if problem == "" {
 		*o = opening{done: true, report: line}
 		t.n.opts.Logger.Info("the object store is ready", "report", line)

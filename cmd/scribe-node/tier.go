@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"path/filepath"
 
@@ -26,6 +27,10 @@ type coldTier struct {
 // openTier opens the store that the configuration names, without a word to it; nil for none. What is wrong with the
 // store shows later, and costs nothing but what is in it.
 func openTier(c config.Config, logger *slog.Logger, registry prometheus.Registerer) (*coldTier, error) {
+	if c.Tier.Private() && !mayKeepFolder(c) {
+		logger.Info("this member of a cluster has no cold tier: name a store all members reach: tier.backend, tier.dir or tier.s3")
+		return nil, nil
+	}
 	store, err := open.Store(c.Tier, open.Options{DataDir: c.Node.DataDir,
 		Found: c.Archive.ReadOnly || c.Archive.RestoreFrom != ""}) // an archive is not where there is no folder
 	if err != nil {
@@ -33,10 +38,6 @@ func openTier(c config.Config, logger *slog.Logger, registry prometheus.Register
 	}
 	if store == nil {
 		return nil, nil
-	}
-	if (len(c.Cluster.Initial) > 1 || c.Cluster.Join != "") && c.Tier.Backend == "dir" && c.Tier.Dir == "" {
-		logger.Warn("this member has an object store of its own, so what others upload is not in it; set tier.dir to a folder "+
-			"that all members share, or tier.backend to s3 or none", "store", store.Name())
 	}
 	t := &coldTier{store: store}
 	if c.Tier.CacheBytes > 0 {
@@ -46,6 +47,20 @@ func openTier(c config.Config, logger *slog.Logger, registry prometheus.Register
 	}
 	t.ranges = tier.NewRanges(store, tier.RangesOptions{Deadline: c.Tier.ReadTimeout, Cache: t.cache, Registerer: registry})
 	return t, nil
+}
+
+// mayKeepFolder says whether a node may have the folder in its data directory for a cold tier: one that founded its ledger
+// alone; what comes of that when others join is the node's affair. A node that has the folder keeps it, since it may have
+// segments nowhere else.
+func mayKeepFolder(c config.Config) bool {
+	fsys := vfs.NewOS()
+	if _, err := fsys.Stat(open.ColdDir(c.Node.DataDir)); !errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if founders, known, err := node.Founders(fsys, c.Node.DataDir); err == nil && known {
+		return founders == 1
+	} // what is wrong with an identity shows when the node is opened
+	return len(c.Cluster.Initial) <= 1 && c.Cluster.Join == ""
 }
 
 // openCache opens the folder for ranges of objects. It has a lock of its own, because it is opened before the node takes
@@ -86,7 +101,7 @@ func (t *coldTier) options(c config.Config) *node.TierOptions {
 	if t == nil {
 		return nil
 	}
-	o := &node.TierOptions{Store: t.store, Ranges: t.ranges, MinAge: c.Tier.Policy.MinAge,
+	o := &node.TierOptions{Store: t.store, Ranges: t.ranges, Private: c.Tier.Private(), MinAge: c.Tier.Policy.MinAge,
 		MaxLocalBytes: c.Tier.Policy.MaxLocalBytes, Interval: c.Tier.Policy.Interval, DeleteAfter: c.Tier.Policy.DeleteAfter,
 		UploadBytesPerSecond: c.Tier.UploadBytesPerSecond, Uploads: c.Tier.Uploads,
 		FetchReads: orNone(c.Tier.Policy.FetchReads), LockWanted: c.Tier.Backend == "s3" && c.Tier.S3.ObjectLock}

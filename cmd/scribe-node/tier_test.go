@@ -34,7 +34,7 @@ func TestTierOptions(t *testing.T) {
 	c.Tier.Uploads, c.Tier.UploadBytesPerSecond = 3, 9
 	store := tier.NewMem(tier.MemOptions{})
 	cold := &coldTier{store: store}
-	want := &node.TierOptions{Store: store, MinAge: time.Minute, MaxLocalBytes: 5, Interval: time.Second,
+	want := &node.TierOptions{Store: store, Private: true, MinAge: time.Minute, MaxLocalBytes: 5, Interval: time.Second,
 		DeleteAfter: 2 * time.Minute, Pins: [][]byte{[]byte("a/"), []byte("b")}, FetchReads: 7, Uploads: 3, UploadBytesPerSecond: 9}
 	if got := cold.options(c); !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v", got)
@@ -45,7 +45,7 @@ func TestTierOptions(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	c.Tier.Backend = "s3"
-	if got := cold.options(c); !got.LockWanted {
+	if got := cold.options(c); !got.LockWanted || got.Private {
 		t.Errorf("%+v", got)
 	}
 	if got := (*coldTier)(nil).options(c); got != nil {
@@ -53,20 +53,44 @@ func TestTierOptions(t *testing.T) {
 	}
 }
 
-// TestStoreOfItsOwn: a member of a cluster is told that its store is not the others'.
-func TestStoreOfItsOwn(t *testing.T) {
+// TestFolderOfItsOwn: the folder in its data directory is the cold tier of a node that founds its ledger alone, whatever it
+// is told later, and of one that has it; other members have none, unless a store is named.
+func TestFolderOfItsOwn(t *testing.T) {
 	peers := []config.Peer{{ID: 1, RaftAddr: "127.0.0.1:9001"}, {ID: 2, RaftAddr: "127.0.0.1:9002"}}
+	identity := func(founders string) func(*config.Config) {
+		return func(c *config.Config) {
+			text := `{"format":1,"node_id":1,"cluster_id":"000102030405060708090a0b0c0d0e0f","instance":"0000000000000001",` +
+				`"founding_members":[` + founders + `]}`
+			if err := os.MkdirAll(c.Node.DataDir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(c.Node.DataDir, "IDENTITY"), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	founded, joined := identity(`{"node_id":1}`), identity("")
 	for what, tc := range map[string]struct {
 		change func(*config.Config)
-		warns  bool
+		has    bool
 	}{
-		"alone":     {func(*config.Config) {}, false},
-		"founder":   {func(c *config.Config) { c.Cluster.Initial = peers }, true},
-		"joins":     {func(c *config.Config) { c.Cluster.Join = "127.0.0.1:8001" }, true},
-		"shared":    {func(c *config.Config) { c.Cluster.Initial, c.Tier.Dir = peers, t.TempDir() }, false},
-		"in S3":     {func(c *config.Config) { c.Cluster.Initial, c.Tier.Backend, c.Tier.S3.Bucket = peers, "s3", "b" }, false},
-		"no tier":   {func(c *config.Config) { c.Cluster.Initial, c.Tier.Backend = peers, "none" }, false},
-		"list of 1": {func(c *config.Config) { c.Cluster.Initial = peers[:1] }, false},
+		"alone":                              {func(*config.Config) {}, true},
+		"founder":                            {func(c *config.Config) { c.Cluster.Initial = peers }, false},
+		"joins":                              {func(c *config.Config) { c.Cluster.Join = "127.0.0.1:8001" }, false},
+		"shared":                             {func(c *config.Config) { c.Cluster.Initial, c.Tier.Dir = peers, t.TempDir() }, true},
+		"in S3":                              {func(c *config.Config) { c.Cluster.Initial, c.Tier.Backend, c.Tier.S3.Bucket = peers, "s3", "b" }, true},
+		"no tier":                            {func(c *config.Config) { c.Tier.Backend = "none" }, false},
+		"list of 1":                          {func(c *config.Config) { c.Cluster.Initial = peers[:1] }, true},
+		"bootstrap":                          {func(c *config.Config) { c.Cluster.Bootstrap = true }, true},
+		"founded alone, the flag is ignored": {func(c *config.Config) { founded(c); c.Cluster.Join = "127.0.0.1:8001" }, true},
+		"joined, the flag is gone":           {joined, false},
+		"founded with others":                {identity(`{"node_id":1},{"node_id":2}`), false},
+		"has one": {func(c *config.Config) {
+			joined(c)
+			if err := os.Mkdir(filepath.Join(c.Node.DataDir, "cold"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, true},
 	} {
 		c := tierConfig(t)
 		tc.change(&c)
@@ -75,8 +99,13 @@ func TestStoreOfItsOwn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if warned := strings.Contains(log.String(), "tier.dir"); warned != tc.warns {
-			t.Errorf("%s: %s", what, &log)
+		if (cold != nil) != tc.has {
+			t.Errorf("%s: %v", what, cold)
+		}
+		said := strings.Count(log.String(), "\n") == 1 && strings.Contains(log.String(), "level=INFO") &&
+			strings.Contains(log.String(), "tier.dir")
+		if want := !tc.has && c.Tier.Backend == "dir"; said != want || !said && log.Len() > 0 {
+			t.Errorf("%s: it said %s", what, &log)
 		}
 		if err := cold.close(); err != nil {
 			t.Error(err)

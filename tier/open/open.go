@@ -29,6 +29,9 @@ type Options struct {
 // coldDir is the store of a node that was told nothing.
 const coldDir = "cold"
 
+// ColdDir is the folder of backend dir where none is named.
+func ColdDir(dataDir string) string { return filepath.Join(dataDir, coldDir) }
+
 // Store returns the store of a configuration; nil for backend none. An error that is tier.ErrInvalid is a mistake in the
 // configuration.
 func Store(t config.Tier, opts Options) (tier.Store, error) {
@@ -80,7 +83,7 @@ func newFolder(root string, opts Options) (tier.Store, error) {
 		opts.FS = vfs.NewOS()
 	}
 	if root == "" {
-		root = filepath.Join(opts.DataDir, coldDir)
+		root = ColdDir(opts.DataDir)
 	}
 	o := tier.DirOptions{Existing: opts.Existing, Now: opts.Now}
 	if opts.Existing {
