@@ -11,10 +11,13 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// Body is what is to become an object. A store reads it once, front to back, from one goroutine, so a ReaderAt that
+// Body is what is to become an object. A store reads Bytes once, front to back, from one goroutine, so a ReaderAt that
 // counts, limits the rate or verifies sees every byte once. It must not change meanwhile; if it does, the put fails.
 type Body struct {
-	Bytes  io.ReaderAt
+	Bytes io.ReaderAt
+	// Again gives the same bytes to a store that reads a piece to hash it and then to send it, so that it need not hold the
+	// piece meanwhile; it reads from several goroutines. nil is Bytes.
+	Again  io.ReaderAt
 	Size   int64
 	SHA256 [sha256.Size]byte // of all Size bytes
 
@@ -41,6 +44,14 @@ func NewBody(r io.ReaderAt, size int64) (Body, error) {
 	}
 	sha := [sha256.Size]byte(h.Sum(nil))
 	return Body{Bytes: r, Size: size, SHA256: sha, sum: x.Sum64(), sumOf: sha}, nil
+}
+
+// Section returns n bytes from off on, read from Again.
+func (b Body) Section(off, n int64) *io.SectionReader {
+	if b.Again != nil {
+		return io.NewSectionReader(b.Again, off, n)
+	}
+	return io.NewSectionReader(b.Bytes, off, n)
 }
 
 // BodyCheck says whether the bytes that a store has read of a body, written to it front to back, are those that the body's

@@ -64,7 +64,7 @@ func (u *Uploader) Upload(ctx context.Context, f SegmentFile) (o SealedObject, m
 		return SealedObject{}, false, err
 	}
 	o.Name = SegmentName(f.FirstSeq, f.LastSeq, f.Root)
-	body.Bytes = &limitedReader{ctx: ctx, r: f.Bytes, limit: u.opts.Sent}
+	body.Bytes, body.Again = &limitedReader{ctx: ctx, r: f.Bytes, limit: u.opts.Sent}, f.Bytes
 	other := false
 	err = u.opts.Retry.Do(ctx, func(ctx context.Context) error {
 		o.Bytes, o.SHA256, o.MetaOffset, other = body.Size, body.SHA256, f.MetaOffset, false

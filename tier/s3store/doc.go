@@ -3,8 +3,8 @@
 // What it adds to the promises of [tier.Store]:
 //   - One attempt a request. The SDK's own retries are off; only parts of a large upload are sent again, a few times.
 //   - Every request has a deadline: [Options.Timeout], and the time its body takes at [Options.MinBytesPerSecond].
-//   - Bodies go through buffers whose number is bounded for the store as a whole, and are hashed there: what is sent is
-//     what hashes to the SHA-256 announced, and the server checks it again.
+//   - Bodies and parts are read twice, to be hashed and to be sent, and never held: an upload's memory does not grow with
+//     its parts. What is sent is what hashes to the SHA-256 announced, or the server refuses it.
 //   - The SHA-256 of an object is in its metadata, for S3 keeps none of an object made of parts. It is what the uploader
 //     announced; whoever relies on the bytes reads them.
 //   - In a bucket with versions, Delete deletes all of an object's versions, for a delete marker only hides them, and

@@ -35,7 +35,7 @@ type Options struct {
 
 	// PartBytes is the size from which on a body goes up in parts, of this size. 5 MiB to 64 MiB. Default 8 MiB.
 	PartBytes int64
-	// Parallel is how many bodies and parts may be under way to the store at once, each with a buffer of PartBytes.
+	// Parallel is how many bodies and parts may be under way to the store at once, over all of the store's callers.
 	// Default 4, at most 64.
 	Parallel int
 	// PartTries is how often a part is sent before the upload fails. Default 3.

@@ -1,11 +1,11 @@
 package s3store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -83,7 +83,7 @@ func (u *upload) begin(ctx context.Context) error {
 	return nil
 }
 
-// send reads the parts, one after the other, and sends several at once, as the store's buffers allow. When one fails, no
+// send reads the parts, one after the other, and sends several at once, as the store's slots allow. When one fails, no
 // more are begun, but those under way are waited for, and not cancelled: a server may finish a part whose sender is gone
 // behind the abort that follows, and the upload is there again.
 func (u *upload) send(ctx context.Context) error {
@@ -96,25 +96,24 @@ func (u *upload) send(ctx context.Context) error {
 	return read
 }
 
-// read reads the parts until stop ends, and has them sent under ctx.
+// read reads the parts for their sums until stop ends, and has each sent under ctx.
 func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
-	whole := u.body.Check()
+	whole, buf := u.body.Check(), newPiece(u.body.Size)
 	for i := range u.parts {
 		off := int64(i) * u.s.opts.PartBytes
-		buf, err := u.s.buffers.get(stop, min(u.s.opts.PartBytes, u.body.Size-off))
-		if err != nil {
+		n := min(u.s.opts.PartBytes, u.body.Size-off)
+		if err := u.s.slots.Acquire(stop, 1); err != nil {
 			return err
 		}
-		if err := u.body.ReadFull(buf, off); err != nil {
-			u.s.buffers.put(buf)
+		sum := sha256.New()
+		if err := buf.read(io.MultiWriter(whole, sum), u.body, off, n); err != nil {
+			u.s.slots.Release(1)
 			return invalid("put", u.key, err)
 		}
-		// Both sums are of the buffer as it is now: what changes it later, the server refuses.
-		whole.Write(buf)
-		u.sums[i] = sha256.Sum256(buf)
+		u.sums[i] = [sha256.Size]byte(sum.Sum(nil))
 		group.Go(func() error {
-			defer u.s.buffers.put(buf)
-			return u.part(ctx, i, buf)
+			defer u.s.slots.Release(1)
+			return u.part(ctx, i, off, n)
 		})
 	}
 	if !whole.Passed() {
@@ -125,15 +124,15 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 
 // part sends part i. To send one twice does no harm, so it is tried a few times: to lose one must not mean to begin
 // a large upload anew.
-func (u *upload) part(ctx context.Context, i int, data []byte) error {
+func (u *upload) part(ctx context.Context, i int, off, n int64) error {
 	s, number := u.s, aws.Int32(int32(i+1))
 	retry := tier.Retry{Tries: s.opts.PartTries}
 	return retry.Do(ctx, func(ctx context.Context) error {
-		rctx, cancel := s.request(ctx, int64(len(data)))
+		rctx, cancel := s.request(ctx, n)
 		defer cancel()
 		out, err := s.client.UploadPart(rctx, &s3.UploadPartInput{
 			Bucket: s.bucket(), Key: s.key(u.key), UploadId: aws.String(u.id), PartNumber: number,
-			Body: sent{bytes.NewReader(data)}, ContentLength: aws.Int64(int64(len(data))),
+			Body: sent{u.body.Section(off, n)}, ContentLength: aws.Int64(n),
 			ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ChecksumSHA256: encoded(u.sums[i]),
 		}, payloadHash(u.sums[i]))
 		if err != nil {

@@ -1,7 +1,6 @@
 package s3store
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -60,19 +59,19 @@ func (s *Store) Replace(ctx context.Context, key string, body tier.Body, ifMatch
 // putOne makes an object in one request.
 func (s *Store) putOne(ctx context.Context, op, key string, body tier.Body, opts tier.PutOptions,
 	condition func(*s3.PutObjectInput)) (tier.Object, error) {
-	buf, err := s.buffers.get(ctx, body.Size)
-	if err != nil {
+	if err := s.slots.Acquire(ctx, 1); err != nil {
 		return tier.Object{}, s.classify(ctx, op, key, err)
 	}
-	defer s.buffers.put(buf)
-	if err := body.ReadFull(buf, 0); err != nil {
+	defer s.slots.Release(1)
+	h := sha256.New()
+	if err := newPiece(body.Size).read(h, body, 0, body.Size); err != nil {
 		return tier.Object{}, invalid(op, key, err)
 	}
-	if sha256.Sum256(buf) != body.SHA256 {
+	if [sha256.Size]byte(h.Sum(nil)) != body.SHA256 {
 		return tier.Object{}, invalid(op, key, tier.ErrMismatch)
 	}
 	in := &s3.PutObjectInput{
-		Bucket: s.bucket(), Key: s.key(key), Body: sent{bytes.NewReader(buf)}, ContentLength: aws.Int64(body.Size),
+		Bucket: s.bucket(), Key: s.key(key), Body: sent{body.Section(0, body.Size)}, ContentLength: aws.Int64(body.Size),
 		ChecksumAlgorithm: types.ChecksumAlgorithmSha256, ChecksumSHA256: encoded(body.SHA256),
 		Metadata:             s.metadata(body, opts),
 		ServerSideEncryption: types.ServerSideEncryption(s.opts.Encryption), SSEKMSKeyId: s.kmsKey(),
@@ -117,10 +116,30 @@ func (s *Store) kmsKey() *string {
 	return aws.String(s.opts.KMSKeyID)
 }
 
-// sent is a body for the SDK, which lets go of it before its call returns, so that its buffer may be used again. It
-// has no WriteTo on purpose: the SDK would hold its lock on the body for as long as that takes, and wait for it behind a
-// server that has answered and reads no more.
+// sent is a body for the SDK. It has no WriteTo on purpose: the SDK would hold its lock on the body for as long as that
+// takes, and wait for it behind a server that has answered and reads no more.
 type sent struct{ io.ReadSeeker }
+
+// piece is a buffer to hash bodies through. What is sent is read again then, and not held: what has changed meanwhile the
+// server refuses, by the checksum.
+type piece []byte
+
+func newPiece(size int64) piece { return make(piece, min(size, tier.LimiterBytes)) }
+
+// read writes n bytes of a body, from off on, to w.
+func (p piece) read(w io.Writer, body tier.Body, off, n int64) error {
+	for end := off + n; off < end; {
+		b := p[:min(int64(len(p)), end-off)]
+		if err := body.ReadFull(b, off); err != nil {
+			return err
+		}
+		if _, err := w.Write(b); err != nil {
+			return err
+		}
+		off += int64(len(b))
+	}
+	return nil
+}
 
 // encoded is a checksum as S3 has it in headers.
 func encoded(sum [sha256.Size]byte) *string {

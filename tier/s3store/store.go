@@ -15,15 +15,16 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/scribe-ledger/scribe/tier"
+	"golang.org/x/sync/semaphore"
 )
 
 // Store is an object store over S3. All methods are safe for concurrent use.
 type Store struct {
-	opts    Options
-	client  *s3.Client
-	prefix  string // of all keys: empty, or with a slash at its end
-	buffers *buffers
-	idle    interface{ CloseIdleConnections() } // nil when the transport is the caller's
+	opts   Options
+	client *s3.Client
+	prefix string                              // of all keys: empty, or with a slash at its end
+	slots  *semaphore.Weighted                 // one for each body or part under way
+	idle   interface{ CloseIdleConnections() } // nil when the transport is the caller's
 }
 
 var (
@@ -38,7 +39,7 @@ func New(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("s3: %w", err)
 	}
-	s := &Store{opts: opts, buffers: newBuffers(opts.Parallel, opts.PartBytes)}
+	s := &Store{opts: opts, slots: semaphore.NewWeighted(int64(opts.Parallel))}
 	if opts.Prefix != "" {
 		s.prefix = opts.Prefix + "/"
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -107,6 +108,7 @@ func uploads(t *testing.T, kit Kit, s tier.Store) {
 	data := bytesOf(1, kit.Large)
 	body := tier.BytesBody(data)
 	aborted := false
+	body.Again = bytes.NewReader(data)
 	body.Bytes = bodyFunc(func(p []byte, off int64) (int, error) {
 		if off+int64(len(p)) == int64(len(data)) { // the last read: something was begun
 			prefix := "up/"

@@ -211,6 +211,7 @@ func readOnce(t *testing.T, kit Kit, s tier.Store) {
 		data := bytesOf(1, size)
 		body := tier.BytesBody(data)
 		var at int64
+		body.Again = bytes.NewReader(data)
 		body.Bytes = bodyFunc(func(p []byte, off int64) (int, error) {
 			if off != at {
 				t.Errorf("read at %d after %d bytes", off, at)
