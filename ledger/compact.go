@@ -176,8 +176,8 @@ func (l *Ledger) dropMerged() {
 	}
 }
 
-// nextMerge returns what is to be built next: a merge that was decided, and that the others wait for, else one that they
-// have recorded and this replica lacks. One that has failed comes again when all others have had their turn. The tables
+// nextMerge returns what is to be built next: one that only has to be taken from the store, else a merge that was decided,
+// and that the others wait for, else one that they have recorded and this replica lacks. One that has failed comes again when all others have had their turn. The tables
 // it consists of come with a reference each.
 func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
 	v, err := l.acquire()
@@ -186,7 +186,7 @@ func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
 	}
 	defer v.release()
 	p := l.partition.Load()
-	spans := slices.Clone(p.merges)
+	spans := append(v.adoptable(p), p.merges...)
 	// Where all is merged, there are no more tables than recorded segments and those behind them.
 	for _, r := range p.recorded {
 		if r := (manifest.Range{FirstSeq: r.FirstSeq, LastSeq: r.LastSeq}); !p.busy(r) {

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -115,8 +116,10 @@ func TestBehindAMergeThatHasAnObject(t *testing.T) {
 	}
 	met := false
 	for key := range c.wrote {
-		if _, err := behind.ledger.Get([]byte(key), ledger.Selector{}); isCorrupt(err) {
-			met = true
+		if _, err := behind.ledger.Get([]byte(key), ledger.Selector{}); err != nil {
+			if met = errors.As(err, new(*ledger.ColdError)); !met || isCorrupt(err) {
+				t.Fatalf("a read of what is merged is told %v", err)
+			}
 		}
 	}
 	if !met {

@@ -127,5 +127,5 @@ func (s *scrubber) mergeComes(id string) bool {
 		return false
 	}
 	now, ok := s.n.ledger.Holder(manifest.Range{FirstSeq: first, LastSeq: last})
-	return ok && now.Object.Exists() || !s.n.isReady()
+	return ok && now.Object.Exists()
 }
