@@ -98,10 +98,11 @@ func (t *tiering) nextSweep(now time.Time) *tierWork {
 // sweepOn sweeps one page.
 func (t *tiering) sweepOn(ctx context.Context) {
 	t.mu.Lock()
-	nonce, cursor := t.rand.Uint64(), t.sweep.cursor
+	nonce, cursor, size := t.rand.Uint64(), t.sweep.cursor, t.archive.published.size
 	t.mu.Unlock()
 	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Instead: t.insteadOf,
-		Uploading: t.uploading, Age: t.opts.DeleteAfter, Pages: 1, Nonce: func() uint64 { return nonce }}, &cursor)
+		Published: size, Uploading: t.uploading, Age: t.opts.DeleteAfter, Pages: 1,
+		Nonce: func() uint64 { return nonce }}, &cursor)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.sweep.cursor = cursor

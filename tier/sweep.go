@@ -21,6 +21,9 @@ type SweepOptions struct {
 	// other, too, is as old as what goes: whoever reads the one has that long to learn of the other, however old the one
 	// is. nil: none has of any.
 	Instead func(name string) string
+	// Published is the size of the tree that is published, which the caller has read, and owns: states published before it may
+	// go. 0: none go.
+	Published uint64
 	// Uploading says of a key whether this process is making its object: however long that takes, its upload stays, and so do
 	// the abandoned ones of that key until then. nil: of none.
 	Uploading func(key string) bool
@@ -44,9 +47,9 @@ type SweepCursor struct {
 // SweepResult counts what a call has found and done.
 type SweepResult struct {
 	Listed  int // objects and uploads
-	Deleted int // objects
+	Deleted int // objects, without tiles
 	Bytes   int64
-	Locked  int // objects that nobody needs and the store's retention keeps; that is normal
+	Locked  int // objects, without tiles, that nobody needs and the store's retention keeps; that is normal
 	Foreign int // objects below segments/ whose names are no segments'; they are left alone
 	Aborted int // uploads
 	Done    bool
@@ -55,13 +58,14 @@ type SweepResult struct {
 // The stages of a sweep.
 const (
 	sweepSegments = iota
+	sweepManifests
 	sweepScratch
 	sweepUploads
 	sweepDone
 )
 
-// Sweep deletes what is left over: segments' objects that nobody needs, what preflights tried the store with, and
-// uploads that were begun and never ended. It goes on from the cursor, by at most opts.Pages pages; after an error the
+// Sweep deletes what is left over: segments' objects that nobody needs, states that were published before the newest one,
+// what preflights tried the store with, and uploads that were begun and never ended. It goes on from the cursor, by at most opts.Pages pages; after an error the
 // same cursor goes on where that was met. Only one node may sweep at a time, the one that uploads.
 func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor) (SweepResult, error) {
 	opts.Age = cmp.Or(opts.Age, time.Hour)
@@ -82,6 +86,8 @@ func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor)
 		switch at.stage {
 		case sweepSegments:
 			err = s.objects(ctx, SegmentPrefix, s.unneeded)
+		case sweepManifests:
+			err = s.manifests(ctx)
 		case sweepScratch:
 			err = s.objects(ctx, ScratchPrefix, func(context.Context, string) (bool, error) { return true, nil })
 		case sweepUploads:
@@ -135,15 +141,8 @@ func (s *sweep) objects(ctx context.Context, prefix string,
 			}
 		}
 		if goes {
-			err := s.store.Delete(ctx, o.Key)
-			switch {
-			case errors.Is(err, ErrLocked):
-				s.result.Locked++
-			case err != nil:
+			if err := s.remove(ctx, o); err != nil {
 				return err
-			default:
-				s.result.Deleted++
-				s.result.Bytes += o.Size
 			}
 		}
 		s.at.after = o.Key
@@ -152,6 +151,20 @@ func (s *sweep) objects(ctx context.Context, prefix string,
 		s.at.stage++
 	}
 	return nil
+}
+
+// remove deletes an object, unless the store's retention keeps it.
+func (s *sweep) remove(ctx context.Context, o Object) error {
+	err := s.store.Delete(ctx, o.Key)
+	switch {
+	case errors.Is(err, ErrLocked):
+		s.result.Locked++
+		return nil
+	case err == nil:
+		s.result.Deleted++
+		s.result.Bytes += o.Size
+	}
+	return err
 }
 
 func (s *sweep) unneeded(ctx context.Context, name string) (bool, error) {
