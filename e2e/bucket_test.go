@@ -219,27 +219,10 @@ func TestFsckOfABucket(t *testing.T) {
 	}
 }
 
-type bucketFinding struct {
-	finding
-	Section string
-}
-
-func (s *shelf) fsck(t *testing.T) (code int, damages []bucketFinding) {
+func (s *shelf) fsck(t *testing.T) (code int, damages []finding) {
 	t.Helper()
 	code, out, stderr := s.scribe(t, "fsck", "--json")
-	var report struct {
-		Clean    bool
-		Findings []bucketFinding
-	}
-	if err := json.Unmarshal([]byte(out), &report); err != nil || report.Clean != (code == 0) {
-		t.Fatalf("exit %d, %v, %s, %s", code, err, out, stderr)
-	}
-	for _, f := range report.Findings {
-		if f.Severity == "damage" {
-			damages = append(damages, f)
-		}
-	}
-	return code, damages
+	return code, damagesIn(t, code, out, stderr)
 }
 
 func (s *shelf) object(t *testing.T, key string) []byte {

@@ -17,13 +17,19 @@ func offline(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 // finding is one line of fsck's report, as it is documented.
 type finding struct {
-	Severity, Kind, File, Problem, Lost, Do string
-	Offset                                  int64
+	Severity, Kind, File, Section, Problem, Lost, Do string
+	Offset                                           int64
 }
 
 func fsck(t *testing.T, dir string) (code int, damages []finding) {
 	t.Helper()
 	code, out, stderr := offline(t, "fsck", dir, "--json")
+	return code, damagesIn(t, code, out, stderr)
+}
+
+// damagesIn reads the report of fsck --json.
+func damagesIn(t *testing.T, code int, out, stderr string) (damages []finding) {
+	t.Helper()
 	var report struct {
 		Clean    bool
 		Findings []finding
@@ -36,7 +42,7 @@ func fsck(t *testing.T, dir string) (code int, damages []finding) {
 			damages = append(damages, f)
 		}
 	}
-	return code, damages
+	return damages
 }
 
 // TestFsck checks what a real node has left: clean after a kill, and after it, each damage is named that the node would

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -22,7 +24,7 @@ func runBuild(p plan) (figures, error) {
 		return nil, err
 	}
 	const loaders, batch = 4, 1000
-	err = together(loaders, (p.Entries+batch-1)/batch, func(i int) error {
+	err = phase.Together(loaders, (p.Entries+batch-1)/batch, func(i int) error {
 		return m.load(i*batch, min(batch, p.Entries-i*batch))
 	})
 	if err == nil {
@@ -43,11 +45,11 @@ func runBuild(p plan) (figures, error) {
 
 func (m *member) load(first, n int) error {
 	ops := make([]ledger.WriteOp, n)
-	kv := make([]byte, 0, n*entryBytes)
+	kv := make([]byte, 0, n*dataset.EntryBytes)
 	for i := range n {
 		at := len(kv)
-		kv = appendValue(appendKey(kv, uint64(first+i)), uint64(first+i))
-		ops[i] = ledger.WriteOp{Op: tlog.OpPut, Key: kv[at : at+keyBytes], Value: kv[at+keyBytes:]}
+		kv = dataset.AppendValue(dataset.AppendKey(kv, uint64(first+i)), uint64(first+i))
+		ops[i] = ledger.WriteOp{Op: tlog.OpPut, Key: kv[at : at+dataset.KeyBytes], Value: kv[at+dataset.KeyBytes:]}
 	}
 	_, err := m.Write(context.Background(), &ledger.Command{Ops: ops})
 	return err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"testing"
 	"time"
+
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 var (
@@ -18,7 +20,7 @@ var (
 	files     = flag.Int("files", 2, "uploads at a time")
 	upload    = flag.Float64("upload", 2, "GiB of segments that each side uploads in a round")
 	partBytes = flag.Int64("part", 0, "`bytes` of a part of ours; 0: 8 MiB")
-	parallel  = flag.Int("parallel", 0, "parts of ours under way, each with a buffer; 0: 4")
+	parallel  = flag.Int("parallel", 0, "parts of ours under way; 0: 4")
 	delay     = flag.Duration("delay", 0, "what each answer of the store takes longer than it does on this machine; S3 takes 15ms and more")
 	mbps      = flag.Float64("mbps", 0, "MB/s at which all its answers come; 0: as fast as they do")
 	writers   = flag.Int("writers", 64, "goroutines that write durably")
@@ -33,7 +35,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *childPlan != "" {
-		if err := runChild(*childPlan, os.Stdout); err != nil {
+		if err := phase.Answer(*childPlan, os.Stdout, runPhase); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

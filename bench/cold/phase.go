@@ -1,9 +1,6 @@
 package cold
 
 import (
-	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -47,22 +44,4 @@ var parts = []part{
 	{name: "upload", phases: []string{"sdk", "sdk-sha256", "put", "upload", "daemon"}, needsData: true},
 	{name: "restore", phases: []string{"download", "fetch", "serve"}, needsData: true},
 	{name: "writes", phases: []string{"writes"}, once: true},
-}
-
-// together has workers do the tasks 0 to n-1. The first error ends it.
-func together(workers, n int, do func(i int) error) error {
-	var next atomic.Int64
-	var group sync.WaitGroup
-	errs := make([]error, workers)
-	for w := range workers {
-		group.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				if errs[w] = do(int(i)); errs[w] != nil {
-					next.Store(int64(n))
-				}
-			}
-		})
-	}
-	group.Wait()
-	return errs[max(0, slices.IndexFunc(errs, func(err error) bool { return err != nil }))]
 }

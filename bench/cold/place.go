@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/archive"
+	"github.com/scribe-ledger/scribe/bench/dataset"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/segfile"
@@ -113,7 +114,7 @@ func (m *member) end() error { return errors.Join(m.Close(), m.ranges.Close(), m
 
 // get reads key i and holds its value against what was written.
 func (m *member) get(i uint64) error {
-	e, err := m.Ledger().Get(appendKey(nil, i), ledger.Selector{})
+	e, err := m.Ledger().Get(dataset.AppendKey(nil, i), ledger.Selector{})
 	if err != nil {
 		return fmt.Errorf("key %d: %w", i, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 // row of the table: a figure of ours, what it is held against, and the goal.
@@ -61,24 +63,13 @@ func (l *lab) report(w io.Writer) {
 		if !ok {
 			continue
 		}
-		cells := []string{r.ours, number(ours), "–", "–", "–", "–"}
+		cells := []string{r.ours, phase.Number(ours), "–", "–", "–", "–"}
 		if against, ok := l.median(r.against); ok {
-			cells[2], cells[3], cells[4] = r.against, number(against), fmt.Sprintf("%.2f", ours/against)
+			cells[2], cells[3], cells[4] = r.against, phase.Number(against), fmt.Sprintf("%.2f", ours/against)
 		}
 		if r.goal != "" {
 			cells[5] = r.goal
 		}
 		fmt.Fprintln(w, "| "+strings.Join(cells, " | ")+" |")
 	}
-}
-
-func number(v float64) string {
-	if v >= 1000 {
-		s := fmt.Sprintf("%.0f", v)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
-	}
-	return fmt.Sprintf("%.3g", v)
 }

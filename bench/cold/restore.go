@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/ledger"
 )
 
@@ -94,7 +95,7 @@ func runDownload(p plan) (out figures, err error) {
 		}
 	}
 	began := time.Now()
-	err = together(p.Gets, len(list), func(i int) error {
+	err = phase.Together(p.Gets, len(list), func(i int) error {
 		x := list[i]
 		r, err := store.Get(ctx, x.object, x.off, x.n)
 		if err != nil {

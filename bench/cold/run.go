@@ -2,16 +2,15 @@ package cold
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/tier/s3test"
 )
 
@@ -124,8 +123,8 @@ func (l *lab) part(ctx context.Context, p part) error {
 		if round%2 == 1 {
 			slices.Reverse(phases)
 		}
-		for _, phase := range phases {
-			if err := l.phase(ctx, phase); err != nil {
+		for _, name := range phases {
+			if err := l.phase(ctx, name); err != nil {
 				return err
 			}
 		}
@@ -140,19 +139,9 @@ func (l *lab) phase(ctx context.Context, name string) error {
 	if err := os.Mkdir(p.Dir, 0o755); err != nil {
 		return err
 	}
-	told, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
 	began := time.Now()
-	cmd := exec.CommandContext(ctx, l.opts.Program, "-child", string(told))
-	cmd.Stderr = os.Stderr
-	answer, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
 	var got figures
-	if err := json.Unmarshal(answer, &got); err != nil {
+	if err := phase.Child(ctx, l.opts.Program, p, &got); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	fmt.Fprintf(l.opts.Log, "%-10s %6.1fs", name, time.Since(began).Seconds())
@@ -170,19 +159,11 @@ func (l *lab) phase(ctx context.Context, name string) error {
 	return os.RemoveAll(p.Dir)
 }
 
-// runChild does what a plan says and answers on w.
-func runChild(told string, w io.Writer) error {
-	var p plan
-	if err := json.Unmarshal([]byte(told), &p); err != nil {
-		return err
-	}
+// runPhase does what a plan says.
+func runPhase(p plan) (figures, error) {
 	run, ok := phases[p.Phase]
 	if !ok {
-		return fmt.Errorf("no phase %q", p.Phase)
+		return nil, fmt.Errorf("no phase %q", p.Phase)
 	}
-	got, err := run(p)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(w).Encode(got)
+	return run(p)
 }

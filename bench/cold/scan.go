@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/archive"
+	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/tier"
 )
@@ -43,7 +45,7 @@ func runScan(p plan) (out figures, err error) {
 	if err := errors.Join(it.Err(), it.Close(), stop()); err != nil {
 		return nil, err
 	}
-	if n != p.Entries || bytes != n*entryBytes {
+	if n != p.Entries || bytes != n*dataset.EntryBytes {
 		return nil, fmt.Errorf("%d entries of %d bytes, want %d", n, bytes, p.Entries)
 	}
 	out.rate("scan", stored, took)
@@ -94,7 +96,7 @@ func runScanPlain(p plan) (out figures, err error) {
 		buffers <- make([]byte, p.PieceBytes)
 	}
 	began := time.Now()
-	err = together(p.Gets, len(list), func(i int) error {
+	err = phase.Together(p.Gets, len(list), func(i int) error {
 		buf := <-buffers
 		defer func() { buffers <- buf }()
 		return tier.ReadAt(ctx, store, list[i].object, buf[:list[i].n], list[i].off)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/scribe-ledger/scribe/archive"
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
@@ -103,7 +104,7 @@ func (p plan) measureUploads(steps ...step) (out figures, err error) {
 			return nil, err
 		}
 		began := time.Now()
-		err = together(p.Files, u.tasks, func(i int) error { return x.do(ctx, store, &u, i) })
+		err = phase.Together(p.Files, u.tasks, func(i int) error { return x.do(ctx, store, &u, i) })
 		out.rate(x.name, u.bytes, time.Since(began))
 		grown, gerr := growth()
 		out.add(x.name+": memory grew by, MiB", float64(grown.all)/(1<<20))

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/scribe-ledger/scribe/bench/dataset"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -95,9 +96,9 @@ func (m *member) writeFor(p plan, d time.Duration, number *atomic.Int64) ([]time
 			for i := next.Add(1) - 1; i < n && errs[w] == nil; i = next.Add(1) - 1 {
 				due := began.Add(time.Duration(i) * every)
 				time.Sleep(time.Until(due))
-				kv := appendValue(appendKey(make([]byte, 0, entryBytes), uint64(first+i)), uint64(first+i))
+				kv := dataset.AppendValue(dataset.AppendKey(make([]byte, 0, dataset.EntryBytes), uint64(first+i)), uint64(first+i))
 				_, errs[w] = m.Write(context.Background(),
-					&ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut, Key: kv[:keyBytes], Value: kv[keyBytes:]}}})
+					&ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut, Key: kv[:dataset.KeyBytes], Value: kv[dataset.KeyBytes:]}}})
 				times[i] = time.Since(due)
 			}
 		})

@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 var (
@@ -29,7 +32,7 @@ var (
 func TestMain(m *testing.M) {
 	flag.Parse()
 	if *childPlan != "" {
-		if err := runChild(*childPlan, os.Stdout); err != nil {
+		if err := phase.Answer(*childPlan, os.Stdout, runPhase); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -80,15 +83,15 @@ func TestKeysDiffer(t *testing.T) {
 	seen := make(map[string]bool)
 	for i := range uint64(100_000) {
 		for _, n := range []uint64{i, absentFrom + i} {
-			key := string(appendKey(nil, n))
-			if len(key) != keyBytes || seen[key] {
+			key := string(dataset.AppendKey(nil, n))
+			if len(key) != dataset.KeyBytes || seen[key] {
 				t.Fatalf("key %d is %q", n, key)
 			}
 			seen[key] = true
 		}
 	}
-	v := appendValue([]byte("x"), 7)[1:]
-	if len(v) != valueBytes || !bytes.Equal(v[:valueBytes/2], v[valueBytes/2:]) || bytes.Equal(v, appendValue(nil, 8)) {
+	v := dataset.AppendValue([]byte("x"), 7)[1:]
+	if len(v) != dataset.ValueBytes || !bytes.Equal(v[:dataset.ValueBytes/2], v[dataset.ValueBytes/2:]) || bytes.Equal(v, dataset.AppendValue(nil, 8)) {
 		t.Fatal("a value is not as described")
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
+
+	"github.com/scribe-ledger/scribe/bench/dataset"
 )
 
 type pebbleStore struct{ db *pebble.DB }
@@ -38,11 +40,11 @@ func openPebble(s settings) (store, error) {
 func (p *pebbleStore) Write(key, value []byte) error { return p.db.Set(key, value, pebble.Sync) }
 
 func (p *pebbleStore) Load(first, n int) error {
-	b := p.db.NewBatchWithSize(n * (entryBytes + 8))
+	b := p.db.NewBatchWithSize(n * (dataset.EntryBytes + 8))
 	var kv []byte
 	for i := range n {
-		kv = appendValue(appendKey(kv[:0], uint64(first+i)), uint64(first+i))
-		if err := b.Set(kv[:keyBytes], kv[keyBytes:], nil); err != nil {
+		kv = dataset.AppendValue(dataset.AppendKey(kv[:0], uint64(first+i)), uint64(first+i))
+		if err := b.Set(kv[:dataset.KeyBytes], kv[dataset.KeyBytes:], nil); err != nil {
 			return err
 		}
 	}
@@ -96,7 +98,7 @@ func (p *pebbleStore) Scan(start []byte, reverse bool, limit int) (n int, err er
 		ok = it.SeekGE(start)
 	}
 	for ; ok && n < limit; ok = step() {
-		if v := it.Value(); len(it.Key()) != keyBytes || len(v) != valueBytes {
+		if v := it.Value(); len(it.Key()) != dataset.KeyBytes || len(v) != dataset.ValueBytes {
 			return n, fmt.Errorf("a key of %d and a value of %d bytes", len(it.Key()), len(v))
 		}
 		n++

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 // plan is what a child is told.
@@ -68,7 +69,7 @@ func runBulk(p plan) (out figures, err error) {
 	const loaders = 4
 	memory := watchMemory()
 	cost, err := p.write(func(s store) error {
-		return together(loaders, (p.Entries+p.Batch-1)/p.Batch, func(i int) error {
+		return phase.Together(loaders, (p.Entries+p.Batch-1)/p.Batch, func(i int) error {
 			first := i * p.Batch
 			return s.Load(first, min(p.Batch, p.Entries-first))
 		})
@@ -78,7 +79,7 @@ func runBulk(p plan) (out figures, err error) {
 	}
 	out.rate("bulk load, entries/s", p.Entries, cost.began, cost.accepted)
 	out.rate("bulk load until settled, entries/s", p.Entries, cost.began, cost.settled)
-	stored := float64(p.Entries) * entryBytes
+	stored := float64(p.Entries) * dataset.EntryBytes
 	out.add("written per byte stored, bulk load", float64(cost.settled.written-cost.began.written)/stored)
 	tables, logs, err := diskBytes(p.Dir)
 	out.add("on disk without log files, bytes/entry", float64(tables)/float64(p.Entries))
@@ -97,13 +98,13 @@ func runDurable(p plan) (out figures, err error) {
 		if p.Soak > 0 {
 			total, until = 1<<62, time.Now().Add(p.Soak)
 		}
-		err := together(p.Writers, total, func(i int) error {
-			kv := appendValue(appendKey(make([]byte, 0, entryBytes), uint64(i)), uint64(i))
+		err := phase.Together(p.Writers, total, func(i int) error {
+			kv := dataset.AppendValue(dataset.AppendKey(make([]byte, 0, dataset.EntryBytes), uint64(i)), uint64(i))
 			at := time.Now()
 			if p.Soak > 0 && at.After(until) {
 				return errEnough
 			}
-			err := s.Write(kv[:keyBytes], kv[keyBytes:])
+			err := s.Write(kv[:dataset.KeyBytes], kv[dataset.KeyBytes:])
 			samples.add(time.Since(at))
 			done.Add(1)
 			return err
@@ -122,7 +123,7 @@ func runDurable(p plan) (out figures, err error) {
 	}
 	out.rate(fmt.Sprintf("durable writes, %d writers, entries/s", p.Writers), n, cost.began, cost.accepted)
 	samples.report(&out)
-	out.add("written per byte stored, durable writes", float64(cost.settled.written-cost.began.written)/(float64(n)*entryBytes))
+	out.add("written per byte stored, durable writes", float64(cost.settled.written-cost.began.written)/(float64(n)*dataset.EntryBytes))
 	out.add("peak memory of durable writes, MiB", float64(cost.settled.peakResident)/(1<<20))
 	return out, os.RemoveAll(p.Dir)
 }
@@ -148,24 +149,6 @@ func (p plan) write(accept, settle func(store) error) (costs, error) {
 }
 
 var errEnough = errors.New("time is up")
-
-// together has workers do the tasks 0 to n-1. The first error ends it.
-func together(workers, n int, do func(i int) error) error {
-	var next atomic.Int64
-	var group sync.WaitGroup
-	errs := make([]error, workers)
-	for w := range workers {
-		group.Go(func() {
-			for i := next.Add(1) - 1; i < int64(n); i = next.Add(1) - 1 {
-				if errs[w] = do(int(i)); errs[w] != nil {
-					next.Store(int64(n))
-				}
-			}
-		})
-	}
-	group.Wait()
-	return errs[max(0, slices.IndexFunc(errs, func(err error) bool { return err != nil }))]
-}
 
 // openCold opens what another phase has left, with nothing of it in the page cache.
 func openCold(p plan, o settings) (s store, began, opened usage, err error) {
@@ -209,7 +192,7 @@ func runCrash(p plan) (figures, error) {
 		return nil, err
 	}
 	const batch = 100
-	err = together(4, int(p.LogBytes/entryBytes/batch), func(i int) error { return s.Load(i*batch, batch) })
+	err = phase.Together(4, int(p.LogBytes/dataset.EntryBytes/batch), func(i int) error { return s.Load(i*batch, batch) })
 	return nil, errors.Join(err, s.Sync()) // and the process ends without closing it
 }
 
@@ -220,8 +203,8 @@ func runRecover(p plan) (out figures, err error) {
 		return nil, err
 	}
 	const batch = 100
-	last := uint64(p.LogBytes/entryBytes/batch*batch - 1)
-	if ok, err := s.Get(appendKey(nil, last), appendValue(nil, last)); err != nil || !ok {
+	last := uint64(p.LogBytes/dataset.EntryBytes/batch*batch - 1)
+	if ok, err := s.Get(dataset.AppendKey(nil, last), dataset.AppendValue(nil, last)); err != nil || !ok {
 		return nil, fmt.Errorf("entry %d is not recovered: %w", last, err)
 	}
 	mib := int(p.LogBytes / 1e6)

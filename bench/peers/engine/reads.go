@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+
+	"github.com/scribe-ledger/scribe/bench/dataset"
 )
 
 const (
@@ -39,7 +41,7 @@ func runHot(p plan) (out figures, err error) {
 // runTenth reads with a cache of a tenth of the keys and values.
 func runTenth(p plan) (out figures, err error) {
 	memory := watchMemory()
-	s, err := open(p.Side, p.settings(int64(p.Entries)*entryBytes/10))
+	s, err := open(p.Side, p.settings(int64(p.Entries)*dataset.EntryBytes/10))
 	if err != nil {
 		return nil, err
 	}
@@ -70,17 +72,17 @@ func points(out *figures, name string, reads, entries int, read func(i uint64) e
 }
 
 func present(s store, i uint64) error {
-	var b [entryBytes]byte
-	kv := appendValue(appendKey(b[:0], i), i)
-	if ok, err := s.Get(kv[:keyBytes], kv[keyBytes:]); err != nil || !ok {
+	var b [dataset.EntryBytes]byte
+	kv := dataset.AppendValue(dataset.AppendKey(b[:0], i), i)
+	if ok, err := s.Get(kv[:dataset.KeyBytes], kv[dataset.KeyBytes:]); err != nil || !ok {
 		return fmt.Errorf("entry %d is missing or another: %w", i, err)
 	}
 	return nil
 }
 
 func absent(s store, i uint64) error {
-	var b [keyBytes]byte
-	if ok, err := s.Get(appendKey(b[:0], absentFrom+i), nil); err != nil || ok {
+	var b [dataset.KeyBytes]byte
+	if ok, err := s.Get(dataset.AppendKey(b[:0], absentFrom+i), nil); err != nil || ok {
 		return fmt.Errorf("key %d is there: %w", absentFrom+i, err)
 	}
 	return nil
@@ -104,8 +106,8 @@ func short(out *figures, s store, entries int) error {
 	r, count := random{state: 1 << 40}, min(entries, shortScans)
 	began, err := used()
 	for range count {
-		var b [keyBytes]byte
-		n, serr := s.Scan(appendKey(b[:0], r.below(entries)), false, shortScan)
+		var b [dataset.KeyBytes]byte
+		n, serr := s.Scan(dataset.AppendKey(b[:0], r.below(entries)), false, shortScan)
 		if err = errors.Join(err, serr); err == nil && n == 0 {
 			err = errors.New("a scan from a key that is there found nothing")
 		}

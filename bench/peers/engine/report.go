@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 // goals are what the ratio Scribe to Pebble, or where absolute is set the figure of Scribe alone, should be.
@@ -90,7 +92,7 @@ func report(w io.Writer, r results) {
 	fmt.Fprintln(w, "| | Pebble | Scribe | ratio | ratio by CPU time | goal |")
 	fmt.Fprintln(w, "|---|---|---|---|---|---|")
 	for _, x := range rows(r) {
-		cells := []string{x.name, number(x.pebble), number(x.scribe), "–", "–", "–"}
+		cells := []string{x.name, phase.Number(x.pebble), phase.Number(x.scribe), "–", "–", "–"}
 		if x.hasPebble {
 			cells[3] = fmt.Sprintf("%.2f", x.ratio)
 		}
@@ -102,15 +104,4 @@ func report(w io.Writer, r results) {
 		}
 		fmt.Fprintln(w, "| "+strings.Join(cells, " | ")+" |")
 	}
-}
-
-func number(v float64) string {
-	if v >= 1000 {
-		s := fmt.Sprintf("%.0f", v)
-		for i := len(s) - 3; i > 0; i -= 3 {
-			s = s[:i] + "," + s[i:]
-		}
-		return s
-	}
-	return fmt.Sprintf("%.3g", v)
 }

@@ -2,14 +2,15 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 // Options say what is measured. Zero means the default given.
@@ -38,7 +39,7 @@ func (o Options) withDefaults() Options {
 		o.Rounds = 3
 	}
 	if o.CacheBytes == 0 {
-		o.CacheBytes = 2 * int64(o.Entries) * entryBytes
+		o.CacheBytes = 2 * int64(o.Entries) * dataset.EntryBytes
 	}
 	if o.Writers == 0 {
 		o.Writers = 256
@@ -92,26 +93,26 @@ func runRound(ctx context.Context, o Options, round int, dir string, out results
 	for _, side := range o.Sides {
 		out[side] = append(out[side], nil)
 	}
-	for _, phase := range phases {
-		if len(o.Phases) > 0 && !slices.Contains(o.Phases, phase.name) {
+	for _, x := range phases {
+		if len(o.Phases) > 0 && !slices.Contains(o.Phases, x.name) {
 			continue
 		}
 		for _, side := range sides {
-			p := plan{Side: side, Phase: phase.name, Entries: o.Entries, CacheBytes: o.CacheBytes, Writers: o.Writers,
+			p := plan{Side: side, Phase: x.name, Entries: o.Entries, CacheBytes: o.CacheBytes, Writers: o.Writers,
 				Batch: o.Batch, LogBytes: o.LogBytes, Durable: o.Durable, Soak: o.Soak, Zstd: o.Zstd}
-			switch p.Dir = filepath.Join(dir, side); phase.name {
+			switch p.Dir = filepath.Join(dir, side); x.name {
 			case "durable", "crash", "recover":
-				p.Dir += "-" + map[bool]string{true: "durable", false: "crash"}[phase.name == "durable"]
+				p.Dir += "-" + map[bool]string{true: "durable", false: "crash"}[x.name == "durable"]
 			}
 			if err := os.MkdirAll(p.Dir, 0o755); err != nil {
 				return err
 			}
 			began := time.Now()
-			got, err := child(ctx, o.Program, p)
-			if err != nil {
-				return fmt.Errorf("%s of %s: %w", phase.name, side, err)
+			var got figures
+			if err := phase.Child(ctx, o.Program, p, &got); err != nil {
+				return fmt.Errorf("%s of %s: %w", x.name, side, err)
 			}
-			fmt.Fprintf(o.Log, "round %d  %-8s %-7s %6.1fs", round+1, phase.name, side, time.Since(began).Seconds())
+			fmt.Fprintf(o.Log, "round %d  %-8s %-7s %6.1fs", round+1, x.name, side, time.Since(began).Seconds())
 			for _, f := range got {
 				fmt.Fprintf(o.Log, "  %s=%.4g", f.Name, f.Value)
 			}
@@ -121,32 +122,4 @@ func runRound(ctx context.Context, o Options, round int, dir string, out results
 		}
 	}
 	return nil
-}
-
-// child runs one phase in a process of its own.
-func child(ctx context.Context, program string, p plan) (got figures, err error) {
-	told, err := json.Marshal(p)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.CommandContext(ctx, program, "-child", string(told))
-	cmd.Stderr = os.Stderr
-	answer, err := cmd.Output()
-	if err != nil {
-		return nil, err
-	}
-	return got, json.Unmarshal(answer, &got)
-}
-
-// runChild does what a plan says and answers on w.
-func runChild(told string, w io.Writer) error {
-	var p plan
-	if err := json.Unmarshal([]byte(told), &p); err != nil {
-		return err
-	}
-	got, err := runPhase(p)
-	if err != nil {
-		return err
-	}
-	return json.NewEncoder(w).Encode(got)
 }

@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/scribe-ledger/scribe/bench/dataset"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/segfile"
@@ -49,11 +50,11 @@ func (s *scribeStore) Write(key, value []byte) error {
 
 func (s *scribeStore) Load(first, n int) error {
 	ops := make([]ledger.WriteOp, n)
-	kv := make([]byte, 0, n*entryBytes)
+	kv := make([]byte, 0, n*dataset.EntryBytes)
 	for i := range n {
 		at := len(kv)
-		kv = appendValue(appendKey(kv, uint64(first+i)), uint64(first+i))
-		ops[i] = ledger.WriteOp{Op: tlog.OpPut, Key: kv[at : at+keyBytes], Value: kv[at+keyBytes:]}
+		kv = dataset.AppendValue(dataset.AppendKey(kv, uint64(first+i)), uint64(first+i))
+		ops[i] = ledger.WriteOp{Op: tlog.OpPut, Key: kv[at : at+dataset.KeyBytes], Value: kv[at+dataset.KeyBytes:]}
 	}
 	_, err := s.node.Write(context.Background(), &ledger.Command{Ops: ops})
 	return err
@@ -96,7 +97,7 @@ func (s *scribeStore) Scan(start []byte, reverse bool, limit int) (n int, err er
 	}
 	defer it.Close()
 	for n < limit && it.Next() {
-		if e := it.Entry(); len(e.Key) != keyBytes || len(e.Value) != valueBytes {
+		if e := it.Entry(); len(e.Key) != dataset.KeyBytes || len(e.Value) != dataset.ValueBytes {
 			return n, fmt.Errorf("a key of %d and a value of %d bytes", len(e.Key), len(e.Value))
 		}
 		n++
