@@ -52,6 +52,8 @@ type scrubber struct {
 	objects round
 	// bad are the objects that were found damaged and are not good again, by segment id.
 	bad map[string]*badObject
+	// making is the name of the object that is being put again; empty for none.
+	making string
 	// suspects are the segments in whose objects, or meta tails, reads have met damage, and when they are to be looked at
 	// next; none after that, until they are met again.
 	suspects map[string]time.Time

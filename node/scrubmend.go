@@ -89,6 +89,8 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(co
 	}
 	s.note(r, func(b *badObject) { b.deleted = true })
 	sum := [sha256.Size]byte(r.Object.SHA256)
+	s.makes(r.Object.Name)
+	defer s.makes("")
 	made, _, err := tier.NewUploader(s.store, tier.UploaderOptions{Retry: s.n.tiering.retry}).Upload(ctx, tier.SegmentFile{
 		SegmentMetadata: tier.SegmentMetadata{FirstSeq: g.FirstSeq, LastSeq: g.LastSeq, Entries: g.Entries, Root: g.Root,
 			MetaOffset: int64(r.Object.MetaOffset), MinKey: g.MinKey, MaxKey: g.MaxKey},
@@ -100,6 +102,20 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(co
 		return fmt.Errorf("put the object again: %w: %s stands there", tier.ErrChanged, made.Name)
 	}
 	return nil
+}
+
+// makes takes note of the object that is being put again; empty for none. The caller holds mending.
+func (s *scrubber) makes(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.making = name
+}
+
+// isMaking says whether an object is being put again, so that its upload is not left over. For any goroutine.
+func (s *scrubber) isMaking(name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return name != "" && s.making == name
 }
 
 // isOriginal says whether a file has the bytes that an object was made of.

@@ -158,6 +158,9 @@ func (t *tiering) insteadOf(name string) string {
 
 // uploading says whether this node is making an object.
 func (t *tiering) uploading(name string) bool {
+	if t.n.scrub.isMaking(name) {
+		return true
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	u := t.uploads[name]
