@@ -148,6 +148,7 @@ type Tier struct {
 	Uploads              int           // segments on their way at a time
 	UploadBytesPerSecond int64         // all of them together; 0 is no limit
 	ScrubBytesPerSecond  int64         // that the scrubber reads again; 0 never scrubs by itself
+	ScrubInterval        time.Duration // that it takes at least for all files; seven times as long for objects
 }
 
 // S3 names an object store.
@@ -219,7 +220,8 @@ func Default() Config {
 			S3: S3{Region: "us-east-1", ObjectLockMode: "governance", ObjectLockRetention: 30 * 24 * time.Hour,
 				PartBytes: 8 << 20},
 			Policy:      Policy{MinAge: time.Hour, Interval: 30 * time.Second, DeleteAfter: time.Hour, FetchReads: 1000},
-			ReadTimeout: 10 * time.Second, CacheBytes: 1 << 30, Uploads: 2, ScrubBytesPerSecond: 4 << 20},
+			ReadTimeout: 10 * time.Second, CacheBytes: 1 << 30, Uploads: 2, ScrubBytesPerSecond: 4 << 20,
+			ScrubInterval: 24 * time.Hour},
 		Archive: Archive{Refresh: 10 * time.Second},
 		HTTP: HTTP{ReadHeaderTimeout: 10 * time.Second, BodyTimeout: 30 * time.Second,
 			RequestTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, ShutdownTimeout: 10 * time.Second},

@@ -32,6 +32,7 @@ func nodeOptions(c config.Config, a *addresses, logger *slog.Logger, registry pr
 		DiskReserveBytes:       c.Storage.DiskReserveBytes,
 		SnapshotBytesPerSecond: orNone(c.Raft.SnapshotBytesPerSecond),
 		ScrubBytesPerSecond:    orNone(c.Tier.ScrubBytesPerSecond),
+		ScrubInterval:          c.Tier.ScrubInterval,
 		Logger:                 logger, Registerer: registry,
 	}
 	opts.ElectionTicks, opts.ElectionMaxTicks = electionTicks(c.Raft)

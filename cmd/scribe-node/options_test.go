@@ -35,3 +35,13 @@ func TestNothingIsNoDefault(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 }
+
+func TestScrubInterval(t *testing.T) {
+	c, err := config.Load(nil, []string{"SCRIBE_TIER_SCRUB_INTERVAL=36h"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := nodeOptions(c, &addresses{}, nil, nil); o.ScrubInterval != 36*time.Hour {
+		t.Errorf("%v", o.ScrubInterval)
+	}
+}
