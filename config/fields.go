@@ -155,7 +155,7 @@ func tierFields(c *Tier) []field {
 			help: "how fast they are, all together; 0 is no limit"},
 		{key: "tier.scrub_bytes_per_second", to: sizeValue{&c.ScrubBytesPerSecond, 0, unbounded},
 			help: "how fast segments, here and in the store, are read again and checked; 0 only when asked to"},
-		{key: "tier.scrub_interval", to: durationValue{&c.ScrubInterval, time.Minute, century},
+		{key: "tier.scrub_interval", to: durationValue{&c.ScrubInterval, time.Second, century},
 			help: "time that it takes at least for all segments here, and seven times as long, on the leader, for those in the store"},
 	}
 }
