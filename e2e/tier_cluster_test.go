@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"github.com/scribe-ledger/scribe/tier/s3test"
 )
 
@@ -42,18 +39,7 @@ func TestTierOfACluster(t *testing.T) {
 	}
 	follower().evict()
 
-	objects := make(map[string]bool)
-	pages := s3.NewListObjectsV2Paginator(store.Client(), &s3.ListObjectsV2Input{Bucket: aws.String(store.Bucket),
-		Prefix: aws.String("segments/")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range page.Contents {
-			objects[aws.ToString(o.Key)] = true
-		}
-	}
+	objects, _ := bucketHas(t, store)
 	for _, g := range follower().segments() {
 		if !objects[g.Object] {
 			t.Errorf("segment %s has no object %q", g.ID, g.Object)
