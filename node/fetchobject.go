@@ -115,12 +115,12 @@ func (s *snapshots) giveUp(c *segmentCopy) {
 }
 
 // keepsLocal says what of a snapshot this node would keep in files, by its own policy (planEvictions): so many bytes, and
-// whatever is pinned. 0 is all.
+// whatever is pinned. 0 is all. While the archive is another cluster's, all of it stays.
 func (t *tiering) keepsLocal() (localBytes uint64, keep func(*manifest.Segment) bool) {
 	if t == nil {
 		return 0, nil
 	}
 	return uint64(max(0, t.opts.MaxLocalBytes)), func(g *manifest.Segment) bool {
-		return t.pinned(&ledger.Placed{Segment: *g})
+		return t.fenced.Load() || t.pinned(&ledger.Placed{Segment: *g})
 	}
 }

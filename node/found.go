@@ -7,11 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path"
 	"slices"
 	"strings"
 
-	"github.com/scribe-ledger/scribe/archive"
+	"github.com/scribe-ledger/scribe/merkle"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/wal"
 )
@@ -44,7 +45,7 @@ func (n *Node) found() (*identity, error) {
 	case had.Node != owner.Node:
 		return nil, &RefusedError{Dir: n.opts.Dir, Reason: fmt.Sprintf("it was made for node %d, and this is node %d; use "+
 			"another directory, or node id %d", had.Node, owner.Node, had.Node)}
-	case had.Cluster != owner.Cluster && !n.foundsAlone():
+	case had.Cluster != owner.Cluster && !n.opts.foundsAlone():
 		return nil, &RefusedError{Dir: n.opts.Dir, Reason: fmt.Sprintf("a start that was cut short has begun it for cluster "+
 			"%s, and this node belongs to cluster %s; use an empty directory", had.Cluster, owner.Cluster)}
 	default:
@@ -60,7 +61,7 @@ func (n *Node) found() (*identity, error) {
 }
 
 // foundsAlone says whether a new directory becomes the only founder of a cluster, whose id is drawn at random.
-func (n *Node) foundsAlone() bool { return n.opts.Join == nil && len(n.opts.Initial) <= 1 }
+func (o *Options) foundsAlone() bool { return o.Join == nil && len(o.Initial) <= 1 }
 
 // newIdentity is that of a new directory: a joining node's, one of several founders', or the only founder's.
 func (n *Node) newIdentity() (*identity, error) {
@@ -86,15 +87,19 @@ func (n *Node) newIdentity() (*identity, error) {
 			return nil, &RefusedError{Dir: opts.Dir, Reason: fmt.Sprintf("node %d is not among the founders %s", opts.NodeID,
 				listOf(opts.Initial))}
 		}
-		id.ClusterID = clusterOf(opts.Initial, opts.Restore).String()
+		id.ClusterID = clusterOf(opts.Initial, restoredManifest(opts)).String()
 		for _, f := range sorted(opts.Initial) {
 			// The same on every founder: what only one of them knows, the leader adds when it introduces itself.
 			id.Founding = append(id.Founding, foundingNode{NodeID: f.NodeID, RaftAddr: f.RaftAddr})
 		}
 	default:
-		var cluster raft.ClusterID
-		binary.BigEndian.PutUint64(cluster[:8], n.draw.Uint64())
-		binary.BigEndian.PutUint64(cluster[8:], n.draw.Uint64())
+		cluster := drawCluster(n.draw)
+		if opts.FoundAs != "" {
+			var err error
+			if cluster, err = raft.ParseClusterID(opts.FoundAs); err != nil {
+				return nil, err
+			}
+		}
 		id.ClusterID = cluster.String()
 		id.Founding = append(id.Founding, foundingNode{NodeID: opts.NodeID, RaftAddr: opts.RaftAddr, HTTPAddr: opts.HTTPAddr})
 	}
@@ -102,14 +107,28 @@ func (n *Node) newIdentity() (*identity, error) {
 }
 
 // clusterOf is the id of the cluster that several founders make: the same on each of them, from the list that each has and
-// the published state that they begin with, if they do.
-func clusterOf(founders []Founder, restore *archive.Published) raft.ClusterID {
+// the SHA-256 of the published state that they begin with, if they do.
+func clusterOf(founders []Founder, restored merkle.Hash) raft.ClusterID {
 	text := "scribe cluster\n" + listOf(sorted(founders))
-	if restore != nil {
-		text += "\nrestored " + restore.SHA256.String()
+	if restored != (merkle.Hash{}) {
+		text += "\nrestored " + restored.String()
 	}
 	sum := sha256.Sum256([]byte(text))
 	return raft.ClusterID(sum[:16])
+}
+
+// restoredManifest is the SHA-256 of the state that a new directory begins with; zero for none.
+func restoredManifest(opts *Options) merkle.Hash {
+	if opts.Restore == nil {
+		return merkle.Hash{}
+	}
+	return opts.Restore.SHA256
+}
+
+func drawCluster(draw *rand.Rand) (id raft.ClusterID) {
+	binary.BigEndian.PutUint64(id[:8], draw.Uint64())
+	binary.BigEndian.PutUint64(id[8:], draw.Uint64())
+	return id
 }
 
 func sorted(founders []Founder) []Founder {

@@ -35,7 +35,9 @@ type identity struct {
 	NodeID    uint64 `json:"node_id"`
 	ClusterID string `json:"cluster_id"`
 	// LedgerID names the data where the cluster is not the one that it began in: after a restore. Empty is ClusterID.
-	LedgerID string         `json:"ledger_id,omitempty"`
+	LedgerID string `json:"ledger_id,omitempty"`
+	// Restored is the publication that it began with, in the archive that is its tier; nil when it began without one.
+	Restored *restoredFrom  `json:"restored,omitempty"`
 	Instance instance       `json:"instance"`
 	Founding []foundingNode `json:"founding_members"` // empty in a node that joined
 	// Contacts are whom a node that joined knew then. They serve until its log says who the members are.

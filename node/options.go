@@ -28,9 +28,12 @@ type Options struct {
 	Bootstrap bool // says in so many words that a new cluster is wanted; excludes the other two
 
 	// Restore is what a new directory begins with: a published state, in place of an empty ledger. The cluster is a new one,
-	// that of Initial, whose founders must all begin with the same state. It excludes Join, and needs Tier. A directory
-	// that has an identity ignores it.
+	// that of Initial, whose founders must all begin with the same state. It excludes Join, and needs Tier, or Ledger.Cold
+	// for a node that adds nothing to the archive. With Tier the archive in it becomes the new cluster's, once it has a
+	// leader; TakeArchive sees to that before. A directory that has an identity ignores it.
 	Restore *archive.Published
+	// FoundAs is the id of the cluster that a new directory founds alone. Default: drawn.
+	FoundAs string
 
 	// Network carries messages between members. Default none, until Connect.
 	Network Network

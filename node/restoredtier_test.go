@@ -95,11 +95,11 @@ func (c *tierCluster) restored(p *archive.Published, tune func(*TierOptions), ed
 	return next
 }
 
-// TestRestoredWhileOldGoesOn restores a cluster whose old one goes on and publishes more than the new one has. The new one
-// cannot compare roots, and says that they have parted all the same: it does not take the other's publication for its own,
-// and uploads and evicts nothing from there on.
+// TestRestoredWhileOldGoesOn restores a cluster whose old one goes on. The archive is the new one's from then on, and it
+// publishes, merges and sweeps. The old one takes writes, and uploads, publishes, sweeps and evicts nothing any more, on any
+// of its nodes, whoever leads; it says so, and loses nothing that it has.
 func TestRestoredWhileOldGoesOn(t *testing.T) {
-	tune, edit := func(*TierOptions) {}, func(o *Options) { o.Ledger.CompactFanIn = -1 }
+	tune, edit := func(o *TierOptions) { o.DeleteAfter = 5 * time.Second }, func(o *Options) { o.Ledger.CompactFanIn = 2 }
 	old := newTierCluster(t, 3, tune, edit)
 	old.fill(2)
 	if r, err := old.round(old.leader(), false); err != nil || r.Published == 0 {
@@ -110,34 +110,64 @@ func TestRestoredWhileOldGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := old.restored(p, tune, edit)
-	c.until("the store is ready", func() bool { return c.everywhere(func(n *Node) bool { return n.TierStatus().Usable }) })
-	old.fill(4)
-	r, err := old.round(old.leader(), true)
-	if err != nil {
-		t.Fatal(err)
+	c.until("the archive is the new one's", func() bool { return old.owner().Cluster == c.leader().ClusterID() })
+	for _, m := range old.nodes { // an old one whose looks are seldom
+		m.node.tiering.opts.MaxLocalBytes = 1
 	}
-	c.fill(1)
-	lead := c.leader()
-	if lead.ledger.NextSeq() >= r.Published {
-		t.Fatalf("the new ledger has %d entries, and the old one published %d", lead.ledger.NextSeq(), r.Published)
+	lost := func() bool {
+		return old.everywhere(func(n *Node) bool {
+			st := n.TierStatus()
+			return !st.Usable && strings.Contains(st.Problem, "belongs to cluster "+c.leader().ClusterID())
+		})
 	}
-	parted := func() bool {
-		st := c.leader().TierStatus()
-		return !st.Usable && strings.Contains(st.Problem, "they have parted")
+	old.until("every node of the old one knows", lost)
+	names, colds := old.objects(), 0
+	for _, m := range old.nodes {
+		colds += old.colds(m.node)
 	}
-	c.until("the leader sees it", parted)
-	names := c.objects()
-	c.fill(1)
-	if r, err := c.round(c.leader(), true); !errors.Is(err, tier.ErrUnavailable) || r.Waiting == 0 || r.Published > lead.ledger.NextSeq() {
+	if colds > 0 {
+		t.Fatalf("%d segments were evicted", colds)
+	}
+	for range 3 {
+		old.fill(2)
+		for _, m := range old.nodes {
+			if r, err := old.round(m.node, true); !errors.Is(err, tier.ErrUnavailable) || len(r.Uploaded)+len(r.Evicted) > 0 ||
+				!strings.Contains(err.Error(), "belongs to cluster") {
+				t.Fatalf("node %d: %+v, %v", m.id, r, err)
+			}
+		}
+		if now := old.objects(); !slices.Equal(now, names) {
+			t.Fatalf("%q, before %q", now, names)
+		}
+		id := old.leader().opts.NodeID
+		old.kill(id)
+		old.restart(id)
+		old.tick(100)
+		old.until("the next leader knows", lost)
+		old.checkAll()
+	}
+	c.writeMore()
+	c.until("the new one publishes, and all is merged", func() bool {
+		lead := c.leader()
+		return c.tiered() && len(lead.ledger.Unsettled()) == 0 && lead.ledger.MergesDone() &&
+			lead.TierStatus().Published == lead.ledger.Candidate().TreeSize
+	})
+	if r, err := c.round(c.follower(), true); err != nil || len(r.Evicted) == 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if !parted() || !slices.Equal(c.objects(), names) {
-		t.Fatalf("%+v; %q, before %q", c.leader().TierStatus(), c.objects(), names)
+	old.now = old.now.Add(time.Hour) // the store's clock
+	c.until("what was left over is swept", func() bool { return len(c.objects()) == len(c.leader().ledger.Recorded()) })
+	old.tick(30)
+	if !lost() {
+		t.Fatal("the old one has forgotten")
 	}
-	id := c.leader().opts.NodeID
-	c.kill(id)
-	c.restart(id) // another leads, or the same one anew
-	c.tick(100)
-	c.until("the next leader sees it", parted)
-	old.checkAll()
+	c.checkOneEach()
+	c.checkAll()
+	for key, value := range old.wrote {
+		for _, m := range old.nodes {
+			if e, err := m.node.ledger.Get([]byte(key), ledger.Selector{}); err != nil || string(e.Value) != value {
+				t.Fatalf("node %d: %s: %v", m.id, key, err)
+			}
+		}
+	}
 }

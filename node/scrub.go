@@ -105,8 +105,10 @@ func newScrubber(n *Node) *scrubber {
 	return s
 }
 
-// leads says whether this node reads the objects: it leads, and knows all that are recorded.
-func (s *scrubber) leads() bool { return s.n.tiering != nil && s.n.tiering.leads() }
+// leads says whether this node reads the objects: it leads, knows all that are recorded, and they are its cluster's.
+func (s *scrubber) leads() bool {
+	return s.n.tiering != nil && !s.n.tiering.fenced.Load() && s.n.tiering.leads()
+}
 
 // sleep waits, or until the node ends. With Options.Manual the owner's clock stands still meanwhile, so step goes on at
 // once, and does not begin again before its time.

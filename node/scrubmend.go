@@ -63,6 +63,9 @@ func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFindin
 
 // remake makes a damaged object anew from the file that is here.
 func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(context.Context, int) error) error {
+	if s.n.tiering.fenced.Load() {
+		return errors.New("the archive is not this cluster's")
+	}
 	file, g, cold, err := s.n.ledger.OpenOriginal(r)
 	if cold {
 		return errAsked

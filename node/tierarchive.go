@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"time"
 
 	"github.com/scribe-ledger/scribe/manifest"
@@ -21,10 +23,11 @@ type archiving struct {
 
 // published is a published state.
 type published struct {
-	size    uint64 // of its tree
-	at      time.Time
-	term    uint64          // in which this leader has published it, or found it
-	objects map[string]bool // of the segments that it names
+	size     uint64 // of its tree
+	at       time.Time
+	term     uint64          // in which this leader has published it, or found it
+	manifest string          // its object; empty: none
+	objects  map[string]bool // of the segments that it names
 }
 
 // sweeping is where the sweep of what is left over stands.
@@ -68,8 +71,9 @@ func (t *tiering) publish(ctx context.Context, was published, known bool, candid
 	if err != nil {
 		a.due = true
 		d := a.failed(t.n.opts.Now(), err, t.rand.Float64())
-		if isForeign(err) { // nothing is uploaded, evicted or swept until that is put right
-			t.opening = opening{report: t.opening.report, problem: oneLine(err.Error()), pause: a.pause}
+		if isForeign(err) {
+			t.lose(jobPublish, err)
+			return
 		}
 		t.n.opts.Logger.Warn("the archive could not be published; it is tried again", "error", err, "retry_in", d)
 		return
@@ -99,8 +103,9 @@ func (t *tiering) nextSweep(now time.Time) *tierWork {
 func (t *tiering) sweepOn(ctx context.Context) {
 	t.mu.Lock()
 	nonce, cursor, size := t.rand.Uint64(), t.sweep.cursor, t.archive.published.size
+	store := &pages{t.opts.Store, t, t.archive.published.manifest}
 	t.mu.Unlock()
-	found, err := tier.Sweep(ctx, t.opts.Store, tier.SweepOptions{Keep: t.keepsObject, Instead: t.insteadOf,
+	found, err := tier.Sweep(ctx, store, tier.SweepOptions{Keep: t.keepsObject, Instead: t.insteadOf,
 		Published: size, Uploading: t.uploading, Age: t.opts.DeleteAfter, Pages: 1,
 		Nonce: func() uint64 { return nonce }}, &cursor)
 	t.mu.Lock()
@@ -114,6 +119,12 @@ func (t *tiering) sweepOn(ctx context.Context) {
 	now := t.n.opts.Now()
 	switch {
 	case ctx.Err() != nil:
+	case isForeign(err):
+		if t.opening.done {
+			t.lose(jobSweep, err)
+		}
+	case errors.Is(err, errOvertaken):
+		t.archive.known, t.archive.due = false, true
 	case err != nil:
 		t.met(jobSweep, err)
 		d := t.sweep.failed(now, err, t.rand.Float64())
@@ -138,8 +149,20 @@ func (t *tiering) keepsObject(name string) bool {
 	if err != nil || !t.leads() || !a.known || a.published.objects[name] || t.uploads[name] != nil {
 		return true
 	}
-	now, ok := t.n.ledger.Holder(manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq})
-	return !ok || tier.SegmentName(now.FirstSeq, now.LastSeq, now.Root) == name || !a.published.objects[now.Object.Name]
+	span := manifest.Range{FirstSeq: p.FirstSeq, LastSeq: p.LastSeq}
+	now, ok := t.n.ledger.Holder(span)
+	if !ok {
+		return span.LastSeq >= a.published.size || !t.cutsRecorded(span)
+	}
+	return tier.SegmentName(now.FirstSeq, now.LastSeq, now.Root) == name || !a.published.objects[now.Object.Name]
+}
+
+// cutsRecorded says that a segment of the range cannot be, nor become, one of this ledger's: merges take away boundaries, and
+// make none, so one within a recorded segment was another cluster's, which was restored from an earlier state.
+func (t *tiering) cutsRecorded(span manifest.Range) bool {
+	return slices.ContainsFunc(t.n.ledger.Recorded(), func(r manifest.Recorded) bool {
+		return r.FirstSeq < span.FirstSeq && span.FirstSeq <= r.LastSeq || r.FirstSeq <= span.LastSeq && span.LastSeq < r.LastSeq
+	})
 }
 
 // insteadOf names the object of the merge that a segment was an input of; empty when there is none. Members that lag behind

@@ -128,10 +128,14 @@ func (t *tiering) placement(p *ledger.Placed, now time.Time) placement {
 
 // nextEviction gives up a file that somebody waits to see gone, or one of the policy's.
 func (t *tiering) nextEviction(time.Time) *tierWork {
-	if t.busy[jobEvict] > 0 {
+	if t.busy[jobEvict]+t.busy[jobLook] > 0 {
 		return nil
 	}
 	for _, r := range t.rounds {
+		if r.stage == roundEvict && len(r.evictions) > 0 && !r.looked {
+			r.looked = true
+			return &tierWork{jobLook, func(ctx context.Context) { t.lookFor(ctx, r) }}
+		}
 		if r.stage == roundEvict && len(r.evictions) > 0 {
 			p := r.evictions[0]
 			r.evictions = r.evictions[1:]

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/tier"
 )
@@ -34,12 +35,17 @@ type tiering struct {
 	// point to never changes.
 	verified atomic.Pointer[[]*upload]
 	shown    atomic.Pointer[published]
+	// fenced says that the archive is not this cluster's; for those who do not hold mu.
+	fenced atomic.Bool
+	// seen is what was published when it was last found that this ledger begins with it. What it points to never changes.
+	seen atomic.Pointer[archive.Latest]
 
 	mu      sync.Mutex // guards everything below; never held while the store or the disk is asked
 	rand    *rand.Rand
 	busy    [tierJobs]int // pieces of work under way
 	roundAt time.Time     // when the next round begins
 	opening opening
+	lost    string           // whose the archive is, as the log was told; empty: this cluster's, as far as it is known
 	trouble [tierJobs]string // what the last piece of work of each kind met; empty when it went well
 
 	uploads    map[string]*upload // by the name of the object
@@ -68,11 +74,12 @@ const (
 	jobFetch
 	jobPublish
 	jobSweep
+	jobLook
 	tierJobs
 )
 
 // tierJobNames is read only.
-var tierJobNames = [tierJobs]string{"open", "upload", "evict", "fetch", "publish", "sweep"}
+var tierJobNames = [tierJobs]string{"open", "upload", "evict", "fetch", "publish", "sweep", "look"}
 
 func (j tierJob) String() string { return tierJobNames[j] }
 
@@ -190,8 +197,9 @@ func (t *tiering) next(now time.Time) *tierWork {
 	if !t.opening.done {
 		return t.nextOpening(now)
 	}
-	if !now.Before(t.roundAt) {
-		t.beginRound(now)
+	if !now.Before(t.roundAt) && t.busy[jobLook] == 0 {
+		t.roundAt = now.Add(t.opts.Interval)
+		return &tierWork{jobLook, t.look}
 	}
 	for _, find := range [...]func(time.Time) *tierWork{t.nextUpload, t.nextEviction, t.nextFetch, t.nextPublication,
 		t.nextSweep} {
@@ -204,7 +212,6 @@ func (t *tiering) next(now time.Time) *tierWork {
 
 // beginRound looks at everything anew: what is due to be uploaded, what is to go from the disk here, what to come back.
 func (t *tiering) beginRound(now time.Time) {
-	t.roundAt = now.Add(t.opts.Interval)
 	t.uploadsDue, t.archive.due = true, true
 	t.planMoves(now)
 }
@@ -231,7 +238,7 @@ func (t *tiering) problem() string {
 	if !t.opening.done {
 		return t.opening.problem
 	}
-	for _, job := range [...]tierJob{jobUpload, jobEvict, jobPublish, jobFetch} {
+	for _, job := range [...]tierJob{jobUpload, jobEvict, jobPublish, jobFetch, jobLook} {
 		if p := t.trouble[job]; p != "" {
 			return job.String() + ": " + p
 		}

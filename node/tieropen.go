@@ -38,7 +38,7 @@ func (t *tiering) nextOpening(now time.Time) *tierWork {
 
 // open asks the store what it can do, and claims it for this ledger.
 func (t *tiering) open(ctx context.Context, token string) {
-	report, err := tier.Preflight(ctx, t.opts.Store, token, t.opts.LockWanted)
+	report, err := t.tryOut(ctx, token)
 	line, problem := "", ""
 	if err == nil {
 		line = oneLine(report.String())
@@ -59,8 +59,13 @@ func (t *tiering) open(ctx context.Context, token string) {
 	if ctx.Err() != nil || o.withheld {
 		return
 	}
+	if isForeign(err) {
+		t.lose(jobOpen, err)
+		return
+	}
 	if problem == "" {
 		*o = opening{done: true, report: line}
+		t.regain()
 		t.n.opts.Logger.Info("the object store is ready", "report", line)
 		return
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"github.com/scribe-ledger/scribe/archive"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
+	"github.com/scribe-ledger/scribe/tier"
 )
 
 // archiveIdentity is whose archive the store is to be.
@@ -21,42 +23,43 @@ func (t *tiering) claim(ctx context.Context) error {
 	if err := archive.Claim(ctx, t.opts.Store, t.archiveIdentity()); err != nil {
 		return err
 	}
-	latest, err := archive.ReadLatest(ctx, t.opts.Store)
-	if errors.Is(err, archive.ErrNothingPublished) || isCorrupt(err) { // publishing puts that right
+	_, err := t.lookOnce(ctx)
+	if isCorrupt(err) { // whoever publishes says so
 		return nil
 	}
-	if err != nil {
-		return err
-	}
-	return t.extends(latest.Manifest, latest.TreeSize, latest.Root)
+	return err
 }
 
 // extends refuses what is published, as it was just read, unless this ledger begins with it: *archive.ConflictError. A node
 // that has fewer entries cannot tell, but for a leader: he has all that was ever committed, so what is published beyond that
 // is of another history. One that was succeeded, and has not heard of it, errs there until he has.
-func (t *tiering) extends(manifest string, size uint64, root merkle.Hash) error {
+func (t *tiering) extends(manifest string, size uint64, root merkle.Hash) (known bool, err error) {
 	leads := t.leads() // before the root is computed: it may catch up meanwhile
 	own, err := t.n.ledger.RootAt(size)
 	switch {
-	case errors.Is(err, merkle.ErrRange) && !leads, err == nil && own == root:
-		return nil
+	case errors.Is(err, merkle.ErrRange) && !leads:
+		return false, nil
+	case err == nil && own == root:
+		return true, nil
 	case err != nil && !errors.Is(err, merkle.ErrRange):
-		return fmt.Errorf("compute the root of %d entries: %w", size, err)
+		return false, fmt.Errorf("compute the root of %d entries: %w", size, err)
 	}
-	return &archive.ConflictError{Store: t.opts.Store.Name(), Object: manifest, Size: size, Published: root, Own: own}
+	return true, &archive.ConflictError{Store: t.opts.Store.Name(), Object: manifest, Size: size, Published: root, Own: own}
 }
 
-// readPublished reads what is published, which this ledger has to extend. What cannot be read is as good as nothing:
-// publishing puts that right.
-func (t *tiering) readPublished(ctx context.Context) (published, error) {
-	p, err := archive.Read(ctx, t.opts.Store)
-	if errors.Is(err, archive.ErrNothingPublished) || isCorrupt(err) {
+// readPublished reads the state that latest names. One that cannot be read is as good as none: publishing puts that right.
+func (t *tiering) readPublished(ctx context.Context, latest archive.Latest) (published, error) {
+	if latest.Version == 0 {
 		return published{}, nil
+	}
+	p, err := archive.ReadVersion(ctx, t.opts.Store, latest)
+	if isCorrupt(err) {
+		return published{manifest: latest.Manifest}, nil
 	}
 	if err != nil {
 		return published{}, err
 	}
-	return publishedState(p.State), t.extends(p.Name, p.Checkpoint.Size, p.Checkpoint.Root)
+	return publishedState(p.State, p.Name), nil
 }
 
 // publishNewest publishes the newest state that can be, and returns what is published then. was is what this leader knows
@@ -64,8 +67,12 @@ func (t *tiering) readPublished(ctx context.Context) (published, error) {
 // one state.
 func (t *tiering) publishNewest(ctx context.Context, was published, known bool, candidate *manifest.State,
 ) (published, *manifest.State, error) {
-	if !known {
-		now, err := t.readPublished(ctx)
+	latest, err := t.lookAgain(ctx)
+	if err != nil {
+		return was, candidate, err
+	}
+	if !known || latest.Manifest != was.manifest {
+		now, err := t.readPublished(ctx, latest)
 		if err != nil {
 			return was, candidate, err
 		}
@@ -79,7 +86,7 @@ func (t *tiering) publishNewest(ctx context.Context, was published, known bool, 
 	if err != nil {
 		return was, candidate, err
 	}
-	p := archive.Publication{Identity: t.archiveIdentity(), State: state, Checkpoint: []byte(note), Tree: t.n.ledger,
+	p := archive.Publication{Identity: t.archiveIdentity(), Cluster: t.n.ClusterID(), State: state, Checkpoint: []byte(note), Tree: t.n.ledger,
 		Retry: t.retry}
 	if t.n.opts.Manual {
 		p.Parallel = 1
@@ -87,14 +94,18 @@ func (t *tiering) publishNewest(ctx context.Context, was published, known bool, 
 	err = archive.Publish(ctx, t.opts.Store, p)
 	if errors.Is(err, archive.ErrBehind) { // another leader was faster
 		var now published
-		if now, err = t.readPublished(ctx); err == nil {
+		if latest, err = t.lookAgain(ctx); err == nil {
+			now, err = t.readPublished(ctx, latest)
+		}
+		if err == nil {
 			return now, candidate, nil
 		}
 	}
 	if err != nil {
 		return was, candidate, err
 	}
-	return publishedState(state), candidate, nil
+	sum := sha256.Sum256(state.Encode())
+	return publishedState(state, tier.ManifestName(state.TreeSize, sum)), candidate, nil
 }
 
 // toPublish is the newest state that is complete and says more than what is published; nil when there is none. It returns the
@@ -115,7 +126,7 @@ func (t *tiering) toPublish(was published, candidate *manifest.State) (state, ne
 		if state == nil || state.TreeSize < was.size {
 			continue
 		}
-		if now := publishedState(state); now.size > was.size || !maps.Equal(now.objects, was.objects) {
+		if now := publishedState(state, ""); now.size > was.size || !maps.Equal(now.objects, was.objects) {
 			return state, newest, nil
 		}
 	}
@@ -125,14 +136,9 @@ func (t *tiering) toPublish(was published, candidate *manifest.State) (state, ne
 	return nil, candidate, nil
 }
 
-// isForeign says that the store belongs to another ledger, or to one that has gone another way.
-func isForeign(err error) bool {
-	return errors.As(err, new(*archive.ForeignError)) || errors.As(err, new(*archive.ConflictError))
-}
-
 // publishedState is a published state as the sweep goes by it.
-func publishedState(s *manifest.State) published {
-	out := published{size: s.TreeSize, objects: make(map[string]bool, len(s.Segments))}
+func publishedState(s *manifest.State, name string) published {
+	out := published{size: s.TreeSize, manifest: name, objects: make(map[string]bool, len(s.Segments))}
 	for i := range s.Segments {
 		out.objects[s.Segments[i].Object.Name] = true
 	}

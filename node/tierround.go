@@ -46,6 +46,7 @@ type tierRound struct {
 	seenAt    time.Time // when a leader was last known
 	applied   uint64    // what the leader had applied when it answered
 	evictions []placement
+	looked    bool // whose the archive is, before the first of them goes
 
 	result  TierResult
 	problem string // why not all is done, in one line, as another node is told it
@@ -198,6 +199,9 @@ func (t *tiering) turnRound(r *tierRound, now time.Time) (moved bool) {
 		if t.leads() && t.opening.done && t.archive.tried == r.published {
 			return false
 		}
+		if p := t.trouble[jobPublish]; r.problem == "" && t.leads() && p != "" {
+			r.problem = jobPublish.String() + ": " + p
+		}
 		t.evictRound(r, now)
 		return true
 	case roundFollow:
@@ -292,7 +296,7 @@ func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 		r.problem = jobUpload.String() + ": " + cmp.Or(t.trouble[jobUpload], "not all segments have objects")
 	}
 	r.stage, r.published = roundPublish, t.archive.tried
-	t.archive.due = true
+	t.archive.due, t.archive.until = true, time.Time{}
 	return true
 }
 

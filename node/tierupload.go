@@ -98,6 +98,8 @@ func (t *tiering) upload(ctx context.Context, u *upload) {
 	id := tlog.SegmentID(u.segment.FirstSeq, u.segment.LastSeq)
 	var corrupt *vfs.CorruptError
 	switch {
+	case t.lost != "": // the archive is another's now, and so is what came of it
+		delete(t.uploads, u.name)
 	case err == nil:
 		t.met(jobUpload, nil)
 		u.object, u.done = recordedObject(o), true

@@ -16,54 +16,51 @@ import (
 // restoreRetry is the wait between two tries to read an archive whose store is away.
 const restoreRetry = time.Second
 
-// prepareRestore returns what the archive has published last, for a directory that is to begin with it; nil for one that has
-// an identity, and when nothing is to be restored.
-func (p *process) prepareRestore() (*archive.Published, error) {
+// prepareRestore has the options say what a new directory begins with: what the archive has published last, which no other
+// cluster adds to from then on. It leaves a directory that has an identity alone.
+func (p *process) prepareRestore(opts *node.Options) error {
 	if p.config.Archive.RestoreFrom == "" {
-		return nil, nil
+		return nil
 	}
 	has, err := node.HasIdentity(vfs.NewOS(), p.config.Node.DataDir)
 	if has || err != nil {
-		return nil, err // it is the cold tier all the same
+		return err // it is the cold tier all the same
 	}
 	from := p.tier.store.Name()
 	p.slot.empty(&occupant{why: "this node reads the archive in " + from})
-	var found *archive.Published
-	err = p.during(func(ctx context.Context) (err error) {
-		found, err = readArchive(ctx, p.tier.store, func(err error) {
+	var refused *node.RefusedError
+	err = p.during(func(ctx context.Context) error {
+		return takeArchive(ctx, opts, func(err error) {
 			p.logs.Warn("the archive cannot be read yet, trying again", "store", from, "problem", tier.Trouble(err))
 		})
-		return err
 	})
 	switch {
-	case errors.Is(err, errStop):
-		return nil, err
+	case err == nil, errors.Is(err, errStop), errors.As(err, &refused):
+		return err
 	case errors.Is(err, archive.ErrNothingPublished):
-		return nil, fmt.Errorf("cannot restore from %s: nothing is published there; name the bucket and the prefix of a ledger", from)
-	case err != nil:
-		return nil, fmt.Errorf("cannot restore from %s: %s", from, tier.Trouble(err))
+		return fmt.Errorf("cannot restore from %s: nothing is published there; name the bucket and the prefix of a ledger", from)
 	}
-	return found, nil
+	return fmt.Errorf("cannot restore from %s: %s", from, tier.Trouble(err))
 }
 
-// readArchive reads what is published last, as often as it takes while the store is away only for a time; retry is told
-// why, once for each reason.
-func readArchive(ctx context.Context, store tier.Store, retry func(error)) (*archive.Published, error) {
+// takeArchive reads and takes over what is published last, as often as it takes while the store is away only for a time;
+// retry is told why, once for each reason.
+func takeArchive(ctx context.Context, opts *node.Options, retry func(error)) (err error) {
 	told := ""
 	for {
-		found, err := archive.Read(ctx, store)
+		*opts, err = node.TakeArchive(ctx, *opts)
 		if _, again := tier.Temporary(err); !again {
-			return found, err
+			return err
 		}
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		if text := tier.Trouble(err); text != told {
 			told = text
 			retry(err)
 		}
 		if err := pause(ctx, restoreRetry); err != nil {
-			return nil, err
+			return err
 		}
 	}
 }

@@ -100,8 +100,7 @@ func (p *process) prepareJoin() (*joiner, error) {
 func (p *process) run(join *joiner) error {
 	opts := nodeOptions(p.config, p.addrs, p.logs.Logger, p.registry)
 	opts.Tier = p.tier.options(p.config)
-	var err error
-	if opts.Restore, err = p.prepareRestore(); err != nil {
+	if err := p.prepareRestore(&opts); err != nil {
 		return err
 	}
 	if join != nil {

@@ -237,22 +237,25 @@ func (f *flaky) Get(ctx context.Context, key string, off, n int64) (*tier.Reader
 	return f.Store.Get(ctx, key, off, n)
 }
 
-// TestReadArchive: a store that is away is asked again, and what it says is passed on once; what no waiting mends is not.
-func TestReadArchive(t *testing.T) {
+// TestTakeArchive: a store that is away is asked again, and what it says is passed on once; what no waiting mends is not.
+func TestTakeArchive(t *testing.T) {
 	away := &tier.Error{Op: "get", Key: "latest", Temporary: true, Err: errors.New("slow down")}
 	told := 0
 	store := &flaky{Store: tier.NewMem(tier.MemOptions{}), errs: []error{away, away}}
-	_, err := readArchive(t.Context(), store, func(error) { told++ })
+	take := func(ctx context.Context, retry func(error)) error {
+		return takeArchive(ctx, &node.Options{Tier: &node.TierOptions{Store: store}}, retry)
+	}
+	err := take(t.Context(), func(error) { told++ })
 	if !errors.Is(err, archive.ErrNothingPublished) || told != 1 || len(store.errs) != 0 {
 		t.Errorf("%v, told %d times", err, told)
 	}
 	store.errs = []error{&tier.Error{Op: "get", Key: "latest", Err: tier.ErrRefused}}
-	if _, err := readArchive(t.Context(), store, func(error) { told++ }); !errors.Is(err, tier.ErrRefused) || told != 1 {
+	if err := take(t.Context(), func(error) { told++ }); !errors.Is(err, tier.ErrRefused) || told != 1 {
 		t.Errorf("%v", err)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	store.errs = []error{away}
-	if _, err := readArchive(ctx, store, func(error) { cancel(errStop) }); !errors.Is(err, errStop) {
+	if err := take(ctx, func(error) { cancel(errStop) }); !errors.Is(err, errStop) {
 		t.Errorf("%v", err)
 	}
 }
