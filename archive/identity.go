@@ -116,7 +116,7 @@ func decodeNote(b []byte, v any) error {
 		Format int `json:"format"`
 	}
 	if err := json.Unmarshal(b, &which); err != nil {
-		return fmt.Errorf("it is not what is written there: %w", err)
+		return notWritten(err)
 	}
 	if which.Format != format {
 		return fmt.Errorf("%w %d, this program knows %d", ErrFormat, which.Format, format)
@@ -124,7 +124,20 @@ func decodeNote(b []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(b))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("it is not what is written there: %w", err)
+		return notWritten(err)
 	}
 	return nil
+}
+
+// notWritten says what of a small object is not as encodeNote writes it, in words of JSON and not of this program.
+func notWritten(err error) error {
+	const text = "it is not what is written there: "
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case !errors.As(err, &wrong):
+		return fmt.Errorf(text+"%w", err)
+	case wrong.Field == "":
+		return fmt.Errorf(text+"it is a JSON %s, not an object", wrong.Value)
+	}
+	return fmt.Errorf(text+"its %s cannot be a JSON %s", wrong.Field, wrong.Value)
 }

@@ -149,3 +149,22 @@ func FuzzIdentity(f *testing.F) {
 		}
 	})
 }
+
+// TestWrongNotes: what is wrong with a pointer is told without the names of Go's types.
+func TestWrongNotes(t *testing.T) {
+	for text, want := range map[string]string{
+		`[1, 2]`:                        "it is a JSON array, not an object",
+		`"latest"`:                      "it is a JSON string, not an object",
+		`{"format": "1"}`:               "its format cannot be a JSON string",
+		`{"format": 1, "version": "7"}`: "its version cannot be a JSON string",
+		`{"format": 1, "version": -7}`:  "its version cannot be a JSON number -7",
+		`{"format": 1, "colour": "no"}`: `unknown field "colour"`,
+		`{"format": 1`:                  "unexpected end",
+	} {
+		_, err := decodeLatest([]byte(text))
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Go ") ||
+			strings.Contains(err.Error(), "struct") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -125,9 +126,9 @@ func (c *Client) attempt(ctx context.Context, endpoint string, r *call) (*answer
 	if limit == 0 || limit > c.opts.MaxResponseBytes {
 		limit = c.opts.MaxResponseBytes
 	}
-	a := &answer{endpoint: endpoint, status: resp.StatusCode, header: resp.Header}
+	a := &answer{endpoint: cmp.Or(c.opts.Name, endpoint), status: resp.StatusCode, header: resp.Header}
 	if a.body, err = readBody(resp, limit); err != nil {
-		return nil, fmt.Errorf("client: reading the answer of %s: %w", endpoint, err)
+		return nil, fmt.Errorf("client: reading the answer of %s: %w", a.endpoint, err)
 	}
 	if a.status < 200 || a.status > 299 {
 		return nil, problemOf(a)

@@ -27,6 +27,8 @@ type Options struct {
 	HTTPClient *http.Client
 	// Header is added to every request.
 	Header http.Header
+	// Name is what errors call whoever answers, where its URL says nothing to people. Default: the endpoint.
+	Name string
 	// Rounds is how often each endpoint is tried before a call gives up. Default 4; 1 does not retry.
 	Rounds int
 	// AttemptTimeout bounds one attempt, answer included. Default 1 minute. The context bounds the whole call.

@@ -447,7 +447,8 @@ func TestRestoreAtOnce(t *testing.T) {
 	must(t, l.Close())
 	delete(store.held, state.Segments[7].Object.Name)
 	var cold *ColdError
-	if _, err := open(); !errors.As(err, &cold) || cold.Object != state.Segments[7].Object.Name {
+	if _, err := open(); !errors.As(err, &cold) || cold.Object != state.Segments[7].Object.Name ||
+		strings.Count(err.Error(), "ledger: ") != 1 {
 		t.Fatal(err)
 	}
 }

@@ -46,7 +46,7 @@ type ColdError struct {
 }
 
 func (e *ColdError) Error() string {
-	return fmt.Sprintf("ledger: segment %s is in the object store, as %s: %v", e.Segment, e.Object, e.Err)
+	return fmt.Sprintf("segment %s is in the object store, as %s: %v", e.Segment, e.Object, e.Err)
 }
 
 // Unwrap is the cause.

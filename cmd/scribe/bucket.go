@@ -74,7 +74,7 @@ func withArchive(ctx context.Context, store tier.Store, do func(*client.Client) 
 	server := httpapi.New(httpapi.Options{Backend: a}).Server()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(pipe) }()
-	c, err := client.New([]string{"http://archive"}, client.Options{Rounds: 1, HTTPClient: pipe.client()})
+	c, err := client.New([]string{"http://archive"}, client.Options{Name: store.Name(), Rounds: 1, HTTPClient: pipe.client()})
 	if err != nil {
 		return err
 	}
