@@ -100,6 +100,32 @@ func TestTierRoundWithoutLeader(t *testing.T) {
 	}
 }
 
+// TestTierRoundGivenUp: a node that was asked as the leader, and is none by the time it gives up, does not answer as if all
+// were done.
+func TestTierRoundGivenUp(t *testing.T) {
+	c := newTierCluster(t, 3, nil, nil)
+	lead := c.leader()
+	m := c.member(lead.opts.NodeID)
+	m.lazy["tier"] = true
+	c.fill(1)
+	from := c.follower().opts.NodeID
+	if p := lead.tiering.takeAsk(from, tierAsk{life: 1, number: 1, wait: time.Hour}); p != "" {
+		t.Fatal(p)
+	}
+	for _, other := range c.nodes {
+		if other != m {
+			c.kill(other.id)
+		}
+	}
+	c.until("nobody leads", func() bool { return lead.Status().Leader == 0 })
+	c.tick(300)
+	clear(m.lazy)
+	c.until("an answer", func() bool { return lead.tiering.rounds[0].stage == roundEnded })
+	if r := lead.tiering.rounds[0]; r.problem != notLeading {
+		t.Fatalf("%q: %+v", r.problem, r.result)
+	}
+}
+
 // TestTierPolicy: what is least read goes first, what is pinned and what is young stays, and what is read often comes back.
 func TestTierPolicy(t *testing.T) {
 	var most int64 = 1 << 40

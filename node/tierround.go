@@ -123,7 +123,8 @@ func (p *PendingTier) wait(ctx context.Context) (TierResult, error) {
 	return p.r.result, p.r.err
 }
 
-// giveUpRound ends a round that has not ended, for whoever does not wait any longer.
+// giveUpRound ends a round that has not ended, for whoever does not wait any longer. Another node is told that it was not
+// done: no problem would mean that it was.
 func (t *tiering) giveUpRound(r *tierRound) {
 	switch {
 	case r.stage == roundEnded:
@@ -137,6 +138,13 @@ func (t *tiering) giveUpRound(r *tierRound) {
 		if p := t.problem(); p != "" {
 			r.err = &TierError{Problem: p}
 		}
+	}
+	switch {
+	case r.from == 0 || r.problem != "":
+	case r.stage == roundSeek:
+		r.problem = notLeading
+	default:
+		r.problem = oneLine(r.err.Error())
 	}
 	t.endRound(r)
 }
@@ -270,7 +278,7 @@ func (t *tiering) forced() (through uint64) {
 // uploadRound waits until the segments that the round is about have objects, or some cannot get one now.
 func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 	if !t.leads() {
-		r.stage = roundSeek
+		r.stage, r.seenAt = roundSeek, now
 		return true
 	}
 	if !t.opening.done {
