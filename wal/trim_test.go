@@ -1,6 +1,8 @@
 package wal
 
 import (
+	"path"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,6 +101,40 @@ func TestRecycling(t *testing.T) {
 	if _, err := Open(Options{FS: vfs.NewMem(), Dir: "x", Registerer: reg}); err != nil {
 		t.Fatalf("metrics outlived Close: %v", err)
 	}
+}
+
+// TestSpareIsNamedFirst: a trimmed file is written to only under a name that is durable. A file system may show it under both
+// names after a crash otherwise, and what is no longer part of the log is overwritten.
+func TestSpareIsNamedFirst(t *testing.T) {
+	methods(t, func(t *testing.T, m AppendMethod) {
+		unsynced, reused := map[string]bool{}, 0
+		fs := vfs.NewInject(vfs.NewMem(), vfs.OnOp(func(op vfs.Op) {
+			switch {
+			case op.Kind == vfs.OpRename && strings.HasPrefix(path.Base(op.NewName), "spare-"):
+				unsynced[op.NewName] = true
+			case op.Kind == vfs.OpSyncDir:
+				clear(unsynced)
+			case op.Kind == vfs.OpOpenRW && strings.HasPrefix(path.Base(op.Name), "spare-"):
+				if reused++; unsynced[op.Name] {
+					t.Errorf("%s is used before its name is durable", op.Name)
+				}
+			}
+		}))
+		l, err := Open(Options{FS: fs, Dir: testDir, FileBytes: 4096, Method: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		for i := uint64(1); i <= 40; i++ {
+			mustAppend(t, l, nil, run(i, 1, 1, 1000))
+			if err := l.Trim(i); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if reused < 5 {
+			t.Errorf("%d files were used again", reused)
+		}
+	})
 }
 
 func metric(t *testing.T, reg *prometheus.Registry, name string) float64 {
