@@ -369,8 +369,8 @@ func TestStoreGone(t *testing.T) {
 			}
 		}
 		s.seal()
-		if status, _ := s.tierHealth(); status != "ok" {
-			t.Errorf("%s: health is %s", what, status)
+		if status, h := s.tierHealth(); status != "ok" || h.Problem == "" {
+			t.Errorf("%s: health is %s, %+v", what, status, h)
 		}
 	}
 	back := func() {

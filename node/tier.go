@@ -70,7 +70,7 @@ type TierStatus struct {
 	Store   string // its name
 	Report  string // what the preflight found, in one line; empty before
 	Usable  bool   // the preflight went well, and the store is this ledger's
-	Problem string // why nothing is uploaded or evicted now; empty when all is well
+	Problem string // why nothing is uploaded or evicted now, or read from the store; empty when all is well
 
 	// The segments without objects that are old enough to be uploaded, and how long the oldest has been that.
 	Waiting      int
@@ -120,6 +120,9 @@ func (n *Node) TierStatus() TierStatus {
 	out.Report, out.Usable, out.Problem = t.opening.report, t.opening.done, t.problem()
 	out.Published, out.PublishedAt = t.archive.published.size, t.archive.published.at
 	t.mu.Unlock()
+	if err := t.opts.Ranges.Failing(); err != nil && out.Problem == "" {
+		out.Problem = "read: " + oneLine(err.Error())
+	}
 	if n.restoring.Load() {
 		return out
 	}

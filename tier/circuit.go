@@ -18,12 +18,15 @@ type circuit struct {
 	pause   time.Duration // between probes; 0 while it is closed
 	probeAt time.Time     // the next probe is let through
 	last    error         // why it is open
+	lastAt  time.Time     // when that was
 }
 
 const (
 	failuresToOpen = 5
 	minPause       = 250 * time.Millisecond
 	maxPause       = 4 * time.Second
+	// freshFailure is how long a failure says something of the present: without reads nothing shows that the store is back.
+	freshFailure = time.Minute
 )
 
 // allow says whether a request may be made; else how long until one may, and why not.
@@ -50,6 +53,16 @@ func (c *circuit) isOpen() bool {
 	return c.pause > 0
 }
 
+// why is why it is open; nil when it is not, or no request has failed for long.
+func (c *circuit) why(now time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.pause == 0 || now.Sub(c.lastAt) > freshFailure {
+		return nil
+	}
+	return c.last
+}
+
 func (c *circuit) worked() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -60,7 +73,7 @@ func (c *circuit) failed(now time.Time, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.inARow++
-	c.last = err
+	c.last, c.lastAt = err, now
 	if c.pause == 0 && c.inARow >= failuresToOpen {
 		c.pause = minPause
 		c.openUntil(now)

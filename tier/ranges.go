@@ -226,6 +226,9 @@ func (r *Ranges) request(ctx context.Context, o *SealedObject, off, n int64) ([]
 	}
 }
 
+// Failing is why reads fail at once, as far as the last minute has shown; nil when they do not.
+func (r *Ranges) Failing() error { return r.circuit.why(r.opts.Now()) }
+
 // A tenth of the reads that succeed may be tried again, and maxRetries at once after a quiet time.
 const (
 	retryShare = 0.1

@@ -330,6 +330,9 @@ func TestCircuit(t *testing.T) {
 		if longest > 0 {
 			t.Errorf("failing at once took %v", longest)
 		}
+		if err := r.Failing(); err == nil {
+			t.Error("it is not said that reads fail")
+		}
 		s.setBend(nil)
 		back := time.Now()
 		for s.read(t, cold, 0, 1000) != nil {
@@ -342,6 +345,17 @@ func TestCircuit(t *testing.T) {
 			if err := s.read(t, cold, i*1000, 1000); err != nil {
 				t.Fatal(err)
 			}
+		}
+		if err := r.Failing(); err != nil {
+			t.Errorf("reads work, and it is said that they fail: %v", err)
+		}
+		s.setBend(func(context.Context, int, int64) error { return overloaded() })
+		for range 5 {
+			_ = s.read(t, cold, 0, 1000)
+		}
+		fails := r.Failing() != nil
+		if time.Sleep(2 * time.Minute); !fails || r.Failing() != nil {
+			t.Errorf("reads that failed long ago: %v, then %v", fails, r.Failing())
 		}
 	})
 }
