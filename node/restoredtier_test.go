@@ -87,8 +87,8 @@ func (c *tierCluster) restored(p *archive.Published, tune func(*TierOptions), ed
 		o.Store = c.store
 		o.Ranges = tier.NewRanges(c.store, tier.RangesOptions{Inline: true, HedgeShare: -1, AheadBytes: -1, Sleep: instant})
 	}, func(o *Options) {
-		edit(o)
 		o.Restore = p
+		edit(o)
 	})
 	next.store, next.serial = c.store, c.serial
 	next.now = c.now
@@ -101,7 +101,7 @@ func (c *tierCluster) restored(p *archive.Published, tune func(*TierOptions), ed
 func TestRestoredWhileOldGoesOn(t *testing.T) {
 	tune, edit := func(o *TierOptions) { o.DeleteAfter = 5 * time.Second }, func(o *Options) { o.Ledger.CompactFanIn = 2 }
 	old := newTierCluster(t, 3, tune, edit)
-	old.fill(2)
+	old.writeMore()
 	if r, err := old.round(old.leader(), false); err != nil || r.Published == 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
@@ -129,7 +129,7 @@ func TestRestoredWhileOldGoesOn(t *testing.T) {
 		t.Fatalf("%d segments were evicted", colds)
 	}
 	for range 3 {
-		old.fill(2)
+		old.writeMore()
 		for _, m := range old.nodes {
 			if r, err := old.round(m.node, true); !errors.Is(err, tier.ErrUnavailable) || len(r.Uploaded)+len(r.Evicted) > 0 ||
 				!strings.Contains(err.Error(), "belongs to cluster") {

@@ -132,8 +132,8 @@ func (t *tiering) nextEviction(time.Time) *tierWork {
 		return nil
 	}
 	for _, r := range t.rounds {
-		if r.stage == roundEvict && len(r.evictions) > 0 && !r.looked {
-			r.looked = true
+		if r.stage == roundEvict && r.looks && !r.looking {
+			r.looking = true
 			return &tierWork{jobLook, func(ctx context.Context) { t.lookFor(ctx, r) }}
 		}
 		if r.stage == roundEvict && len(r.evictions) > 0 {
@@ -164,7 +164,7 @@ func (t *tiering) evict(ctx context.Context, p placement, r *tierRound) {
 	t.met(jobEvict, err)
 	if err == nil {
 		t.heat.moved(p.first)
-		if r != nil {
+		if r != nil && r.stage != roundEnded {
 			r.result.Evicted = append(r.result.Evicted, p.id)
 			r.result.EvictedBytes += p.bytes
 		}
@@ -172,7 +172,7 @@ func (t *tiering) evict(ctx context.Context, p placement, r *tierRound) {
 	}
 	t.n.opts.Logger.Warn("a segment's file cannot be given up; it is tried again", "segment", p.id, "error", err)
 	t.evictions = nil
-	if r != nil {
+	if r != nil && r.stage != roundEnded {
 		r.evictions, r.err = nil, errors.Join(r.err, &TierError{Problem: t.trouble[jobEvict], Err: err})
 	}
 }

@@ -147,8 +147,15 @@ func (t *tiering) lookFor(ctx context.Context, r *tierRound) {
 	_, err := t.lookAgain(ctx)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.looked(ctx, err) && err != nil {
-		r.evictions, r.err = nil, errors.Join(r.err, &TierError{Problem: t.trouble[jobLook], Err: err})
+	r.looks = false
+	switch {
+	case !t.looked(ctx, err), r.stage == roundEnded: // nobody waits for it any more
+	case err != nil:
+		r.err = errors.Join(r.err, &TierError{Problem: t.trouble[jobLook], Err: err})
+	default:
+		for _, p := range t.evictable(t.n.ledger.Placed()) {
+			r.evictions = append(r.evictions, t.placement(p, t.n.opts.Now()))
+		}
 	}
 }
 
@@ -191,7 +198,7 @@ func (t *tiering) lose(job tierJob, err error) {
 	t.noteVerified()
 	t.evictions, t.fetches, t.archive.known = nil, nil, false
 	for _, r := range t.rounds {
-		r.evictions = nil
+		r.evictions, r.looks = nil, false
 		if r.stage != roundSeek && r.stage != roundEnded && r.problem == "" {
 			r.problem = o.problem
 		}

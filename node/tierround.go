@@ -46,7 +46,8 @@ type tierRound struct {
 	seenAt    time.Time // when a leader was last known
 	applied   uint64    // what the leader had applied when it answered
 	evictions []placement
-	looked    bool // whose the archive is, before the first of them goes
+	looks     bool // it is to be found out whose the archive is, before any of them goes
+	looking   bool // which is under way
 
 	result  TierResult
 	problem string // why not all is done, in one line, as another node is told it
@@ -210,16 +211,16 @@ func (t *tiering) turnRound(r *tierRound, now time.Time) (moved bool) {
 		if p := t.trouble[jobPublish]; r.problem == "" && t.leads() && p != "" {
 			r.problem = jobPublish.String() + ": " + p
 		}
-		t.evictRound(r, now)
+		t.evictRound(r)
 		return true
 	case roundFollow:
 		if t.n.applier.applied.Load() < r.applied {
 			return false
 		}
-		t.evictRound(r, now)
+		t.evictRound(r)
 		return true
 	case roundEvict:
-		if len(r.evictions) > 0 || t.busy[jobEvict] > 0 {
+		if r.looks || len(r.evictions) > 0 || t.busy[jobEvict] > 0 {
 			return false
 		}
 		t.endRound(r)
@@ -286,7 +287,7 @@ func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 			return false
 		}
 		r.problem = t.opening.problem
-		t.evictRound(r, now)
+		t.evictRound(r)
 		return true
 	}
 	lacking := false
@@ -309,7 +310,7 @@ func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 }
 
 // evictRound begins to give up files, if that is wanted and can be done.
-func (t *tiering) evictRound(r *tierRound, now time.Time) {
+func (t *tiering) evictRound(r *tierRound) {
 	r.stage = roundEvict
 	if !r.evict {
 		return
@@ -320,7 +321,5 @@ func (t *tiering) evictRound(r *tierRound, now time.Time) {
 		}
 		return
 	}
-	for _, p := range t.evictable(t.n.ledger.Placed()) {
-		r.evictions = append(r.evictions, t.placement(p, now))
-	}
+	r.looks = true
 }
