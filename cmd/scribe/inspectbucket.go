@@ -22,7 +22,9 @@ type archiveJSON struct {
 	Store          string `json:"store"`
 	LedgerID       string `json:"ledger_id"`
 	Origin         string `json:"origin"`
-	Version        uint64 `json:"version"` // counts what was published
+	Version        uint64 `json:"version"`           // counts what was published
+	Cluster        string `json:"cluster,omitempty"` // the owner, and the version with which it took the archive; none: nobody
+	ClusterSince   uint64 `json:"cluster_since,omitempty"`
 	Manifest       string `json:"manifest"`
 	ManifestSHA256 string `json:"manifest_sha256"`
 	CheckpointSize uint64 `json:"checkpoint_size"`
@@ -104,7 +106,7 @@ func (b *bucket) find(name string) *manifest.Segment {
 // archive shows what is published.
 func (in *inspection) archive(b *bucket) error {
 	doc := archiveJSON{Kind: "archive", Store: b.store.Name(), LedgerID: b.Identity.LedgerID, Origin: b.Identity.Origin,
-		Version: b.Version, Manifest: b.Name, ManifestSHA256: b.SHA256.String(), CheckpointSize: b.Checkpoint.Size,
+		Version: b.Version, Cluster: b.Owner.Cluster, ClusterSince: b.Owner.Since, Manifest: b.Name, ManifestSHA256: b.SHA256.String(), CheckpointSize: b.Checkpoint.Size,
 		CheckpointRoot: b.Checkpoint.Root.String(), Checkpoint: string(b.Note)}
 	state, err := in.manifestDoc(b.store.Name()+"/"+b.Name, b.State)
 	if err != nil {
@@ -115,6 +117,11 @@ func (in *inspection) archive(b *bucket) error {
 	}
 	in.row("archive", "%s, ledger %s", display(doc.Store), display(doc.LedgerID))
 	in.row("origin", "%s", display(doc.Origin))
+	if doc.Cluster == "" {
+		in.row("owner", "nobody")
+	} else {
+		in.row("owner", "cluster %s, since version %d", display(doc.Cluster), doc.ClusterSince)
+	}
 	in.row("published", "version %d, manifest of SHA-256 %s", doc.Version, doc.ManifestSHA256)
 	in.row("checkpoint", "%d entries, root %s", doc.CheckpointSize, doc.CheckpointRoot)
 	in.out.printf("\n")

@@ -98,6 +98,18 @@ func TestInspectBucket(t *testing.T) {
 		t.Fatalf("%+v", m)
 	}
 	text := s.ok("inspect", "--bucket", s.url)
+	if !strings.Contains(text, "owner          nobody\n") {
+		t.Errorf("%s names an owner", text)
+	}
+	taken, err := archive.TakeOver(t.Context(), s.store, func(archive.Latest) string { return id })
+	must(t, err)
+	if owned := s.ok("inspect", "--bucket", s.url); taken.Version != 3 ||
+		!strings.Contains(owned, fmt.Sprintf("owner          cluster %s, since version 3\n", id)) {
+		t.Errorf("%s lacks the owner", owned)
+	}
+	if _, docs := s.lines("inspect", "--bucket", s.url); !strings.Contains(string(docs[0]), `"cluster":"`+id+`","cluster_since":3`) {
+		t.Errorf("%s lacks the owner", docs[0])
+	}
 	for _, want := range []string{
 		fmt.Sprintf("archive        %s, ledger %s\n", s.url, id),
 		fmt.Sprintf("published      version 2, manifest of SHA-256 %s\n", a.ManifestSHA256),
