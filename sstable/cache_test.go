@@ -102,6 +102,33 @@ func TestCacheBounds(t *testing.T) {
 	}
 }
 
+// TestCacheKeepsTablesApart: tables whose blocks stand at the same places share a cache, and each gets its own.
+func TestCacheKeepsTablesApart(t *testing.T) {
+	c := NewBlockCache(8 << 20)
+	var tables []*Table
+	for i := range 3 {
+		var entries []Entry
+		for k := range 200 {
+			entries = append(entries, put(fmt.Sprintf("key-%03d", k), fmt.Appendf(nil, "%d of table %d", k, i)))
+		}
+		file, _ := newModel(uint64(i)*1000, entries).build(t, WriterOptions{BlockBytes: 1 << 10})
+		tables = append(tables, open(t, file, Options{Cache: c}))
+	}
+	for range 4 { // the first reads of a block need not leave it in the cache
+		for k := range 200 {
+			for i, table := range tables {
+				e, found, err := table.Get(fmt.Appendf(nil, "key-%03d", k), 1<<40)
+				if want := fmt.Sprintf("%d of table %d", k, i); err != nil || !found || string(e.Value) != want {
+					t.Fatalf("%q, %v, %v; want %q", e.Value, found, err, want)
+				}
+			}
+		}
+	}
+	if c.Stats().Bytes == 0 {
+		t.Error("nothing was in the cache")
+	}
+}
+
 // TestPassesLeaveTheCache: scans that are told so, and large values, do not enter the cache.
 func TestPassesLeaveTheCache(t *testing.T) {
 	var entries []Entry
