@@ -77,6 +77,7 @@ func TestReadsFromABucket(t *testing.T) {
 	for name, shelf := range shelves(t) {
 		t.Run(name, func(t *testing.T) {
 			n := start(t, options{env: shelf.env})
+			n.awaitLine("the object store is ready") // a folder is made by whoever puts something there first
 			if code, _, stderr := shelf.scribe(t, "get", "large"); code != 1 || !strings.Contains(stderr,
 				"nothing is published") {
 				t.Errorf("before anything is published: exit %d, %s", code, stderr)
