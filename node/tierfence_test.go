@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,7 +131,7 @@ func TestArchiveTaken(t *testing.T) {
 			}
 			c.now = c.now.Add(2 * time.Hour)
 			c.tick(100)
-			if now := c.objects(); fmt.Sprint(now) != fmt.Sprint(names) || c.latest() != then || c.allColds() > colds {
+			if now := c.objects(); !slices.Equal(now, names) || c.latest() != then || c.allColds() > colds {
 				t.Fatalf("%q, before %q; %+v, before %+v; %d and %d cold", now, names, c.latest(), then, c.allColds(), colds)
 			}
 			for _, m := range c.nodes {
@@ -208,6 +208,37 @@ func TestFollowerLooks(t *testing.T) {
 	c.faults = nil
 	c.until("evictions", func() bool { return c.colds(n) >= 3 })
 	c.checkAll()
+}
+
+// TestSweepLooks: a leader that sweeps looks before each page, however long its last round is ago: an object that it would
+// delete may be the next owner's.
+func TestSweepLooks(t *testing.T) {
+	c := newTierCluster(t, 1, nil, nil)
+	c.fill(2)
+	n := c.leader()
+	if _, err := c.round(n, false); err != nil {
+		t.Fatal(err)
+	}
+	theirs := tier.SegmentName(0, 0, [32]byte{7})
+	put := func() {
+		if _, err := c.store.Put(t.Context(), theirs, tier.BytesBody([]byte("left over")), tier.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := func() {
+		n.tiering.roundAt = c.now.Add(100 * time.Hour)
+		c.now = c.now.Add(2 * time.Hour)
+		c.tick(20)
+	}
+	put()
+	if later(); slices.Contains(c.objects(), theirs) {
+		t.Fatal("what is left over stays")
+	}
+	c.take("another")
+	put()
+	if later(); !slices.Contains(c.objects(), theirs) || !c.allLost() {
+		t.Fatalf("an object of the next owner is gone; %+v", n.TierStatus())
+	}
 }
 
 // TestUnpublishable: whoever asks for a round is told that the archive could not be published, also through a follower.
