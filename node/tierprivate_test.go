@@ -68,6 +68,7 @@ func TestPrivateStore(t *testing.T) {
 	if len(asked) != 0 || !slices.Equal(c.objects(), objects) {
 		t.Fatalf("the store was changed: %v", asked)
 	}
+	c.asked = nil // what follows asks from several goroutines
 	c.checkAll()
 
 	if err := c.changed(first.node.BeginLeave(second.id, c.now.Add(10*time.Second))); err != nil {
