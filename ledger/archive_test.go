@@ -182,7 +182,7 @@ func TestArchiveAndRestore(t *testing.T) {
 			checkRestored(rt, t, r.l, state, store)
 		}
 	})
-	if published < 50 || swallows < 10 || straddled < 5 {
+	if published < 10 || swallows < 10 || straddled < 3 {
 		t.Errorf("%d states published, %d candidates swallowed, %d merged across the last record: too few", published, swallows,
 			straddled)
 	}
