@@ -6,11 +6,12 @@
 //	    Receive…     │  └── committed ──→ apply loop ┘  │ → ledger, and the waiter of (index, term) gets its outcome
 //	                 └──────────── progress ────────────┘
 //
-// A follower passes its clients' writes on to the leader (forward.go) and asks it where its reads stand (barrier.go). The
-// members agree on segment roots before they enter the log (agree.go), say who they are (introduce.go), and are changed
-// by the leader (change.go). A member that lags beyond the log fetches what a snapshot consists of (fetch.go, serve.go,
-// install.go); one whose state is damaged or has diverged rebuilds it (restore.go). Sealed segments go to an object store
-// (tiering.go), and what nobody has read for long is read again (scrub.go).
+// A follower passes its clients' writes on to the leader (forward.go) and asks it where its reads stand (barrier.go).
+// The members agree on segment roots before they enter the log (agree.go), say who they are (introduce.go), and are
+// changed by the leader (change.go). A member that lags beyond the log fetches what a snapshot consists of (fetch.go,
+// serve.go, install.go); one whose state is damaged or has diverged rebuilds it (restore.go). Sealed segments go to an
+// object store (tiering.go), while the archive there is this cluster's (tierfence.go), and what nobody has read for
+// long is read again (scrub.go).
 //
 // # Steps and goroutines
 //
