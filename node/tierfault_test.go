@@ -64,6 +64,34 @@ func TestTierFaults(t *testing.T) {
 	}
 }
 
+// TestUploadsPause: a store that refuses uploads is asked less and less, and again once a minute at least.
+func TestUploadsPause(t *testing.T) {
+	c := newTierCluster(t, 1, nil, nil)
+	asked := 0
+	c.faults = func(r tier.Request) tier.Fault {
+		if r.Op != tier.OpPut && r.Op != tier.OpBegin || !strings.HasPrefix(r.Key, tier.SegmentPrefix) {
+			return tier.Fault{}
+		}
+		if asked++; asked > 1000 {
+			t.Fatal("there is no end to it")
+		}
+		return tier.Fault{Kind: tier.Overloaded}
+	}
+	c.fill(1)
+	for minute := range 10 {
+		before := asked
+		for range 60 {
+			c.tick(10)
+		}
+		if n := asked - before; n == 0 || n > 60 || minute > 2 && n > 18 { // six tries an upload
+			t.Errorf("minute %d: %d tries", minute, n)
+		}
+	}
+	c.faults = nil
+	c.now = c.now.Add(time.Minute)
+	c.until("objects", c.tiered)
+}
+
 func (c *tierCluster) checkOneEachButUploads() {
 	c.t.Helper()
 	var want []string

@@ -112,3 +112,43 @@ func TestTierLive(t *testing.T) {
 		t.Fatalf("closing took %v", took)
 	}
 }
+
+// TestTierBesideStalledUpload: while the store takes no upload, and does not refuse one either, the daemon goes on: whoever
+// waits for a round is told when the time is up, and files whose objects are there go.
+func TestTierBesideStalledUpload(t *testing.T) {
+	var stalled atomic.Bool
+	store := tier.NewMem(tier.MemOptions{Now: time.Now, Faults: func(q tier.Request) tier.Fault {
+		if stalled.Load() && (q.Op == tier.OpPut || q.Op == tier.OpBegin || q.Op == tier.OpPart) {
+			return tier.Fault{Kind: tier.Stalled}
+		}
+		return tier.Fault{}
+	}})
+	h := &hub{nodes: make(map[uint64]*Node)}
+	n := h.openTiered(t, 1, []Founder{{NodeID: 1, RaftAddr: raftAddr(1)}}, store)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	write := func(key string) {
+		t.Helper()
+		if _, err := n.Write(ctx, put(key, strings.Repeat(key, 100))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := n.Seal(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first")
+	if r, err := n.Tier(ctx, false); err != nil || r.Waiting != 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	stalled.Store(true)
+	write("second")
+	p := n.BeginTier(false, time.Now().Add(50*time.Millisecond))
+	select {
+	case <-p.r.done:
+	case <-ctx.Done():
+		t.Fatal("the round does not end while an upload stalls")
+	}
+	if r, err, _ := p.Outcome(); err == nil || r.Waiting == 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
