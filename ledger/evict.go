@@ -30,7 +30,7 @@ import (
 // belongs to the segment, in which case the file stays. For any goroutine; one segment at a time goes.
 func (l *Ledger) Evict(ctx context.Context, id string) error {
 	defer l.move(id)()
-	g, t, err := l.listObject(id)
+	g, t, err := l.listObject(id, manifest.Object{})
 	if err != nil || t.cold() {
 		return err
 	}
@@ -128,8 +128,9 @@ func (l *Ledger) tableOf(id string) (manifest.Segment, *table, error) {
 }
 
 // listObject has the manifest on disk list the object of a segment, and with it all that are known: it is written once
-// for many evictions.
-func (l *Ledger) listObject(id string) (manifest.Segment, *table, error) {
+// for many evictions. verified is an object that the caller has read whole, for when the log has recorded it and then a merge of
+// the segment, and so knows it no more.
+func (l *Ledger) listObject(id string, verified manifest.Object) (manifest.Segment, *table, error) {
 	l.flushes.Lock()
 	defer l.flushes.Unlock()
 	g, t, err := l.tableOf(id)
@@ -145,7 +146,13 @@ func (l *Ledger) listObject(id string) (manifest.Segment, *table, error) {
 			return g, nil, err
 		}
 	}
-	if g, _ = state.Segment(g.FirstSeq); !g.Object.Exists() {
+	if g, _ = state.Segment(g.FirstSeq); !g.Object.Exists() && verified.Exists() {
+		if state, err = state.WithObject(g.FirstSeq, g.LastSeq, g.Root, verified, manifest.Both, g.Bytes); err != nil {
+			return g, nil, err
+		}
+		g, _ = state.Segment(g.FirstSeq)
+	}
+	if !g.Object.Exists() {
 		return g, nil, fmt.Errorf("%w: %s", ErrNoObject, id)
 	}
 	if err := vfs.WriteFileAtomic(l.opts.FS, l.opts.Dir, manifestName, state.Encode()); err != nil {

@@ -21,7 +21,7 @@ func (l *Ledger) Repair(s *Staging) error {
 			continue
 		}
 		// What came may have another length than the file before, which the manifest allows once it lists the object.
-		err := l.ListObject(infoOf(p.want).ID)
+		_, _, err := l.listObject(infoOf(p.want).ID, p.want.Object)
 		if err != nil && !errors.Is(err, ErrNoSegment) && !errors.Is(err, ErrNoCold) {
 			return fmt.Errorf("ledger: repair: %w", err)
 		}

@@ -172,6 +172,6 @@ func coldParts(segments []manifest.Segment, opts StageOptions) map[uint64]bool {
 // ListObject has the manifest on disk list the object of a segment, if the log has recorded one: what is to take the place of
 // the segment's file may then have another length. ErrNoSegment, ErrNoObject or ErrNoCold when it has none.
 func (l *Ledger) ListObject(id string) error {
-	_, _, err := l.listObject(id)
+	_, _, err := l.listObject(id, manifest.Object{})
 	return err
 }

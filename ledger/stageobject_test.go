@@ -110,6 +110,51 @@ func TestRepairFromObject(t *testing.T) {
 }
 
 // TestRepairFromDamagedObject: what is not the segment is not taken, is said to be the object's fault, and comes anew.
+// TestRepairFromForgottenObject: the log has recorded a merge of a damaged segment, and forgotten its object, which the seal
+// point still has. The object takes the place of the file, which had another length.
+func TestRepairFromForgottenObject(t *testing.T) {
+	store := newObjects()
+	c, maker, _ := newPair(t, 3, 0, func(o *Options) { o.Cold, o.BlockBytes = store, 1000 })
+	c.tier(store, maker)
+	c.write(12, 150)
+	c.seal(maker.l)
+	r := newReplica(t, func(o *Options) { o.Cold = store })
+	c.feed(r.l)
+	c.flush(r.l)
+	id := ids(r.l)[1]
+	for _, w := range maker.l.MergesLeft(true) {
+		c.add(w.Data)
+	}
+	c.feed(maker.l)
+	if err := compactAll(maker.l); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range maker.l.MergedRoots() {
+		c.add(RecordWant(d).Data)
+	}
+	c.feed(r.l)
+	want := content(t, r.l)
+	if n := len(r.l.Objects()); n != 0 || r.l.Manifest().Segments[1].Object != "" {
+		t.Fatalf("the log knows %d objects, the manifest %+v", n, r.l.Manifest().Segments[1])
+	}
+	flipByte(t, r.mem, r.l.segmentFile(id), 50)
+	s := stage(t, r.l, r.l, StageOptions{Doubt: map[string]bool{id: true}})
+	if _, err := fetchObject(t, s, examine(t, s)[0], 1000); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.l.Repair(s); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, r.l); !maps.Equal(got, want) {
+		t.Fatal("the content is another")
+	}
+	r = r.reopen(t, vfs.CrashOptions{Keep: vfs.KeepNone})
+	c.feed(r.l)
+	if got := content(t, r.l); !maps.Equal(got, want) {
+		t.Fatal("the content is another behind a power cut")
+	}
+}
+
 func TestRepairFromDamagedObject(t *testing.T) {
 	_, store, r := newForeignTiered(t, 2)
 	id := ids(r.l)[0]
