@@ -167,7 +167,21 @@ func (l *Ledger) writeMeta(ctx context.Context, name string, g manifest.Segment)
 		}
 		t.release()
 	}
-	return nil, &ColdError{Segment: infoOf(g).ID, Object: g.Object.Name, Err: err}
+	return nil, &ColdError{Segment: infoOf(g).ID, Object: g.Object.Name, Err: l.asOfObject(err, name, g)}
+}
+
+// asOfObject is damage met in a meta tail that has just come, told of the object that it came of: the file is none of this
+// member's yet, and what is to be mended is there, or was on the way.
+func (l *Ledger) asOfObject(err error, name string, g manifest.Segment) error {
+	var corrupt *vfs.CorruptError
+	if !errors.As(err, &corrupt) || corrupt.File != name {
+		return err
+	}
+	src, oerr := l.opts.Cold.Open(g.Object, strings.NewReader(""))
+	if oerr != nil {
+		return err
+	}
+	return &vfs.CorruptError{File: src.Name(), Offset: int64(g.Object.MetaOffset) + corrupt.Offset, Reason: corrupt.Reason}
 }
 
 // pour gives the bytes of a segment's object from off on to write, piece by piece.

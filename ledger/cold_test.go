@@ -423,6 +423,18 @@ func TestOpenFetchesMeta(t *testing.T) {
 		t.Fatalf("open without meta tails: %v", err)
 	}
 	store.setAway(false)
+	object := r.l.Objects()[0].Object
+	for at := object.MetaOffset; at < object.Bytes; at += (object.Bytes - object.MetaOffset) / 20 {
+		store.held[object.Name][at] ^= 4
+		opts.FS = r.mem.CrashClone(vfs.CrashOptions{Keep: vfs.KeepAll})
+		var corrupt *vfs.CorruptError
+		_, err := Open(opts)
+		if !errors.As(err, new(*ColdError)) || !errors.As(err, &corrupt) || !strings.HasSuffix(corrupt.File, object.Name) ||
+			corrupt.Offset < int64(object.MetaOffset) {
+			t.Fatalf("open over an object that is damaged at %d: %v", at, err)
+		}
+		store.held[object.Name][at] ^= 4
+	}
 	r = r.reopen(t, vfs.CrashOptions{Keep: vfs.KeepAll})
 	if got := content(t, r.l); got["entry 0"] != want["entry 0"] || tiers(r.l) != "cold cold both" {
 		t.Fatalf("%s, entry 0 is %q", tiers(r.l), got["entry 0"])
