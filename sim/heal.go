@@ -64,7 +64,7 @@ func (w *World) heal() {
 	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {
 		w.settleStore()
-		if w.bucket == nil || w.await(w.now+healTime, "converge", w.converged) {
+		if w.bucket == nil || w.await(w.now+healTime, "converge", w.converged) && w.await(w.now+healTime, "merge", w.merged) {
 			w.check()
 		}
 	}
@@ -111,6 +111,17 @@ func (w *World) converged() bool {
 		}
 		if p.Leader == 0 || p.Leader != first.Leader || p.Term != first.Term || p.Last != first.Last ||
 			p.Applied != p.Last || p.Commit != p.Last || r.node.Ledger() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// merged says whether every machine has done the merges that it knows of. One that is behind by more than the time for which the
+// objects of their inputs stay, as all are that have just leapt over hours, cannot read those until then.
+func (w *World) merged() bool {
+	for _, r := range w.nodes {
+		if r.node != nil && !r.node.Ledger().MergesDone() {
 			return false
 		}
 	}
