@@ -26,6 +26,7 @@ var (
 	writers   = flag.Int("writers", 64, "goroutines that write durably")
 	rate      = flag.Int("rate", 2000, "durable writes a second")
 	turn      = flag.Duration("turn", 6*time.Second, "how long the store works, refuses or is silent; 5m for the real thing")
+	calm      = flag.Duration("calm", 0, "how long it works before and between those turns; 0: as long as a turn")
 	zstd      = flag.Bool("zstd", false, "zstd in place of S2")
 	kind      = flag.String("store", "versitygw", "the store's server: versitygw or minio")
 	profiles  = flag.String("profiles", "", "`directory` for CPU profiles of our own side")
@@ -51,7 +52,7 @@ func BenchmarkCold(b *testing.B) {
 	}
 	l, err := newLab(Options{Entries: *entries, Rounds: *rounds, Reads: *reads, Gets: *gets, PieceBytes: *piece, Files: *files, PartBytes: *partBytes, Parallel: *parallel,
 		Delay: *delay, Rate: *mbps * 1e6,
-		UploadBytes: int64(*upload * (1 << 30)), Writers: *writers, WriteRate: *rate, Turn: *turn, Zstd: *zstd, Kind: *kind,
+		UploadBytes: int64(*upload * (1 << 30)), Writers: *writers, WriteRate: *rate, Turn: *turn, Calm: *calm, Zstd: *zstd, Kind: *kind,
 		Profiles: *profiles, Dir: *data, Program: program, Log: os.Stderr})
 	if err != nil {
 		b.Fatal(err)

@@ -30,6 +30,7 @@ type Options struct {
 	Writers     int           // 64
 	WriteRate   int           // writes a second, in all; 2000
 	Turn        time.Duration // of one condition of the store; 6 s
+	Calm        time.Duration // of each turn in which it works; as Turn
 	Zstd        bool          // in place of S2
 	Kind        string        // of the store's server; versitygw
 	Profiles    string        // directory for CPU profiles of our own side; none
@@ -56,6 +57,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Turn == 0 {
 		o.Turn = 6 * time.Second
+	}
+	if o.Calm == 0 {
+		o.Calm = o.Turn
 	}
 	if o.Kind == "" {
 		o.Kind = s3test.VersityGW

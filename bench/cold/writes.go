@@ -41,7 +41,11 @@ func runWrites(p plan) (out figures, err error) {
 	var number atomic.Int64
 	turn := func(condition int32, record bool) error {
 		way.condition.Store(condition)
-		times, err := m.writeFor(p, p.Turn, &number)
+		long := p.Turn
+		if condition == working {
+			long = p.Calm
+		}
+		times, err := m.writeFor(p, long, &number)
 		if record {
 			took[condition] = append(took[condition], times...)
 		}
