@@ -168,8 +168,9 @@ func TestFsckOfABucket(t *testing.T) {
 			n.fill("one")
 			n.publish()
 			stale := shelf.object(t, tier.LatestName)
-			n.fill("two")
-			n.fill("three")
+			for _, more := range []string{"two", "three", "four"} { // more than 256 entries in all: a whole tile
+				n.fill(more)
+			}
 			n.publish()
 			segments := n.segments()
 			n.stop()
