@@ -65,8 +65,9 @@ func (s *scribe) publish() (size uint64) {
 	s.t.Helper()
 	var out tierAnswer
 	s.do("POST", "/v1/admin/tier", nil).want(200).decode(&out)
-	if out.Waiting != 0 || out.Published == 0 {
-		s.t.Fatalf("tier: %+v", out)
+	segments := s.segments()
+	if through := segments[len(segments)-1].LastSeq + 1; out.Waiting != 0 || out.Published != through {
+		s.t.Fatalf("tier: %+v; %d entries are in segments", out, through)
 	}
 	return out.Published
 }

@@ -41,7 +41,7 @@ type tierRound struct {
 	stage     roundStage
 	through   uint64 // entries in segments that were recorded when this leader took it up
 	failures  uint64 // uploads that had failed by then
-	published uint64 // publications that had been tried when the stage began
+	published uint64 // publications that had been tried, or begun, when the stage began
 	askAt     time.Time
 	seenAt    time.Time // when a leader was last known
 	applied   uint64    // what the leader had applied when it answered
@@ -205,7 +205,10 @@ func (t *tiering) turnRound(r *tierRound, now time.Time) (moved bool) {
 	case roundUpload:
 		return t.uploadRound(r, now)
 	case roundPublish:
-		if t.leads() && t.opening.done && t.archive.tried == r.published {
+		if t.leads() && t.opening.done && t.archive.tried <= r.published {
+			if t.busy[jobPublish] == 0 { // also behind one that has failed
+				t.archive.due, t.archive.until = true, time.Time{}
+			}
 			return false
 		}
 		if p := t.trouble[jobPublish]; r.problem == "" && t.leads() && p != "" {
@@ -304,8 +307,8 @@ func (t *tiering) uploadRound(r *tierRound, now time.Time) (moved bool) {
 		}
 		r.problem = jobUpload.String() + ": " + cmp.Or(t.trouble[jobUpload], "not all segments have objects")
 	}
-	r.stage, r.published = roundPublish, t.archive.tried
-	t.archive.due, t.archive.until = true, time.Time{}
+	// One that is under way may have begun before the last object was recorded.
+	r.stage, r.published = roundPublish, t.archive.tried+uint64(t.busy[jobPublish])
 	return true
 }
 
