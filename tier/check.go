@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 )
 
 // CheckPut says whether the arguments of a Put are within the bounds of every store.
@@ -43,4 +44,21 @@ func (b Body) ReadFull(p []byte, off int64) error {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("read the body at %d: %w", off, err)
+}
+
+// Pieces yields the n bytes of the body from off on, front to back, as many at a time as buf holds, in buf. It ends with an
+// error, if there is one.
+func (b Body) Pieces(buf []byte, off, n int64) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		for end := off + n; off < end; off += int64(len(buf)) {
+			buf = buf[:min(int64(len(buf)), end-off)]
+			if err := b.ReadFull(buf, off); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(buf, nil) {
+				return
+			}
+		}
+	}
 }

@@ -178,19 +178,19 @@ func (d *Dir) createTemp(name string, micros int64) (vfs.File, string, error) {
 // fill writes the body and its trailer, and checks the body's SHA-256 on the way.
 func fill(ctx context.Context, f vfs.File, body Body, t trailer) error {
 	h := sha256.New()
-	buf := make([]byte, min(dirBuffer, body.Size))
-	for off := int64(0); off < body.Size; off += int64(len(buf)) {
-		if err := ctx.Err(); err != nil {
+	off := int64(0)
+	for p, err := range body.Pieces(make([]byte, min(dirBuffer, body.Size)), 0, body.Size) {
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err == nil {
+			h.Write(p)
+			_, err = f.WriteAt(p, off)
+		}
+		if err != nil {
 			return err
 		}
-		buf = buf[:min(int64(len(buf)), body.Size-off)]
-		if err := body.ReadFull(buf, off); err != nil {
-			return err
-		}
-		h.Write(buf)
-		if _, err := f.WriteAt(buf, off); err != nil {
-			return err
-		}
+		off += int64(len(p))
 	}
 	if [sha256.Size]byte(h.Sum(nil)) != body.SHA256 {
 		return ErrMismatch

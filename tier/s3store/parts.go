@@ -98,7 +98,7 @@ func (u *upload) send(ctx context.Context) error {
 
 // read reads the parts for their sums until stop ends, and has each sent under ctx.
 func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
-	whole, buf := u.body.Check(), newPiece(u.body.Size)
+	whole := u.body.Check()
 	for i := range u.parts {
 		off := int64(i) * u.s.opts.PartBytes
 		n := min(u.s.opts.PartBytes, u.body.Size-off)
@@ -106,7 +106,7 @@ func (u *upload) read(ctx, stop context.Context, group *errgroup.Group) error {
 			return err
 		}
 		sum := sha256.New()
-		if err := buf.read(io.MultiWriter(whole, sum), u.body, off, n); err != nil {
+		if err := hash(io.MultiWriter(whole, sum), u.body, off, n); err != nil {
 			u.s.slots.Release(1)
 			return invalid("put", u.key, err)
 		}

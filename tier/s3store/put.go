@@ -64,7 +64,7 @@ func (s *Store) putOne(ctx context.Context, op, key string, body tier.Body, opts
 	}
 	defer s.slots.Release(1)
 	h := sha256.New()
-	if err := newPiece(body.Size).read(h, body, 0, body.Size); err != nil {
+	if err := hash(h, body, 0, body.Size); err != nil {
 		return tier.Object{}, invalid(op, key, err)
 	}
 	if [sha256.Size]byte(h.Sum(nil)) != body.SHA256 {
@@ -120,23 +120,16 @@ func (s *Store) kmsKey() *string {
 // takes, and wait for it behind a server that has answered and reads no more.
 type sent struct{ io.ReadSeeker }
 
-// piece is a buffer to hash bodies through. What is sent is read again then, and not held: what has changed meanwhile the
-// server refuses, by the checksum.
-type piece []byte
-
-func newPiece(size int64) piece { return make(piece, min(size, tier.LimiterBytes)) }
-
-// read writes n bytes of a body, from off on, to w.
-func (p piece) read(w io.Writer, body tier.Body, off, n int64) error {
-	for end := off + n; off < end; {
-		b := p[:min(int64(len(p)), end-off)]
-		if err := body.ReadFull(b, off); err != nil {
+// hash writes n bytes of a body, from off on, to w, through a small buffer: what is sent is read again then, and not held. What
+// has changed meanwhile the server refuses, by the checksum.
+func hash(w io.Writer, body tier.Body, off, n int64) error {
+	for p, err := range body.Pieces(make([]byte, min(n, tier.LimiterBytes)), off, n) {
+		if err == nil {
+			_, err = w.Write(p)
+		}
+		if err != nil {
 			return err
 		}
-		if _, err := w.Write(b); err != nil {
-			return err
-		}
-		off += int64(len(b))
 	}
 	return nil
 }

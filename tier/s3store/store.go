@@ -13,9 +13,9 @@ import (
 	awscredentials "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/logging"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/scribe-ledger/scribe/tier"
-	"golang.org/x/sync/semaphore"
 )
 
 // Store is an object store over S3. All methods are safe for concurrent use.
