@@ -61,15 +61,7 @@ func TestMergeCold(t *testing.T) {
 		t.Fatal(err)
 	}
 	store.setAway(false)
-	if err := compactAll(c.leader.l); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range c.leader.l.MergedRoots() {
-		c.apply(RecordWant(d).Data)
-	}
-	if err := compactAll(c.leader.l); err != nil {
-		t.Fatal(err)
-	}
+	c.merge(c.leader)
 	if got := c.leader.l.Objects(); len(got) != 0 || tiers(c.leader.l) != "local" {
 		t.Fatalf("the merged segment is %s; objects %+v", tiers(c.leader.l), got)
 	}

@@ -26,6 +26,26 @@ func newCluster2(t testing.TB) *cluster2 {
 	return &cluster2{t: t, leader: newReplica(t, merging), follower: newReplica(t, merging)}
 }
 
+// record has the log record the merges that a replica has built.
+func (c *cluster2) record(r *replica) {
+	c.t.Helper()
+	for _, d := range r.l.MergedRoots() {
+		c.apply(RecordWant(d).Data)
+	}
+	if err := compactAll(r.l); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// merge has a replica build the merges that were decided, and the log record them.
+func (c *cluster2) merge(r *replica) {
+	c.t.Helper()
+	if err := compactAll(r.l); err != nil {
+		c.t.Fatal(err)
+	}
+	c.record(r)
+}
+
 func (c *cluster2) apply(data []byte) {
 	c.t.Helper()
 	data = bytes.Clone(data)
@@ -176,12 +196,7 @@ func TestCompactFinished(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range c.follower.l.MergedRoots() {
-		c.apply(RecordWant(d).Data)
-	}
-	if err := compactAll(c.follower.l); err != nil {
-		t.Fatal(err)
-	}
+	c.record(c.follower)
 	if n := len(c.follower.segmentFiles(t)); n != 3 {
 		t.Errorf("%d files while a reader holds the inputs", n)
 	}

@@ -13,18 +13,6 @@ import (
 // store that is away, and the owner is told.
 func TestAdoptBeforePending(t *testing.T) {
 	c, store := merging(t)
-	settle := func() {
-		t.Helper()
-		if err := compactAll(c.leader.l); err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range c.leader.l.MergedRoots() {
-			c.apply(RecordWant(d).Data)
-		}
-		if err := compactAll(c.leader.l); err != nil {
-			t.Fatal(err)
-		}
-	}
 	decide := func() {
 		t.Helper()
 		wants := c.leader.l.MergesLeft(true)
@@ -37,7 +25,7 @@ func TestAdoptBeforePending(t *testing.T) {
 	c.follower.l.opts.ObjectDamaged = func(error) { told++ }
 
 	decide()
-	settle()
+	c.merge(c.leader)
 	inputs := store.held
 	store.held = map[string][]byte{}
 	readsFail := func() {
@@ -69,7 +57,7 @@ func TestAdoptBeforePending(t *testing.T) {
 	if err := compactAll(c.follower.l); err != nil {
 		t.Fatal(err)
 	}
-	settle()
+	c.merge(c.leader)
 	if err := compactAll(c.follower.l); err != nil {
 		t.Fatal(err)
 	}

@@ -191,15 +191,7 @@ func TestVerifyCopyWhileItGoes(t *testing.T) {
 		flipByte(t, c.leader.mem, before[1].File, 40) // after the merge has read it
 		flipByte(t, c.leader.mem, before[1].File, 40)
 		c.apply(wants[0].Data)
-		if err := compactAll(c.leader.l); err != nil {
-			t.Fatal(err)
-		}
-		for _, d := range c.leader.l.MergedRoots() {
-			c.apply(RecordWant(d).Data)
-		}
-		if err := compactAll(c.leader.l); err != nil {
-			t.Fatal(err)
-		}
+		c.merge(c.leader)
 		wants = nil
 		flipByte(t, c.leader.mem, before[1].File, 40)
 	})
