@@ -64,7 +64,7 @@ func (w *World) heal() {
 	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {
 		w.settleStore()
-		if w.bucket == nil || w.await(w.now+healTime, "converge", w.converged) && w.await(w.now+healTime, "merge", w.merged) {
+		if w.bucket == nil || w.await(w.now+healTime, "converge", func() bool { return w.converged() && w.merged() }) {
 			w.check()
 		}
 	}
