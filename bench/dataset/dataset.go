@@ -1,4 +1,3 @@
-// Package dataset makes the entries that benchmarks store: the same ones for every side and every run.
 package dataset
 
 import "encoding/binary"

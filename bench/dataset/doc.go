@@ -1,0 +1,2 @@
+// Package dataset makes the entries that benchmarks store: the same ones for every side and every run.
+package dataset
