@@ -40,8 +40,8 @@ const maxMoves = 4
 // checkpoint. That it is published already is success, and finishes what an earlier call has left. It may be called again
 // after any error; nothing is published twice.
 //
-// Errors: *OwnerError when the archive belongs to another cluster; ErrBehind when what is published is newer, or the own tree is shorter; *ConflictError when what is published is
-// no beginning of the own tree; *ForeignError; *vfs.CorruptError of an object that is damaged; the store's and the tree's.
+// Errors: *OwnerError when the archive belongs to another cluster; ErrBehind when what is published is newer, or the own
+// tree is shorter; *ConflictError when what is published is no beginning of the own tree; *ForeignError; *vfs.CorruptError of an object that is damaged; the store's and the tree's.
 func Publish(ctx context.Context, s tier.Store, p Publication) error {
 	w, err := newPublisher(s, p)
 	if err != nil {

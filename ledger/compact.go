@@ -177,8 +177,8 @@ func (l *Ledger) dropMerged() {
 }
 
 // nextMerge returns what is to be built next: one that only has to be taken from the store, else a merge that was decided,
-// and that the others wait for, else one that they have recorded and this replica lacks. One that has failed comes again when all others have had their turn. The tables
-// it consists of come with a reference each.
+// and that the others wait for, else one that they have recorded and this replica lacks. One that has failed comes again
+// when all others have had their turn. The tables it consists of come with a reference each.
 func (l *Ledger) nextMerge() (span manifest.Range, inputs []*table, err error) {
 	v, err := l.acquire()
 	if err != nil {
