@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -189,8 +190,8 @@ func TestWiped(t *testing.T) {
 	if told == 0 {
 		t.Error("no other node's log says what to do about the wiped one")
 	}
-	if a := wiped.get("/v1/kv/wiped/w0/0"); a.status != 503 {
-		t.Errorf("%s at the wiped node: status %d", a.what, a.status)
+	if a, err := wiped.try(http.DefaultClient, "GET", "/v1/kv/wiped/w0/0", nil); err != nil || a.status != 503 {
+		t.Errorf("a read at the wiped node: %+v, %v", a, err)
 	}
 	wiped.kill()
 	wiped.wipe()

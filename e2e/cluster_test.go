@@ -85,7 +85,7 @@ func (c *cluster) place() *peer {
 	id := uint64(len(c.nodes) + 1)
 	ports := freePorts(c.t, 2)
 	p := &peer{c: c, id: id, raft: ports[1], logFile: fmt.Sprintf("node-%d.log", id)}
-	p.scribe = &scribe{t: c.t, dir: filepath.Join(c.dir, fmt.Sprintf("node-%d", id)), addr: ports[0], log: &output{}}
+	p.scribe = &scribe{t: c.t, dir: filepath.Join(c.dir, fmt.Sprintf("node-%d", id)), addr: ports[0], log: &output{}, member: true}
 	p.args = append([]string{"--node-id", fmt.Sprint(id), "--listen", ports[0], "--raft-listen", ports[1]}, c.opts.args...)
 	if c.links != nil {
 		p.raft = c.links.front(id, ports[1])

@@ -3,11 +3,14 @@ package e2e
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -32,13 +35,25 @@ func plain() *http.Client {
 	}
 }
 
-// do sends one request; headers are pairs of name and value. The path goes out as it stands.
+// do sends one request; headers are pairs of name and value. The path goes out as it stands. At a member of a cluster
+// the leader may change at any moment: what was not done for that, or may not have been, is sent again, writes under
+// one idempotency key, as a client would.
 func (s *scribe) do(method, path string, body []byte, headers ...string) *answer {
 	s.t.Helper()
-	a, err := s.try(http.DefaultClient, method, path, body, headers...)
-	if err != nil {
-		s.t.Fatal(err)
+	if s.member && method != http.MethodGet && !slices.Contains(headers, "Idempotency-Key") {
+		headers = append(slices.Clip(headers), "Idempotency-Key", rand.Text())
 	}
+	var a *answer
+	eventually(s.t, func() string {
+		var err error
+		if a, err = s.try(http.DefaultClient, method, path, body, headers...); err != nil {
+			s.t.Fatal(err)
+		}
+		if !s.member || a.verdict() == answered || a.verdict() == nonsense {
+			return ""
+		}
+		return fmt.Sprintf("%s: status %d: %.500s", a.what, a.status, a.body)
+	})
 	return a
 }
 

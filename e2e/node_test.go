@@ -24,6 +24,8 @@ type scribe struct {
 	cmd  *exec.Cmd
 	log  *output
 	done chan struct{} // closed when the process has ended
+
+	member bool // of a cluster: see do
 }
 
 // options are what a node is started with besides its data directory and a port of its own.
