@@ -14,6 +14,9 @@ import (
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
+// ReadAheadBytes is the most memory that a Ranges holds of what is read ahead, unless it is told otherwise.
+const ReadAheadBytes = 64 << 20
+
 // RangesOptions are the settings of a Ranges. Zero values mean the defaults given.
 type RangesOptions struct {
 	// Deadline of one read, waiting and retries included. Default 10 s.
@@ -25,7 +28,8 @@ type RangesOptions struct {
 	// HedgeShare is the share of reads for which a second request may be sent because the first one takes longer than
 	// most have of late. Default 0.05; negative: none.
 	HedgeShare float64
-	// AheadBytes bounds what is held of ranges that were announced and not read yet. Default 64 MiB; negative: none are.
+	// AheadBytes bounds what is held of ranges that were announced and not read yet. Default ReadAheadBytes; negative: none
+	// are.
 	AheadBytes int64
 	// Cache keeps ranges on disk. It stays the caller's. nil: none.
 	Cache *RangeCache
@@ -87,7 +91,7 @@ func NewRanges(store Store, opts RangesOptions) *Ranges {
 	opts.InFlight = max(2, cmp.Or(opts.InFlight, 64))
 	opts.Attempts = cmp.Or(opts.Attempts, 3)
 	opts.HedgeShare = cmp.Or(opts.HedgeShare, 0.05)
-	opts.AheadBytes = cmp.Or(opts.AheadBytes, 64<<20)
+	opts.AheadBytes = cmp.Or(opts.AheadBytes, ReadAheadBytes)
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}

@@ -52,7 +52,7 @@ type member struct {
 // collect sets the collector as scribe-node does for these sizes.
 func collect(sealBytes, cacheBytes int64) {
 	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(5*sealBytes + max(cacheBytes, 0) + 64<<20)
+	debug.SetMemoryLimit(5*sealBytes + max(cacheBytes, 0) + tier.ReadAheadBytes + 64<<20)
 }
 
 // openMember opens a node in dir. With restore set it begins with what is published.
@@ -65,7 +65,7 @@ func (p plan) openMember(dir, prefix string, transport http.RoundTripper, restor
 	o := node.Options{FS: vfs.NewOS(), Dir: dir, NodeID: 1, RaftAddr: "localhost:1", HTTPAddr: "localhost:2",
 		ScrubBytesPerSecond: -1,
 		Tier:                &node.TierOptions{Store: store, Ranges: m.ranges, FetchReads: -1}}
-	o.Ledger.SealBytes, o.Ledger.SealAge = 64<<20, -1
+	o.Ledger.SealBytes, o.Ledger.BlockCacheBytes, o.Ledger.SealAge = 64<<20, 64<<20, -1
 	if p.Zstd {
 		o.Ledger.Compression = segfile.Zstd
 	}
