@@ -15,6 +15,7 @@ type Code string
 
 // The codes that a caller may want to tell apart. The server has more.
 const (
+	CodeBadRequest          Code = "bad_request"
 	CodeKeyNotFound         Code = "key_not_found"
 	CodeVersionNotFound     Code = "version_not_found"
 	CodePreconditionFailed  Code = "precondition_failed"

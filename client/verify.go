@@ -138,7 +138,12 @@ func (c *Client) consistent(ctx context.Context, pin, seen tlog.Checkpoint) erro
 	var proof []merkle.Hash
 	if from.Size > 0 && from.Size < to.Size {
 		var err error
-		if proof, err = c.fetchConsistency(ctx, from.Size, to.Size); err != nil {
+		proof, err = c.fetchConsistency(ctx, from.Size, to.Size)
+		switch {
+		case err != nil && seen.Size < pin.Size && IsCode(err, CodeBadRequest):
+			return fmt.Errorf("the pinned checkpoint has %d entries and there are only %d here: ask again once the rest is here, "+
+				"or where it is: %w", pin.Size, seen.Size, err)
+		case err != nil:
 			return fmt.Errorf("checking against the pinned checkpoint of %d entries: %w", pin.Size, err)
 		}
 	}

@@ -370,6 +370,9 @@ func TestAnotherHistoryIsRefused(t *testing.T) {
 				if err == nil || !shorter && (!errors.As(err, &fork) || fork.Pinned != pin) {
 					t.Errorf("%s, grown by %d, client %d: %v", name, grown, which, err)
 				}
+				if shorter && (err == nil || !strings.Contains(err.Error(), "20 entries and there are only 19 here")) {
+					t.Errorf("%s: %v", name, err)
+				}
 				if client.Pin() != pin {
 					t.Errorf("%s: the pin moved to another history", name)
 				}

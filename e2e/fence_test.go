@@ -5,21 +5,31 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/scribe-ledger/scribe/tier"
 )
 
 // TestRestoreBesideTheOldOne: a ledger is restored from its archive while the old one lives on, and both write, seal, merge and
 // are asked to evict. The archive is the restored one's, which loses nothing. The old one says so to whoever asks, evicts
 // nothing from then on, and has all that it had.
 func TestRestoreBesideTheOldOne(t *testing.T) {
-	cold := t.TempDir()
-	env := append(small(), "SCRIBE_TIER_BACKEND=dir", "SCRIBE_TIER_POLICY_INTERVAL=50ms", "SCRIBE_TIER_POLICY_DELETE_AFTER=1s",
-		"SCRIBE_TIER_POLICY_FETCH_READS=0", "SCRIBE_TIER_CACHE_BYTES=0", "SCRIBE_STORAGE_BLOCK_CACHE_BYTES=0")
-	old := start(t, options{dir: filepath.Join(t.TempDir(), "old"), env: append(env, "SCRIBE_TIER_DIR="+cold)})
+	for name, shelf := range shelves(t) {
+		t.Run(name, func(t *testing.T) { restoreBeside(t, shelf) })
+	}
+}
+
+func restoreBeside(t *testing.T, shelf shelf) {
+	env := slices.Concat(shelf.env, small(), []string{"SCRIBE_STORAGE_COMPACT_FAN_IN=4", "SCRIBE_TIER_POLICY_INTERVAL=50ms",
+		"SCRIBE_TIER_POLICY_DELETE_AFTER=1s", "SCRIBE_TIER_POLICY_FETCH_READS=0", "SCRIBE_TIER_CACHE_BYTES=0",
+		"SCRIBE_STORAGE_BLOCK_CACHE_BYTES=0"})
+	old := start(t, options{dir: filepath.Join(t.TempDir(), "old"), env: env})
 	olds := old.fill("one")
 	old.do("POST", "/v1/admin/tier", nil).want(200)
-	restored := start(t, options{dir: filepath.Join(t.TempDir(), "restored"), env: env, args: []string{"--restore-from", "dir:" + cold}})
+	restoring := options{dir: filepath.Join(t.TempDir(), "restored"), env: env, args: []string{"--restore-from", shelf.url}}
+	restored := start(t, restoring)
 	news := make(map[string]string)
 	for key, value := range olds {
 		news[key] = value
@@ -45,9 +55,9 @@ func TestRestoreBesideTheOldOne(t *testing.T) {
 	}
 	restored.do("POST", "/v1/admin/tier", nil).want(200)
 	eventually(t, func() string { // what was merged, and what the old one had put, goes
-		names, err := filepath.Glob(filepath.Join(cold, "segments", "*.seg"))
-		if want := len(restored.segments()); err != nil || len(names) != want {
-			return fmt.Sprintf("%d objects of %d segments: %v", len(names), want, err)
+		page, err := shelf.store.List(t.Context(), tier.SegmentPrefix, "", 1000)
+		if want := len(restored.segments()); err != nil || len(page.Objects) != want {
+			return fmt.Sprintf("%d objects of %d segments: %v", len(page.Objects), want, err)
 		}
 		return ""
 	})
@@ -77,15 +87,14 @@ func TestRestoreBesideTheOldOne(t *testing.T) {
 			t.Errorf("scribe %s: %v\n%s", command, err, out)
 		}
 	}
+	if out, err := old.shell(".bin/scribe tier status"); err != nil || !strings.Contains(out, belongs) {
+		t.Errorf("scribe tier status: %v\n%s", err, out)
+	}
 	for command, says := range map[string]string{
-		"tier status":                      belongs,
-		"inspect --bucket dir:" + cold:     "cluster " + owner + ", since version",
-		"fsck --bucket dir:" + cold:        "",
-		"get k001 --bucket dir:" + cold:    news["k001"],
-		"verify k001 --bucket dir:" + cold: "",
+		"inspect": "cluster " + owner + ", since version", "fsck": "", "get k001": news["k001"], "verify k001": "",
 	} {
-		if out, err := old.shell(".bin/scribe " + command); err != nil || !strings.Contains(out, says) {
-			t.Errorf("scribe %s: %v\n%s", command, err, out)
+		if code, out, stderr := shelf.scribe(t, strings.Fields(command)...); code != 0 || !strings.Contains(out, says) {
+			t.Errorf("scribe %s: exit %d, %s%s", command, code, out, stderr)
 		}
 	}
 
@@ -93,14 +102,19 @@ func TestRestoreBesideTheOldOne(t *testing.T) {
 	for _, s := range []*scribe{old, restored} {
 		s.kill()
 	}
-	old = start(t, options{dir: old.dir, env: append(env, "SCRIBE_TIER_DIR="+cold)})
-	restored = start(t, options{dir: restored.dir, env: env, args: []string{"--restore-from", "dir:" + cold}})
+	old = start(t, options{dir: old.dir, env: env})
+	restored = start(t, restoring)
 	old.do("POST", "/v1/admin/tier?evict=1", nil).wantProblem(502, "cold_unavailable")
 	restored.evict()
 	old.readsBack(olds)
 	restored.readsBack(news)
 	restored.stop()
 
+	cold, isFolder := strings.CutPrefix(shelf.url, "dir:")
+	if !isFolder {
+		old.stop()
+		return
+	}
 	// The restored one is given up: an operator gives the old one a copy of its own, of all but what the restored one published.
 	own := t.TempDir()
 	for _, name := range []string{"ledger.json", "segments"} {

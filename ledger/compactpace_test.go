@@ -144,31 +144,35 @@ func TestFailedMergeLetsOthersOn(t *testing.T) {
 	}
 }
 
-// TestWaitingForSpaceIsLoggedOnce: and told in full by the error and the metric.
-func TestWaitingForSpaceIsLoggedOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		o := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
-		l := &Ledger{opts: o, stop: make(chan struct{}), changed: make(chan struct{})}
-		steps := 0
-		w := l.newWorker(func() (bool, error) {
-			steps++
-			switch {
-			case steps == 6:
-				return true, errors.New("something else")
-			case steps < 12:
-				return true, fmt.Errorf("step %d: %w", steps, vfs.ErrReserved)
+// TestWaitingIsLoggedOnce: for space or for the object store, and told in full by the error and the metric. Damage is
+// told every time.
+func TestWaitingIsLoggedOnce(t *testing.T) {
+	damaged := &ColdError{Segment: "s", Err: &vfs.CorruptError{File: "f", Reason: "bad"}}
+	for waiting, lines := range map[error]int{vfs.ErrReserved: 3, &ColdError{Segment: "s", Err: errors.New("down")}: 3, damaged: 11} {
+		synctest.Test(t, func(t *testing.T) {
+			var log bytes.Buffer
+			o := Options{Logger: slog.New(slog.NewTextHandler(&log, nil))}.withDefaults()
+			l := &Ledger{opts: o, stop: make(chan struct{}), changed: make(chan struct{})}
+			steps := 0
+			w := l.newWorker(func() (bool, error) {
+				steps++
+				switch {
+				case steps == 6:
+					return true, errors.New("something else")
+				case steps < 12:
+					return true, fmt.Errorf("step %d: %w", steps, waiting)
+				}
+				return false, nil
+			})
+			w.failed = "failed"
+			go w.run(prometheus.NewCounter(prometheus.CounterOpts{Name: "failures"}))
+			w.poke()
+			time.Sleep(time.Minute)
+			close(l.stop)
+			<-w.done
+			if n := bytes.Count(log.Bytes(), []byte("msg=failed")); n != lines || steps != 12 {
+				t.Errorf("%v: %d lines for %d steps:\n%s", waiting, n, steps, log.Bytes())
 			}
-			return false, nil
 		})
-		w.failed = "failed"
-		go w.run(prometheus.NewCounter(prometheus.CounterOpts{Name: "failures"}))
-		w.poke()
-		time.Sleep(time.Minute)
-		close(l.stop)
-		<-w.done
-		if n := bytes.Count(log.Bytes(), []byte("msg=failed")); n != 3 || steps != 12 {
-			t.Errorf("%d lines for %d steps:\n%s", n, steps, log.Bytes())
-		}
-	})
+	}
 }

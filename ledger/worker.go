@@ -130,8 +130,7 @@ func (w *worker) drain(lastPause time.Duration, failures prometheus.Counter) tim
 		if err != nil {
 			pause := min(max(2*lastPause, retryMin), retryMax)
 			failures.Inc()
-			// What waits for space says so once: it may be for long, and what it leaves free is meant for others.
-			if !errors.Is(err, vfs.ErrReserved) || !errors.Is(before, vfs.ErrReserved) {
+			if !waits(err) || !waits(before) {
 				w.logger.Error(w.failed, "error", err, "retry_in", pause)
 			}
 			return pause
@@ -141,6 +140,14 @@ func (w *worker) drain(lastPause time.Duration, failures prometheus.Counter) tim
 		}
 		lastPause = 0
 	}
+}
+
+// waits says that a step waits for space that is left free for others, or for the object store. It may be for long, and is
+// logged once.
+func waits(err error) bool {
+	var cold *ColdError
+	var corrupt *vfs.CorruptError
+	return errors.Is(err, vfs.ErrReserved) || errors.As(err, &cold) && !errors.As(err, &corrupt)
 }
 
 func (w *worker) setError(err error) {

@@ -20,7 +20,9 @@
 //   - restore: a new node that begins with what is published and fetches all of it, verified, beside parallel GETs of the
 //     same objects into files; and how long such a node takes to its first read when it fetches nothing.
 //   - writes: durable writes at an even rate into a node that uploads what it seals, while the store works, answers 503 to
-//     everything, or answers nothing. The conditions take turns; quantiles are over all turns of one.
+//     everything, answers nothing, or works again after either. The conditions take turns; quantiles are over all turns of
+//     one. Left out, and counted, are the five seconds in which other machines on the host took more than 1 % of the
+//     processors: they do so for minutes at a time, and it would be in one condition's figures and not in the other's.
 //
 // # How
 //

@@ -19,6 +19,7 @@ const (
 	working  int32 = iota
 	refusing       // every request is answered with 503 at once
 	silent         // no request is answered
+	again          // as working, with all that was held up before
 )
 
 // traffic is the way of all requests to the store: it counts those that read segments, and can be closed.

@@ -17,9 +17,14 @@ const (
 	writesPrefix = "writes"
 	// Small segments, so that some are sealed, uploaded and evicted in every turn.
 	writesSealBytes = 2 << 20
+	// Other machines on the same host take the processors for seconds or minutes at a time. Windows in which they had more
+	// than maxStolen of them are left out.
+	writesWindow = 5 * time.Second
+	maxStolen    = writesWindow / 50
 )
 
-var conditionNames = [...]string{working: "the store works", refusing: "it answers 503", silent: "it answers nothing"}
+var conditionNames = [...]string{working: "the store works", refusing: "it answers 503", silent: "it answers nothing",
+	again: "it works again"}
 
 // runWrites writes at an even rate through turns of the store's conditions. A write's time runs from when it was due, so one that
 // holds up others is counted with all that it holds up.
@@ -39,27 +44,47 @@ func runWrites(p plan) (out figures, err error) {
 	}()
 	var took [len(conditionNames)][]time.Duration
 	var number atomic.Int64
+	windows, robbed := 0, 0
 	turn := func(condition int32, record bool) error {
 		way.condition.Store(condition)
 		long := p.Turn
-		if condition == working {
+		if condition == working || condition == again {
 			long = p.Calm
 		}
-		times, err := m.writeFor(p, long, &number)
-		if record {
-			took[condition] = append(took[condition], times...)
+		for began := time.Now(); time.Since(began) < long; {
+			before := stolen()
+			times, err := m.writeFor(p, min(writesWindow, long), &number)
+			if err != nil {
+				return err
+			}
+			switch {
+			case !record:
+				continue
+			case stolen()-before > maxStolen:
+				robbed++
+			default:
+				took[condition] = append(took[condition], times...)
+			}
+			windows++
 		}
-		return err
+		return nil
 	}
 	err = turn(working, false) // until the log's files are there
 	for range p.Rounds {
-		for _, c := range []int32{working, refusing, working, silent} {
+		for _, c := range []int32{working, refusing, again, working, silent, again} {
 			err = errors.Join(err, turn(c, true))
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
+	for c, name := range conditionNames {
+		if len(took[c]) == 0 {
+			return nil, errors.New("other machines had the processors all the time that " + name)
+		}
+	}
+	out.add("writes: windows", float64(windows))
+	out.add("writes: windows left out", float64(robbed))
 	before := quantile(took[working], 0.99)
 	for c, name := range conditionNames {
 		out.add("writes, "+name+": p50, ms", ms(quantile(took[c], 0.5)))

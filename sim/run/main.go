@@ -78,9 +78,9 @@ func run(args []string, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	// A run allocates much and holds little: with the usual setting the collector would run all the time.
-	debug.SetGCPercent(-1)
-	debug.SetMemoryLimit(int64(o.workers) * 768 << 20)
+	// A run allocates much and holds little: with the usual setting the collector would run all the time, and without one
+	// every page is touched for the first time.
+	debug.SetGCPercent(400)
 	if o.profile != "" {
 		f, err := os.Create(o.profile)
 		if err != nil {
