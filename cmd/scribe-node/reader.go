@@ -31,7 +31,7 @@ func serveArchive(c config.Config, stderr io.Writer) error {
 		served: make(chan error, 1)}
 	p.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	tuneCollector(c, os.Getenv)
+	defer tuneCollector(c, os.Getenv)()
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)

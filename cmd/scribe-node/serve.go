@@ -50,7 +50,7 @@ func serve(c config.Config, stderr io.Writer) error {
 	p := &process{config: c, logs: logs, stderr: stderr, registry: prometheus.NewRegistry(), slot: newSlot(c.Node.ID),
 		served: make(chan error, 1)}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	tuneCollector(c, os.Getenv)
+	defer tuneCollector(c, os.Getenv)()
 	// From here on no signal ends the process by itself; one that comes before the node is open waits in the channel.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
