@@ -39,18 +39,6 @@ func resident() (memory, error) {
 	return m, nil
 }
 
-// stolen is how long other machines on the host have had this one's processors, all taken together, since it started.
-// It is 0 where the system does not tell.
-func stolen() time.Duration {
-	data, _ := os.ReadFile("/proc/stat")
-	line, _, _ := strings.Cut(string(data), "\n")
-	if words := strings.Fields(line); len(words) > 8 && words[0] == "cpu" {
-		ticks, _ := strconv.ParseInt(words[8], 10, 64)
-		return time.Duration(ticks) * (time.Second / 100) // USER_HZ
-	}
-	return 0
-}
-
 // watch samples what is resident until the function it returns is called, which says by how much it has grown at most.
 func watch() (growth func() (memory, error), err error) {
 	began, err := resident()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/bench/dataset"
+	"github.com/scribe-ledger/scribe/bench/phase"
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tlog"
@@ -52,7 +53,7 @@ func runWrites(p plan) (out figures, err error) {
 			long = p.Calm
 		}
 		for began := time.Now(); time.Since(began) < long; {
-			before := stolen()
+			before := phase.Stolen()
 			times, err := m.writeFor(p, min(writesWindow, long), &number)
 			if err != nil {
 				return err
@@ -60,7 +61,7 @@ func runWrites(p plan) (out figures, err error) {
 			switch {
 			case !record:
 				continue
-			case stolen()-before > maxStolen:
+			case phase.Stolen()-before > maxStolen:
 				robbed++
 			default:
 				took[condition] = append(took[condition], times...)

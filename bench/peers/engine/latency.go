@@ -4,6 +4,8 @@ import (
 	"math/bits"
 	"sync/atomic"
 	"time"
+
+	"github.com/scribe-ledger/scribe/bench/phase"
 )
 
 // latencies counts durations in buckets of which each is at most 1/64 of its value wide.
@@ -53,10 +55,75 @@ func (l *latencies) quantile(q float64) time.Duration {
 	return time.Duration(l.most.Load())
 }
 
-func (l *latencies) report(out *figures) {
+// merge adds what more has counted.
+func (l *latencies) merge(more *latencies) {
+	for i := range more.counts {
+		if n := more.counts[i].Load(); n > 0 {
+			l.counts[i].Add(n)
+		}
+	}
+	l.most.Store(max(l.most.Load(), more.most.Load()))
+}
+
+// timings are the latencies of all, and of the seconds in which no other machine on the host had the processors.
+type timings struct {
+	all, calm          *latencies
+	window             atomic.Pointer[latencies] // of this second
+	windows, disturbed int
+	stop, stopped      chan struct{}
+}
+
+// maxStolen is how much of a second on each of the processors others may have for it to be calm.
+const maxStolen = 20 * time.Millisecond
+
+func newTimings() *timings {
+	t := &timings{all: newLatencies(), calm: newLatencies(), stop: make(chan struct{}), stopped: make(chan struct{})}
+	t.window.Store(newLatencies())
+	go t.watch()
+	return t
+}
+
+func (t *timings) add(d time.Duration) {
+	t.all.add(d)
+	t.window.Load().add(d)
+}
+
+func (t *timings) watch() {
+	defer close(t.stopped)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for before := phase.Stolen(); ; {
+		select {
+		case <-tick.C:
+		case <-t.stop:
+			return
+		}
+		now, last := phase.Stolen(), t.window.Swap(newLatencies())
+		t.windows++
+		if now-before > maxStolen {
+			t.disturbed++
+		} else {
+			t.calm.merge(last)
+		}
+		before = now
+	}
+}
+
+// end ends the watch.
+func (t *timings) end() {
+	close(t.stop)
+	<-t.stopped
+}
+
+// report may be called behind end.
+func (t *timings) report(out *figures) {
 	ms := func(d time.Duration) float64 { return d.Seconds() * 1e3 }
-	out.add("durable writes, p50, ms", ms(l.quantile(0.5)))
-	out.add("durable writes, p99, ms", ms(l.quantile(0.99)))
-	out.add("durable writes, p99.9, ms", ms(l.quantile(0.999)))
-	out.add("durable writes, slowest, ms", ms(time.Duration(l.most.Load())))
+	out.add("durable writes, p50, ms", ms(t.all.quantile(0.5)))
+	out.add("durable writes, p99, ms", ms(t.all.quantile(0.99)))
+	out.add("durable writes, p99.9, ms", ms(t.all.quantile(0.999)))
+	out.add("durable writes, slowest, ms", ms(time.Duration(t.all.most.Load())))
+	out.add("durable writes in calm seconds, p50, ms", ms(t.calm.quantile(0.5)))
+	out.add("durable writes in calm seconds, p99.9, ms", ms(t.calm.quantile(0.999)))
+	out.add("durable writes: seconds", float64(t.windows))
+	out.add("durable writes: seconds that were not calm", float64(t.disturbed))
 }

@@ -91,7 +91,7 @@ func runBulk(p plan) (out figures, err error) {
 
 // runDurable has many writers write one entry at a time.
 func runDurable(p plan) (out figures, err error) {
-	samples := newLatencies()
+	samples := newTimings()
 	var done atomic.Int64
 	cost, err := p.write(func(s store) error {
 		total, until := p.Durable, time.Time{}
@@ -114,6 +114,7 @@ func runDurable(p plan) (out figures, err error) {
 		}
 		return err
 	}, store.Settle)
+	samples.end()
 	if err != nil {
 		return nil, err
 	}
