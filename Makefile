@@ -41,7 +41,7 @@ s3: $(BIN)/versitygw ## run an S3 server with buckets on 127.0.0.1:7070, data in
 
 .PHONY: test
 test: $(BIN)/versitygw ## all tests
-	$(GO) test ./...
+	$(GO) test -timeout 20m ./...
 
 .PHONY: test-minio
 test-minio: $(BIN)/minio ## the tests of the S3 store once more, against MinIO (the first time it is built: minutes)
@@ -54,7 +54,7 @@ $(BIN)/minio: tools/minio/go.mod
 
 .PHONY: race
 race: $(BIN)/versitygw ## all tests under the race detector
-	$(GO) test -race ./...
+	$(GO) test -race -timeout 40m ./...
 
 .PHONY: e2e
 e2e: ## the end-to-end tests in full: 30 leaders killed, 100,000 operations under faults, 1 GiB to catch up
