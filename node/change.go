@@ -157,10 +157,17 @@ func (n *Node) changeMembers() error {
 		return nil
 	}
 	st := n.core.Status()
+	now := n.opts.Now().UnixNano()
 	var failure error
 	n.changes.waiting = slices.DeleteFunc(n.changes.waiting, func(c *change) bool {
 		if failure != nil {
 			return false
+		}
+		if !c.tried && now > c.deadline {
+			// A process that was stopped for long finds what was asked for long ago. By now it may be wrong: the node that was to
+			// leave may have joined anew.
+			n.endChange(c, &Unavailable{Reason: NotReady, Detail: "the change of the cluster was not begun before its deadline"})
+			return true
 		}
 		ended, err := n.workChange(c, &st)
 		switch {

@@ -29,6 +29,25 @@ func TestChangeWithoutALeader(t *testing.T) {
 	}
 }
 
+// TestChangeBeyondItsDeadline: what was asked of a process that was then stopped for long is not done when it goes on. By now
+// the node that was to leave may be another one.
+func TestChangeBeyondItsDeadline(t *testing.T) {
+	c := newCluster(t, 3, nil)
+	for _, asked := range []*Node{c.leader(), c.follower()} {
+		before := asked.Probe().Members
+		p := asked.BeginLeave(before.Members[0].ID, c.now.Add(time.Second))
+		c.now = c.now.Add(time.Minute)
+		var unavailable *Unavailable
+		if err := c.changed(p); !errors.As(err, &unavailable) || unavailable.Reason != NotReady {
+			t.Fatalf("node %d: %v", asked.opts.NodeID, err)
+		}
+		c.tick(20)
+		if after := asked.Probe().Members; !after.Equal(before) {
+			t.Errorf("node %d: %+v, before %+v", asked.opts.NodeID, after, before)
+		}
+	}
+}
+
 // TestRefusedByPeers: what the peers say who do not let a node in is its fault, said once, until it has a leader.
 func TestRefusedByPeers(t *testing.T) {
 	c := newCluster(t, 3, nil)

@@ -425,6 +425,32 @@ func TestFetchAsksAnotherForWhatCameDamaged(t *testing.T) {
 	}
 }
 
+// TestFetchAsksTheSameOnceMore: what came damaged, once, came from the only peer that answers. The other is gone for good.
+func TestFetchAsksTheSameOnceMore(t *testing.T) {
+	c := newCopyNet(t, 3)
+	taker, leader, gone := c.members[0], c.members[1], c.members[2]
+	c.segment(8_000, leader)
+	damaged := false
+	c.meddle = func(p bulkPacket) []bulkPacket {
+		if p.to == gone.id {
+			return nil
+		}
+		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && !damaged {
+			damaged = true
+			f.data = bytes.Clone(f.data)
+			f.data[0] ^= 4
+			p.payload = f.encode()
+		}
+		return []bulkPacket{p}
+	}
+	taker.aim(leader)
+	c.fetch(taker)
+	c.same(taker, leader)
+	if n := testutil.ToFloat64(taker.s.metrics.refetches); n != 1 {
+		t.Errorf("it came damaged %v times", n)
+	}
+}
+
 // TestFetchDropsHostileAnswers: of every answer a stranger's twin comes before it. None has any effect but to be counted.
 func TestFetchDropsHostileAnswers(t *testing.T) {
 	c := newCopyNet(t, 3)

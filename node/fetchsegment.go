@@ -121,15 +121,20 @@ func (s *snapshots) nobodyHas(c *segmentCopy, now time.Time) {
 
 // renewWithout asks for a newer snapshot when some peers do not have a segment and all others do not answer: one of
 // those may be gone for good, and a merge may have taken the file everywhere else. A repair begins again, with those who
-// are members by now, or makes way for a snapshot that the leader offers.
+// are members by now, or makes way for a snapshot that the leader offers. Those whose copies came damaged are asked once
+// more instead: it may have been this node that damaged them.
 func (s *snapshots) renewWithout(c *segmentCopy, now time.Time) bool {
-	if c.refusals == 0 {
+	if len(c.without) == 0 {
 		return false
 	}
 	for _, o := range s.givers {
 		if !slices.Contains(c.without, o.id) && !now.Before(o.notBefore) {
 			return false // it is busy, and may have it
 		}
+	}
+	if c.refusals == 0 {
+		c.without = nil // verifySegment counts the attempts
+		return true
 	}
 	s.log.Warn("some peers do not have a segment of the snapshot, the others do not answer; it is asked for anew",
 		"segment", c.part.ID())
