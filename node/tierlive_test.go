@@ -71,14 +71,21 @@ func TestTierLive(t *testing.T) {
 			t.Fatal(err)
 		}
 		evicted := 0
-		r, err := nodes[i].Tier(ctx, true)
-		for ; err == nil && r.Waiting != 0; r, err = nodes[i].Tier(ctx, true) { // a segment that came meanwhile
+		var r TierResult
+		for left := true; left; { // again, for a segment that came meanwhile or behind the round, of a merge
+			var err error
+			if r, err = nodes[i].Tier(ctx, true); err != nil {
+				t.Fatalf("node %d: %+v, %v", i+1, r, err)
+			}
 			evicted += len(r.Evicted)
+			if left = r.Waiting != 0 || nodes[i].TierStatus().LocalSegments != 0; left {
+				<-time.After(20 * time.Millisecond)
+			}
 		}
-		if evicted += len(r.Evicted); err != nil || evicted == 0 || r.Published == 0 {
-			t.Fatalf("node %d: %+v, %v", i+1, r, err)
+		if evicted == 0 || r.Published == 0 {
+			t.Fatalf("node %d: %+v", i+1, r)
 		}
-		if st := nodes[i].TierStatus(); st.ColdSegments != st.ColdSegments+st.LocalSegments || st.Published < r.Published {
+		if st := nodes[i].TierStatus(); st.ColdSegments == 0 || st.Published < r.Published {
 			t.Fatalf("node %d: %+v", i+1, st)
 		}
 		e, err := nodes[i].Ledger().Get(fmt.Appendf(nil, "key-%d-%d", i, 7), ledger.Selector{})
@@ -102,14 +109,14 @@ func TestTierLive(t *testing.T) {
 	if !errors.As(err, &late) || late.Reason != OutcomeUnknown || r.Waiting == 0 || len(r.Evicted) > 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	begun := time.Now()
 	for _, n := range slices.Backward(nodes) {
+		begun := time.Now()
 		if err := n.Close(); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if took := time.Since(begun); took > 10*time.Second { // the store's own deadline is 30
-		t.Fatalf("closing took %v", took)
+		if took := time.Since(begun); took > 10*time.Second { // the store's own deadline is 30
+			t.Fatalf("closing node %d took %v", n.opts.NodeID, took)
+		}
 	}
 }
 

@@ -72,9 +72,10 @@ func (m *Mem) finish(ctx context.Context, up *memUpload, body Body, opts PutOpti
 	return made, err
 }
 
-// Cleanup returns a context for tidying up after a call whose own context may have ended: it has 10 seconds.
+// Cleanup returns a context for tidying up after a call whose own context may have ended: it has 5 seconds, which the end of a
+// process may have to wait for. What is left of an upload then is swept.
 func Cleanup(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	return context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 }
 
 // Uploads implements Store.
