@@ -41,7 +41,8 @@ const maxMoves = 4
 // after any error; nothing is published twice.
 //
 // Errors: *OwnerError when the archive belongs to another cluster; ErrBehind when what is published is newer, or the own
-// tree is shorter; *ConflictError when what is published is no beginning of the own tree; *ForeignError; *vfs.CorruptError of an object that is damaged; the store's and the tree's.
+// tree is shorter; *ConflictError when what is published is no beginning of the own tree; *ForeignError;
+// *vfs.CorruptError of an object that is damaged; the store's and the tree's.
 func Publish(ctx context.Context, s tier.Store, p Publication) error {
 	w, err := newPublisher(s, p)
 	if err != nil {

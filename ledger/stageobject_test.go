@@ -109,7 +109,6 @@ func TestRepairFromObject(t *testing.T) {
 	check()
 }
 
-// TestRepairFromDamagedObject: what is not the segment is not taken, is said to be the object's fault, and comes anew.
 // TestRepairFromForgottenObject: the log has recorded a merge of a damaged segment, and forgotten its object, which the seal
 // point still has. The object takes the place of the file, which had another length.
 func TestRepairFromForgottenObject(t *testing.T) {
@@ -155,6 +154,7 @@ func TestRepairFromForgottenObject(t *testing.T) {
 	}
 }
 
+// TestRepairFromDamagedObject: what is not the segment is not taken, is said to be the object's fault, and comes anew.
 func TestRepairFromDamagedObject(t *testing.T) {
 	_, store, r := newForeignTiered(t, 2)
 	id := ids(r.l)[0]

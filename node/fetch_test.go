@@ -378,6 +378,18 @@ func TestFetchUnderLoss(t *testing.T) {
 	}
 }
 
+// spoil flips a bit in the middle of a piece of a segment; false when it is none.
+func (p *bulkPacket) spoil() bool {
+	f, err := parseBulk(p.payload)
+	if err != nil || f.kind != bulkChunk {
+		return false
+	}
+	f.data = bytes.Clone(f.data)
+	f.data[len(f.data)/2] ^= 4
+	p.payload = f.encode()
+	return true
+}
+
 // TestFetchRefetchesWhatCameDamaged: one peer gives a flipped bit in every chunk. What it spoils comes from the other.
 func TestFetchRefetchesWhatCameDamaged(t *testing.T) {
 	c := newCopyNet(t, 3)
@@ -386,10 +398,8 @@ func TestFetchRefetchesWhatCameDamaged(t *testing.T) {
 		c.segment(8_000, leader, liar)
 	}
 	c.meddle = func(p bulkPacket) []bulkPacket {
-		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && p.from == liar.id {
-			f.data = bytes.Clone(f.data)
-			f.data[len(f.data)/2] ^= 4
-			p.payload = f.encode()
+		if p.from == liar.id {
+			p.spoil()
 		}
 		return []bulkPacket{p}
 	}
@@ -410,10 +420,8 @@ func TestFetchAsksAnotherForWhatCameDamaged(t *testing.T) {
 	taker, liar, leader := c.members[0], c.members[1], c.members[2]
 	c.segment(8_000, leader, liar)
 	c.meddle = func(p bulkPacket) []bulkPacket {
-		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && p.from == liar.id {
-			f.data = bytes.Clone(f.data)
-			f.data[0] ^= 4
-			p.payload = f.encode()
+		if p.from == liar.id {
+			p.spoil()
 		}
 		return []bulkPacket{p}
 	}
@@ -435,12 +443,7 @@ func TestFetchAsksTheSameOnceMore(t *testing.T) {
 		if p.to == gone.id {
 			return nil
 		}
-		if f, err := parseBulk(p.payload); err == nil && f.kind == bulkChunk && !damaged {
-			damaged = true
-			f.data = bytes.Clone(f.data)
-			f.data[0] ^= 4
-			p.payload = f.encode()
-		}
+		damaged = damaged || p.spoil()
 		return []bulkPacket{p}
 	}
 	taker.aim(leader)

@@ -66,7 +66,8 @@ const (
 
 // Sweep deletes what is left over: segments' objects that nobody needs, states that were published before the newest one,
 // what preflights tried the store with, and uploads that were begun and never ended. It goes on from the cursor, by at most
-// opts.Pages pages; after an error the same cursor goes on where that was met. Only one node may sweep at a time, the one that uploads.
+// opts.Pages pages; after an error the same cursor goes on where that was met. Only one node may sweep at a time, the one
+// that uploads.
 func Sweep(ctx context.Context, store Store, opts SweepOptions, at *SweepCursor) (SweepResult, error) {
 	opts.Age = cmp.Or(opts.Age, time.Hour)
 	opts.Pages = cmp.Or(opts.Pages, 16)
