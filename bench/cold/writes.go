@@ -18,10 +18,9 @@ const (
 	writesPrefix = "writes"
 	// Small segments, so that some are sealed, uploaded and evicted in every turn.
 	writesSealBytes = 2 << 20
-	// Other machines on the same host take the processors for seconds or minutes at a time. Windows in which they had more
-	// than maxStolen of them are left out.
+	// Other machines on the same host take the processors for seconds or minutes at a time. Windows that are not calm for
+	// that are left out.
 	writesWindow = 5 * time.Second
-	maxStolen    = writesWindow / 50
 )
 
 var conditionNames = [...]string{working: "the store works", refusing: "it answers 503", silent: "it answers nothing",
@@ -52,16 +51,16 @@ func runWrites(p plan) (out figures, err error) {
 		if condition == working || condition == again {
 			long = p.Calm
 		}
-		for began := time.Now(); time.Since(began) < long; {
-			before := phase.Stolen()
-			times, err := m.writeFor(p, min(writesWindow, long), &number)
+		for left := long; left > 0; left -= writesWindow {
+			window, before := min(writesWindow, left), phase.Stolen()
+			times, err := m.writeFor(p, window, &number)
 			if err != nil {
 				return err
 			}
 			switch {
 			case !record:
 				continue
-			case phase.Stolen()-before > maxStolen:
+			case !phase.Calm(phase.Stolen()-before, window):
 				robbed++
 			default:
 				took[condition] = append(took[condition], times...)

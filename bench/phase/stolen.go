@@ -2,6 +2,7 @@ package phase
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -17,4 +18,10 @@ func Stolen() time.Duration {
 		return time.Duration(ticks) * (time.Second / 100) // USER_HZ
 	}
 	return 0
+}
+
+// Calm says whether other machines, which took that much of the processors in a window of time, left 99 % of them. Less
+// than a second is too short to tell, by the steps of Stolen, and passes for calm.
+func Calm(stolen, window time.Duration) bool {
+	return window < time.Second || stolen <= window*time.Duration(runtime.NumCPU())/100
 }

@@ -73,9 +73,6 @@ type timings struct {
 	stop, stopped      chan struct{}
 }
 
-// maxStolen is how much of a second on each of the processors others may have for it to be calm.
-const maxStolen = 20 * time.Millisecond
-
 func newTimings() *timings {
 	t := &timings{all: newLatencies(), calm: newLatencies(), stop: make(chan struct{}), stopped: make(chan struct{})}
 	t.window.Store(newLatencies())
@@ -90,7 +87,8 @@ func (t *timings) add(d time.Duration) {
 
 func (t *timings) watch() {
 	defer close(t.stopped)
-	tick := time.NewTicker(time.Second)
+	const window = time.Second
+	tick := time.NewTicker(window)
 	defer tick.Stop()
 	for before := phase.Stolen(); ; {
 		select {
@@ -100,10 +98,10 @@ func (t *timings) watch() {
 		}
 		now, last := phase.Stolen(), t.window.Swap(newLatencies())
 		t.windows++
-		if now-before > maxStolen {
-			t.disturbed++
-		} else {
+		if phase.Calm(now-before, window) {
 			t.calm.merge(last)
+		} else {
+			t.disturbed++
 		}
 		before = now
 	}
@@ -122,8 +120,14 @@ func (t *timings) report(out *figures) {
 	out.add("durable writes, p99, ms", ms(t.all.quantile(0.99)))
 	out.add("durable writes, p99.9, ms", ms(t.all.quantile(0.999)))
 	out.add("durable writes, slowest, ms", ms(time.Duration(t.all.most.Load())))
-	out.add("durable writes in calm seconds, p50, ms", ms(t.calm.quantile(0.5)))
-	out.add("durable writes in calm seconds, p99.9, ms", ms(t.calm.quantile(0.999)))
-	out.add("durable writes: seconds", float64(t.windows))
-	out.add("durable writes: seconds that were not calm", float64(t.disturbed))
+	if t.windows > t.disturbed {
+		out.add("durable writes in calm seconds, p50, ms", ms(t.calm.quantile(0.5)))
+		out.add("durable writes in calm seconds, p99.9, ms", ms(t.calm.quantile(0.999)))
+	}
+	if t.windows > 0 {
+		out.add("durable writes: seconds", float64(t.windows))
+	}
+	if t.disturbed > 0 {
+		out.add("durable writes: seconds that were not calm", float64(t.disturbed))
+	}
 }

@@ -91,9 +91,11 @@ func runBulk(p plan) (out figures, err error) {
 
 // runDurable has many writers write one entry at a time.
 func runDurable(p plan) (out figures, err error) {
-	samples := newTimings()
+	var samples *timings
 	var done atomic.Int64
 	cost, err := p.write(func(s store) error {
+		samples = newTimings()
+		defer samples.end()
 		total, until := p.Durable, time.Time{}
 		if p.Soak > 0 {
 			total, until = 1<<62, time.Now().Add(p.Soak)
@@ -114,7 +116,6 @@ func runDurable(p plan) (out figures, err error) {
 		}
 		return err
 	}, store.Settle)
-	samples.end()
 	if err != nil {
 		return nil, err
 	}
