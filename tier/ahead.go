@@ -167,8 +167,7 @@ func (a *ahead) fetch(o *SealedObject, p *aheadPiece) {
 // read fills b from pieces that cover [off, off+len(b)), waiting for those under way. False when there are none, or
 // they fail or are late: half of the time that ctx leaves remains for a request of the reader's own.
 func (a *ahead) read(ctx context.Context, o *SealedObject, b []byte, off int64) bool {
-	end := off + int64(len(b))
-	cover := a.cover(o, off, end)
+	cover := a.cover(o, off, off+int64(len(b)))
 	if cover == nil {
 		return false
 	}
@@ -183,7 +182,23 @@ func (a *ahead) read(ctx context.Context, o *SealedObject, b []byte, off int64) 
 		case <-ctx.Done():
 			return false
 		}
-		from, to := max(off, p.off), min(end, p.end)
+	}
+	return a.take(o, b, off, cover)
+}
+
+// ready is read, for pieces that are all there: what most blocks of a walk find, without a deadline to set up.
+func (a *ahead) ready(o *SealedObject, b []byte, off int64) bool {
+	cover := a.cover(o, off, off+int64(len(b)))
+	if cover == nil || slices.ContainsFunc(cover, func(p *aheadPiece) bool { return !p.ended() }) {
+		return false
+	}
+	return a.take(o, b, off, cover)
+}
+
+// take copies b out of the pieces that cover it, which have ended. False when one of them failed: it is forgotten.
+func (a *ahead) take(o *SealedObject, b []byte, off int64, cover []*aheadPiece) bool {
+	for _, p := range cover {
+		from, to := max(off, p.off), min(off+int64(len(b)), p.end)
 		a.mu.Lock()
 		if p.unread -= to - from; p.err != nil {
 			a.remove(o.Name, p)

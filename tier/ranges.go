@@ -145,6 +145,9 @@ const (
 
 // read fills p with the bytes of o from off on, which lie within it.
 func (r *Ranges) read(o *SealedObject, p []byte, off int64, from copies) error {
+	if from != fromStore && r.ahead.ready(o, p, off) {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Deadline)
 	defer cancel()
 	if from == fromStore {
