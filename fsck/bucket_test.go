@@ -210,6 +210,7 @@ func TestBucketDamages(t *testing.T) {
 		"checkpoint missing": {remove("checkpoint"), KindCheckpoint, "checkpoint", "", "", "missing"},
 		"checkpoint's copy missing": {remove(tier.CheckpointNameAt(b.Checkpoint.Size)), KindCheckpoint,
 			tier.CheckpointNameAt(b.Checkpoint.Size), "", "", "missing"},
+		"old checkpoint missing": {remove(firstCheckpoint(whole)), KindCheckpoint, firstCheckpoint(whole), "", "", "missing"},
 		"old checkpoint wrong": {replace(firstCheckpoint(whole), reroot(whole[firstCheckpoint(whole)])), KindCheckpoint,
 			firstCheckpoint(whole), "", "", "have the root"},
 		"old checkpoint flipped": {flipIn(firstCheckpoint(whole), len(whole[firstCheckpoint(whole)])-10), KindCheckpoint,
@@ -350,6 +351,14 @@ func TestTilesInstead(t *testing.T) {
 		!r.has(Notice, KindNotChecked, lost) {
 		t.Errorf("root %s, want %s:%s", r.Root, b.Checkpoint.Root, r.text())
 	}
+	above := partialOf(t, dump(t, b.store), b.Checkpoint.Size, 1)
+	was, _, err := tier.ReadAll(context.Background(), b.store, above, 1<<20)
+	must(t, err)
+	drop(t, b.store, above)
+	if r := checkStore(t, b.store); r.Damaged != 2 || !r.has(Damage, KindTile, above) || r.Root != b.Checkpoint.Root.String() {
+		t.Errorf("without the tile above: root %s%s", r.Root, r.text())
+	}
+	put(t, b.store, above, was)
 	b.store.(*tier.Mem).Tamper(behind, func(data []byte) []byte { data[len(data)-1] ^= 1; return data })
 	if r := checkStore(t, b.store); !r.has(Damage, KindTile, behind) || r.Root != "" {
 		t.Errorf("with a wrong tile:%s", r.text())

@@ -203,9 +203,8 @@ func (b *bucketChecker) checkState() {
 
 // checkCheckpoints reads all checkpoints. Those of sizes up to the manifest's are compared with the tree later.
 func (b *bucketChecker) checkCheckpoints() error {
-	slices.Sort(b.seen.checkpoints)
 	var own []byte // the manifest's
-	for _, size := range b.seen.checkpoints {
+	for _, size := range b.checkpointSizes() {
 		if err := b.ctx.Err(); err != nil {
 			return err
 		}
@@ -239,6 +238,19 @@ func (b *bucketChecker) checkCheckpoints() error {
 	}
 	b.checkNewest(own)
 	return nil
+}
+
+// checkpointSizes are those of the checkpoints that are listed and, as they are put before the manifest of their size and stay,
+// of those that there must be for that; ascending. The one of the manifest to go by has a finding of its own.
+func (b *bucketChecker) checkpointSizes() []uint64 {
+	sizes := slices.Clone(b.seen.checkpoints)
+	for _, name := range b.seen.manifests {
+		if p, err := tier.ParseManifestName(name); err == nil && (b.state == nil || p.TreeSize != b.state.TreeSize) {
+			sizes = append(sizes, p.TreeSize)
+		}
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes)
 }
 
 // checkNewest reads the checkpoint that is replaced with every publication. It is written last.

@@ -194,7 +194,7 @@ func (b *bucketChecker) addTiles(s *manifest.Segment) bool {
 	return true
 }
 
-// leafTile reads a tile of leaves. One that is complete is held against the tile above it.
+// leafTile reads a tile of leaves. One that is complete is held against the tile above it, if that is there.
 func (b *bucketChecker) leafTile(index uint64) ([]merkle.Hash, bool) {
 	read := func(level int, index uint64) ([]merkle.Hash, string, bool) {
 		t := merkle.Tile{Level: level, Index: index, Width: merkle.TileWidthAt(level, index, b.state.TreeSize)}
@@ -205,12 +205,11 @@ func (b *bucketChecker) leafTile(index uint64) ([]merkle.Hash, bool) {
 	if !ok || len(leaves) < merkle.TileWidth {
 		return leaves, ok
 	}
-	above, _, ok := read(1, index/merkle.TileWidth)
-	if ok && merkle.RootOf(leaves) != above[index%merkle.TileWidth] {
+	if above, _, ok := read(1, index/merkle.TileWidth); ok && merkle.RootOf(leaves) != above[index%merkle.TileWidth] {
 		b.damage(KindTile, name, 0, lostTile, doTile, "it does not hash to its node in the tile above it")
 		return nil, false
 	}
-	return leaves, ok
+	return leaves, true
 }
 
 // read returns an object as it is, damaged or not. Of one that has more than limit bytes it is the first limit+1.
