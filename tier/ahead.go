@@ -165,40 +165,27 @@ func (a *ahead) fetch(o *SealedObject, p *aheadPiece) {
 }
 
 // read fills b from pieces that cover [off, off+len(b)), waiting for those under way. False when there are none, or
-// they fail or are late: half of the time that ctx leaves remains for a request of the reader's own.
-func (a *ahead) read(ctx context.Context, o *SealedObject, b []byte, off int64) bool {
-	cover := a.cover(o, off, off+int64(len(b)))
-	if cover == nil {
-		return false
-	}
-	deadline, _ := ctx.Deadline()
-	wait := time.NewTimer(time.Until(deadline) / 2)
-	defer wait.Stop()
+// they fail or are late: half of the time until the deadline remains for a request of the reader's own.
+func (a *ahead) read(o *SealedObject, b []byte, off int64, deadline time.Time) bool {
+	end := off + int64(len(b))
+	cover := a.cover(o, off, end)
+	var late <-chan time.Time // made when there is something to wait for: most blocks of a walk are there
 	for _, p := range cover {
-		select {
-		case <-p.done:
-		case <-wait.C:
-			return false
-		case <-ctx.Done():
-			return false
+		if !p.ended() {
+			if late == nil {
+				wait := time.NewTimer(time.Until(deadline) / 2)
+				defer wait.Stop()
+				late = wait.C
+			}
+			select {
+			case <-p.done:
+			case <-late:
+				return false
+			case <-a.r.ctx.Done():
+				return false
+			}
 		}
-	}
-	return a.take(o, b, off, cover)
-}
-
-// ready is read, for pieces that are all there: what most blocks of a walk find, without a deadline to set up.
-func (a *ahead) ready(o *SealedObject, b []byte, off int64) bool {
-	cover := a.cover(o, off, off+int64(len(b)))
-	if cover == nil || slices.ContainsFunc(cover, func(p *aheadPiece) bool { return !p.ended() }) {
-		return false
-	}
-	return a.take(o, b, off, cover)
-}
-
-// take copies b out of the pieces that cover it, which have ended. False when one of them failed: it is forgotten.
-func (a *ahead) take(o *SealedObject, b []byte, off int64, cover []*aheadPiece) bool {
-	for _, p := range cover {
-		from, to := max(off, p.off), min(off+int64(len(b)), p.end)
+		from, to := max(off, p.off), min(end, p.end)
 		a.mu.Lock()
 		if p.unread -= to - from; p.err != nil {
 			a.remove(o.Name, p)
@@ -209,7 +196,7 @@ func (a *ahead) take(o *SealedObject, b []byte, off int64, cover []*aheadPiece) 
 		}
 		copy(b[from-off:], p.data[from-p.off:])
 	}
-	return true
+	return cover != nil
 }
 
 // cover returns the pieces that [off, end) lies in, in order; nil when some of it is in none.

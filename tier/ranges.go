@@ -145,10 +145,11 @@ const (
 
 // read fills p with the bytes of o from off on, which lie within it.
 func (r *Ranges) read(o *SealedObject, p []byte, off int64, from copies) error {
-	if from != fromStore && r.ahead.ready(o, p, off) {
+	deadline := time.Now().Add(r.opts.Deadline)
+	if from != fromStore && r.ahead.read(o, p, off, deadline) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.ctx, r.opts.Deadline)
+	ctx, cancel := context.WithDeadline(r.ctx, deadline)
 	defer cancel()
 	if from == fromStore {
 		r.opts.Cache.Drop(o, off, len(p))
@@ -157,7 +158,7 @@ func (r *Ranges) read(o *SealedObject, p []byte, off int64, from copies) error {
 		copy(p, data)
 		return err
 	}
-	if r.ahead.read(ctx, o, p, off) || from == allCaches && r.opts.Cache.Get(o, p, off) {
+	if from == allCaches && r.opts.Cache.Get(o, p, off) {
 		return nil
 	}
 	data, led, err := r.shared(ctx, o, off, int64(len(p)))

@@ -101,7 +101,7 @@ func objectStore() []Mutation {
 			Tests: []string{"./node"}, Unseen: "the load on a store that is down is not among what it checks"},
 		{Bug: 65, Name: "no-deadline", What: "a read waits for a stalled store as long as it likes",
 			Edits: []Edit{{File: "tier/ranges.go", In: "func (r *Ranges) read(",
-				Old: "context.WithTimeout(r.ctx, r.opts.Deadline)", New: "context.WithCancel(r.ctx)"}},
+				Old: "context.WithDeadline(r.ctx, deadline)", New: "context.WithCancel(r.ctx)"}},
 			Tests: []string{"./tier"}, Unseen: "its nodes read inline", Hangs: true},
 		{Bug: 65, Name: "daemon-waits", What: "the tier daemon waits for the store, and evicts and answers nothing meanwhile",
 			Edits: []Edit{{File: "node/tiering.go", In: "func (t *tiering) step(",
