@@ -36,11 +36,18 @@ func (s coldSource) ReadFresh(p []byte, off int64) (n int, err error) {
 	return n, s.judge(off, err)
 }
 
-// Prefetch implements segfile.Prefetcher.
-func (s coldSource) Prefetch(off, n int64) {
-	if p, ok := s.Source.(segfile.Prefetcher); ok {
-		p.Prefetch(off, n)
+// Lend implements segfile.Lender. What is lent is there, so there is nothing to judge.
+func (s coldSource) Lend(off, n int64) ([]byte, segfile.Loan) {
+	if p, ok := s.Source.(segfile.Lender); ok {
+		return p.Lend(off, n)
 	}
+	return nil, nil
+}
+
+// Prefetch implements segfile.Prefetcher.
+func (s coldSource) Prefetch(off, n int64) bool {
+	p, ok := s.Source.(segfile.Prefetcher)
+	return !ok || p.Prefetch(off, n)
 }
 
 // judge makes of an error what readers get. The owner is told of the damage all the same: there may be no such merge in the

@@ -220,11 +220,18 @@ func (h *heldTail) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// Prefetch implements segfile.Prefetcher.
-func (h *heldTail) Prefetch(off, n int64) {
-	if p, ok := h.Source.(segfile.Prefetcher); ok {
-		p.Prefetch(off, n)
+// Lend implements segfile.Lender.
+func (h *heldTail) Lend(off, n int64) ([]byte, segfile.Loan) {
+	if p, ok := h.Source.(segfile.Lender); ok {
+		return p.Lend(off, n)
 	}
+	return nil, nil
+}
+
+// Prefetch implements segfile.Prefetcher.
+func (h *heldTail) Prefetch(off, n int64) bool {
+	p, ok := h.Source.(segfile.Prefetcher)
+	return !ok || p.Prefetch(off, n)
 }
 
 // ReadFresh implements segfile.Refresher.

@@ -240,7 +240,7 @@ type tableSource struct {
 func newTableSource(t *table, o ScanOptions) *tableSource {
 	t.read()
 	return &tableSource{reverse: o.Reverse, it: t.Iter(sstable.IterOptions{Lower: o.Start, Upper: o.End,
-		KeysOnly: o.KeysOnly, Newest: true, AsOf: o.AsOf, Leaves: o.Leaves})}
+		KeysOnly: o.KeysOnly, Newest: true, AsOf: o.AsOf, Leaves: o.Leaves, Reuse: true})}
 }
 
 func (s *tableSource) Next() bool {

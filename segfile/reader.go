@@ -17,6 +17,7 @@ type Reader struct {
 	foot      footer
 	sections  []section
 	blocksEnd uint64 // blocks lie in [0, blocksEnd)
+	lender    Lender // src, when it lends
 	dec       decoder
 	room      sync.Pool // of *[]byte: blocks as they are stored, on the way from a source that is no Slicer
 }
@@ -26,6 +27,7 @@ func Open(src Source) (_ *Reader, err error) {
 	r := &Reader{src: src}
 	r.room.New = func() any { return new([]byte) }
 	r.slicer, _ = src.(Slicer)
+	r.lender, _ = src.(Lender)
 	size := src.Size()
 	if size < footerLen {
 		return nil, corrupt(src.Name(), 0, "%d bytes are too few for a segment file; it was truncated", size)
@@ -116,14 +118,24 @@ func (r *Reader) Block(h Handle, dst []byte) (_ []byte, err error) {
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer guard(r.Name(), h.Offset, &err)
-	var room *[]byte
-	if r.slicer == nil {
-		room = r.room.Get().(*[]byte)
-		defer r.room.Put(room) // what is returned is decoded, or copied, out of it
+	// What is returned is decoded, or copied, out of what follows.
+	var stored []byte
+	if r.lender != nil {
+		b, loan := r.lender.Lend(int64(h.Offset), int64(h.Length))
+		if loan != nil {
+			defer loan.Return()
+		}
+		stored = b
 	}
-	stored, err := r.bytesInto(room, h.Offset, h.Length)
-	if err != nil {
-		return nil, err
+	if stored == nil {
+		var room *[]byte
+		if r.slicer == nil {
+			room = r.room.Get().(*[]byte)
+			defer r.room.Put(room)
+		}
+		if stored, err = r.bytesInto(room, h.Offset, h.Length); err != nil {
+			return nil, err
+		}
 	}
 	head, err := r.verifyBlock(h.Offset, stored)
 	if err != nil {

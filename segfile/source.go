@@ -23,10 +23,19 @@ type Slicer interface {
 	Slice(off, n int64) ([]byte, error)
 }
 
-// Prefetcher is a Source that can read ahead of a walk: [off, off+n) will be read soon. It does not wait, and may do
-// nothing.
+// Lender is a Source that may have bytes in memory. Lend gives [off, off+n) in place, which does not change until the
+// loan is returned; a nil Loan says that ReadAt is the way. It does not wait.
+type Lender interface {
+	Lend(off, n int64) ([]byte, Loan)
+}
+
+// Loan is returned once, by who has it.
+type Loan interface{ Return() }
+
+// Prefetcher is a Source that can read ahead of a walk: [off, off+n) will be read soon. It does not wait. False says
+// that it has no room for all of it now, and that less, or later, may do.
 type Prefetcher interface {
-	Prefetch(off, n int64)
+	Prefetch(off, n int64) bool
 }
 
 // Refresher is a Source that may give bytes out of a copy. ReadFresh is ReadAt past every copy; a Reader uses it when

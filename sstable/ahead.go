@@ -9,8 +9,9 @@ import (
 // readAhead tells the table's source what a walk from block to neighbouring block will read, when the source wants to
 // know. It says nothing before the second block: a point read costs what it costs. From then on it keeps between three
 // quarters of a window and a window announced, and the window grows fourfold with every announcement: a short walk reads
-// little for nothing, a long one soon has many requests under way. Blocks that the cache holds are passed over. It is
-// for one goroutine.
+// little for nothing, a long one soon has many requests under way. When the source has no room for a window, because many walk
+// at a time, it is made a quarter as large and announced at the next block. Blocks that the cache holds are passed over.
+// It is for one goroutine.
 type readAhead struct {
 	upper    []byte // keys from here on will not be read; nil: no bound
 	keysOnly bool   // blocks of large values will not be read
@@ -21,11 +22,12 @@ type readAhead struct {
 	next   blockAt // the first one that was not announced
 	window uint64
 	due    uint64 // bytes announced, from the block after last on
+	short  bool   // the last window found no room: the walk may have come past next
 }
 
 const (
 	firstAhead = 128 << 10
-	mostAhead  = 16 << 20
+	mostAhead  = 32 << 20
 )
 
 // moving is called before the walk reads the block at.
@@ -49,9 +51,16 @@ func (a *readAhead) moving(t *Table, at blockAt) {
 		a.due -= min(a.due, a.extent(at).Length)
 	}
 	a.last = at
+	if a.short && a.due == 0 {
+		a.next = at
+	}
 	if a.due <= a.window/4*3 {
+		next, due := a.next, a.due
 		a.window = min(max(4*a.window, firstAhead), mostAhead)
-		a.announce(t)
+		if a.short = !a.announce(t); a.short {
+			a.next, a.due = next, due // what did begin will be there
+			a.window = max(a.window/16, firstAhead/4)
+		}
 	}
 }
 
@@ -63,16 +72,16 @@ func follows(a, b blockAt) bool {
 	return b.p.number == a.p.number+1 && a.i+1 == a.p.count && b.i == 0
 }
 
-// announce fills the window. Neighbours are announced as one.
-func (a *readAhead) announce(t *Table) {
+// announce fills the window. Neighbours are announced as one. False when the source has no room for all.
+func (a *readAhead) announce(t *Table) (all bool) {
 	var run segfile.Handle
+	all = true
 	flush := func() {
 		if run.Length > 0 {
-			t.ahead.Prefetch(int64(run.Offset), int64(run.Length))
+			all = t.ahead.Prefetch(int64(run.Offset), int64(run.Length)) && all
 		}
 		run = segfile.Handle{}
 	}
-	defer flush()
 	for a.due < a.window && a.next.p != nil && a.wanted(a.next) {
 		h := a.extent(a.next)
 		switch {
@@ -90,6 +99,8 @@ func (a *readAhead) announce(t *Table) {
 		a.due += h.Length
 		a.step(t)
 	}
+	flush()
+	return all
 }
 
 // wanted says whether the walk can come to a block, by its bound.

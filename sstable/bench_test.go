@@ -159,6 +159,7 @@ func BenchmarkScan(b *testing.B) {
 		d, t := benchTable(b, WriterOptions{Compression: c.method}, Options{})
 		for name, opts := range map[string]IterOptions{
 			"all": {}, "newest": {Newest: true, AsOf: math.MaxUint64}, "leaves": {Leaves: true},
+			"newest, reused": {Newest: true, AsOf: math.MaxUint64, Reuse: true},
 		} {
 			if c.method != segfile.S2 && name != "all" {
 				continue

@@ -3,12 +3,32 @@ package sstable
 import (
 	"bytes"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/tlog"
 )
+
+// decodeBlock decodes into fresh memory, and into that of another block, which must be the same.
+func decodeBlock(data []byte, first, last uint64) (*dataBlock, error) {
+	fresh, used := new(dataBlock), new(dataBlock)
+	kinds := []Entry{version("a/1", 9), version("a/2", 8), version("b/"+strings.Repeat("3", 300), 7)}
+	kinds[1].ContentType, kinds[2].Principal = "text/html", "someone"
+	var many blockBuilder
+	for i := range kinds {
+		many.add(&kinds[i], nil)
+	}
+	if err := used.decode(many.finish(nil), 0, 9); err != nil {
+		return nil, err
+	}
+	err := fresh.decode(data, first, last)
+	if again := used.decode(data, first, last); (err == nil) != (again == nil) || err == nil && !reflect.DeepEqual(fresh, used) {
+		panic(fmt.Sprintf("%+v, %v; in memory that was used: %+v, %v", fresh, err, used, again))
+	}
+	return fresh, err
+}
 
 // blockOf encodes entries as they come, in order or not.
 func blockOf(entries ...Entry) []byte {

@@ -126,8 +126,21 @@ func (c *BlockCache) holds(k cacheKey) bool {
 	return ok
 }
 
-func (c *BlockCache) put(k cacheKey, v cached) {
-	if c != nil && uint64(v.memory()) <= c.maxBytes/cacheShare {
-		c.blocks.Set(k, v)
+// put returns what v takes of the cache: nothing when it is too large.
+func (c *BlockCache) put(k cacheKey, v cached) uint64 {
+	n := uint64(v.memory())
+	if c == nil || n > c.maxBytes/cacheShare {
+		return 0
 	}
+	c.blocks.Set(k, v)
+	return n
+}
+
+// walkShare is how many bytes a walk puts into the cache that does not want its blocks to stay: so much that one over
+// a part of the cache's size finds them there the next time, and a longer one does not push out its own beginning.
+func (c *BlockCache) walkShare() uint64 {
+	if c == nil {
+		return 0
+	}
+	return c.maxBytes / 4
 }

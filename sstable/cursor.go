@@ -13,6 +13,11 @@ type cursor struct {
 	err  error
 
 	ahead readAhead
+
+	// With reuse, a walk that has put its share into the cache reads on past it, each block in place of the last one.
+	reuse  bool
+	filled uint64 // bytes put into the cache
+	own    *dataBlock
 }
 
 func (c *cursor) valid() bool { return c.b != nil }
@@ -58,10 +63,31 @@ func (c *cursor) load(p *partition, i int) bool {
 	}
 	c.at = blockAt{p, i}
 	c.ahead.moving(c.t, c.at)
-	if c.b, c.err = c.t.block(c.at, c.fill); c.err != nil {
+	if c.b, c.err = c.block(); c.err != nil {
 		c.b = nil
 	}
 	return c.err == nil
+}
+
+// block returns the block that the cursor has come to.
+func (c *cursor) block() (*dataBlock, error) {
+	if !c.reuse {
+		return c.t.block(c.at, c.fill)
+	}
+	if b := c.t.cachedBlock(c.at); b != nil {
+		return b, nil
+	}
+	if c.fill && c.filled < c.t.cache.walkShare() {
+		b, err := c.t.blockInto(c.at, new(dataBlock))
+		if err == nil {
+			c.filled += c.t.cache.put(c.t.cacheKey(c.at), cached{block: b})
+		}
+		return b, err
+	}
+	if c.own == nil {
+		c.own = new(dataBlock)
+	}
+	return c.t.blockInto(c.at, c.own)
 }
 
 // partition returns a partition of keys; nil at an error, or when there is none.

@@ -1,50 +1,53 @@
 package sstable
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// decodeBlock reads a data block of the segment with the seqs [first, last] and checks it: bounds, order, limits. Its
-// errors are reasons for a *vfs.CorruptError. The block keeps data. After it, nothing in the block can lead outside.
-func decodeBlock(data []byte, first, last uint64) (*dataBlock, error) {
+// decode makes b the data block in data, of the segment with the seqs [first, last], and checks it: bounds, order,
+// limits. Its errors are reasons for a *vfs.CorruptError. The block keeps data. After it, nothing in the block can lead
+// outside.
+func (b *dataBlock) decode(data []byte, first, last uint64) error {
 	r := &blockReader{b: data}
-	b := &dataBlock{data: data}
+	*b = dataBlock{data: data, groups: b.groups[:0], kinds: b.kinds[:0]} // whose memory may serve again
 	count, shift, keyLen, valueLen := r.uvarint(), r.byte(), r.uvarint(), r.uvarint()
 	baseSeq := r.uvarint()
 	b.baseTime = r.varint()
 	widths := r.take(5)
 	if r.failed || count == 0 || count > maxBlockEntries || shift > maxGroupShift || keyLen > tlog.MaxKeyBytes ||
 		valueLen > uint64(len(data))+1 || baseSeq > last-first {
-		return nil, fmt.Errorf("block of %d entries begins with nonsense", count)
+		return fmt.Errorf("block of %d entries begins with nonsense", count)
 	}
 	b.count, b.shift, b.keyLen, b.valueLen = int(count), shift, int(keyLen), int(valueLen)-1
 	b.baseSeq = first + baseSeq
 	if err := b.decodeKinds(r); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.decodeGroups(r); err != nil {
-		return nil, err
+		return err
 	}
 	for c, col := range [...]*column{&b.seqs, &b.times, &b.kindOf, &b.keyEnds, &b.valueEnds} {
 		w := widths[c]
 		if w > 8 || c == 3 && keyLen > 0 && w > 0 || c == 4 && valueLen > 0 && w > 0 {
-			return nil, fmt.Errorf("column %d of width %d", c, w)
+			return fmt.Errorf("column %d of width %d", c, w)
 		}
 		*col = column{at: uint32(r.at), width: uint32(w), mask: 1<<(8*w) - 1}
 		r.take(count * uint64(w))
 	}
 	if r.failed {
-		return nil, errors.New("block ends within its columns")
+		return errors.New("block ends within its columns")
 	}
 	if err := b.split(r.at); err != nil {
-		return nil, err
+		return err
 	}
-	return b, b.check(last)
+	return b.check(last)
 }
 
 func (b *dataBlock) decodeKinds(r *blockReader) error {
@@ -61,9 +64,10 @@ func (b *dataBlock) decodeKinds(r *blockReader) error {
 	if r.failed || kinds == 0 || kinds > maxBlockKinds {
 		return fmt.Errorf("block of %d kinds of entries", kinds)
 	}
-	b.kinds = b.oneKind[:]
-	if kinds > 1 {
-		b.kinds = make([]kind, kinds)
+	if kinds == 1 {
+		b.kinds = b.oneKind[:]
+	} else {
+		b.kinds = slices.Grow(b.kinds, int(kinds))[:kinds]
 	}
 	for i := range b.kinds {
 		flags, contentType, principal := r.byte(), r.uvarint(), r.uvarint()
@@ -76,13 +80,15 @@ func (b *dataBlock) decodeKinds(r *blockReader) error {
 }
 
 func (b *dataBlock) decodeGroups(r *blockReader) error {
-	b.groups = b.oneGroup[:]
-	if n := (b.count-1)>>b.shift + 1; n > 1 {
-		b.groups = make([]keyGroup, n)
+	if n := (b.count-1)>>b.shift + 1; n == 1 {
+		b.groups = b.oneGroup[:]
+	} else {
+		b.groups = slices.Grow(b.groups, n)[:n]
 	}
 	at := uint32(0)
 	for i := range b.groups {
 		g := &b.groups[i]
+		*g = keyGroup{}
 		g.prefix = r.take(r.uvarint())
 		if r.failed || len(g.prefix) > tlog.MaxKeyBytes || b.keyLen > 0 && len(g.prefix) > b.keyLen {
 			return fmt.Errorf("prefix of group %d is too long", i)
@@ -117,34 +123,60 @@ func (b *dataBlock) split(at int) error {
 	return nil
 }
 
-// check holds the entries to their bounds and their order. It runs whenever a block is read, so it does little.
+// check holds the entries to their bounds and their order. It runs whenever a block is read, so it does little, and that
+// column by column.
 func (b *dataBlock) check(last uint64) error {
 	if err := b.checkEnds(); err != nil {
 		return err
 	}
-	maxSeq, kinds := last-b.baseSeq, uint64(len(b.kinds))
-	large := false
-	for i := range b.kinds {
-		large = large || b.kinds[i].flags&flagLarge != 0
-	}
+	maxSeq := last - b.baseSeq
 	for i := range b.count {
 		if b.column(&b.seqs, i) > maxSeq {
 			return fmt.Errorf("entry %d of the block has a seq beyond the segment's last", i)
 		}
-		if b.column(&b.kindOf, i) >= kinds {
+	}
+	if err := b.checkKinds(); err != nil {
+		return err
+	}
+	return b.checkKeys()
+}
+
+// checkKinds holds entries to the kinds that there are, and the references to large values among them to their form.
+func (b *dataBlock) checkKinds() error {
+	large := false
+	for i := range b.kinds {
+		large = large || b.kinds[i].flags&flagLarge != 0
+	}
+	if b.kindOf.width == 0 && !large {
+		return nil // all are of the first kind
+	}
+	for i := range b.count {
+		if b.column(&b.kindOf, i) >= uint64(len(b.kinds)) {
 			return fmt.Errorf("entry %d of the block is of a kind that is not there", i)
 		}
-		if prefix, suffix := b.key(i); len(prefix)+len(suffix) == 0 || len(prefix)+len(suffix) > tlog.MaxKeyBytes {
-			return fmt.Errorf("entry %d of the block has a key of %d bytes", i, len(prefix)+len(suffix))
-		}
-		if large && b.isLarge(i) {
+		if b.isLarge(i) {
 			if _, ok := parseLarge(b.stored(i)); !ok {
 				return fmt.Errorf("entry %d of the block has a large value that is no reference", i)
 			}
 		}
-		if i > 0 && !b.ordered(i-1, i) {
+	}
+	return nil
+}
+
+// checkKeys holds the entries to their order, and keys to their limits.
+func (b *dataBlock) checkKeys() error {
+	plain := len(b.kinds) == 1 && b.op(0) != tlog.OpSegment // in the order of keys alone
+	var before []byte                                       // the suffix of the key before, in the same group
+	for i := range b.count {
+		prefix, suffix := b.key(i)
+		if n := len(prefix) + len(suffix); n == 0 || n > tlog.MaxKeyBytes {
+			return fmt.Errorf("entry %d of the block has a key of %d bytes", i, n)
+		}
+		higher := plain && i&(1<<b.shift-1) != 0 && bytes.Compare(before, suffix) < 0
+		if i > 0 && !higher && !b.ordered(i-1, i) {
 			return fmt.Errorf("entry %d of the block is out of order", i)
 		}
+		before = suffix
 	}
 	return nil
 }

@@ -17,6 +17,9 @@ type IterOptions struct {
 	Leaves bool   // fill Entry.Leaf
 	// NoFill leaves the block cache as it is: for compaction and other passes over everything.
 	NoFill bool
+	// Reuse keeps what an entry's slices point to until the next move only. A long walk then puts a part of its blocks
+	// into the cache, and reads all others into the memory of the one before.
+	Reuse bool
 }
 
 // Iter walks puts and deletes by key ascending, within a key by seq descending; OpSegment entries do not show. Moving
@@ -33,7 +36,7 @@ type Iter struct {
 
 // Iter returns an iterator within the bounds of opts. It keeps the bounds' slices.
 func (t *Table) Iter(opts IterOptions) *Iter {
-	return &Iter{opts: opts, at: cursor{t: t, fill: !opts.NoFill,
+	return &Iter{opts: opts, keys: keyArena{again: opts.Reuse}, at: cursor{t: t, fill: !opts.NoFill, reuse: opts.Reuse,
 		ahead: readAhead{upper: opts.Upper, keysOnly: opts.KeysOnly}}}
 }
 
@@ -141,7 +144,8 @@ func (it *Iter) show() bool {
 	return err == nil
 }
 
-// Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid.
+// Entry is where the iterator stands. The struct is reused by the next move; its slices stay valid, but for
+// IterOptions.Reuse.
 func (it *Iter) Entry() *Entry { return &it.entry }
 
 // Ordinal is the entry's place in segment order. The iterator must stand on an entry.

@@ -17,6 +17,7 @@ func drawIterOptions(t *rapid.T, m *model) IterOptions {
 		Newest:   rapid.Bool().Draw(t, "newest"),
 		Leaves:   rapid.Bool().Draw(t, "leaves"),
 		NoFill:   rapid.Bool().Draw(t, "noFill"),
+		Reuse:    rapid.Bool().Draw(t, "reuse"),
 	}
 	opts.AsOf = rapid.OneOf(rapid.Just(uint64(math.MaxUint64)), rapid.Uint64Range(m.first, m.last())).Draw(t, "asOf")
 	bound := rapid.OneOf(rapid.SliceOfN(rapid.SampledFrom([]byte{0, 'a', 0xff}), 0, 4),

@@ -31,6 +31,46 @@ func TestSlicesOfAWalkStayValid(t *testing.T) {
 	}
 }
 
+// TestReusedWalk: a long walk whose slices need not stay puts a quarter of the cache's size into it and reads the rest
+// into one block's memory; a short one finds all its blocks there the next time.
+func TestReusedWalk(t *testing.T) {
+	var entries []Entry
+	for i := range 2000 {
+		entries = append(entries, put(fmt.Sprintf("prefix/%04d", i), fmt.Appendf(nil, "value %d, %048d", i, i)))
+	}
+	m := newModel(0, entries)
+	file, _ := m.build(t, WriterOptions{BlockBytes: 1000})
+	walk := func(table *Table) (blocks map[*byte]bool) {
+		blocks = make(map[*byte]bool) // the memory of values
+		n := 0
+		for it := table.Iter(IterOptions{Reuse: true}); it.Next(); n++ {
+			if !bytes.Equal(it.Entry().Key, m.entries[n].Key) || !bytes.Equal(it.Entry().Value, m.entries[n].Value) {
+				t.Fatalf("entry %d is %q: %q", n, it.Entry().Key, it.Entry().Value)
+			}
+			blocks[&it.Entry().Value[0]] = true
+		}
+		if n != len(m.entries) {
+			t.Fatal(n)
+		}
+		return blocks
+	}
+	if got := len(walk(open(t, file, Options{}))); got > len(m.entries)/4 {
+		t.Errorf("values of %d entries lie in %d places", len(m.entries), got)
+	}
+	for _, size := range []int64{40 << 10, 4 << 20} {
+		c := NewBlockCache(size)
+		table := open(t, file, Options{Cache: c})
+		walk(table)
+		first := c.Stats()
+		walk(table)
+		again := c.Stats().Misses - first.Misses
+		if small := size == 4<<20; small != (again == 0) || !small && (first.Bytes < uint64(size)/8 || first.Bytes > uint64(size)/3) {
+			t.Errorf("cache of %d bytes: %d held after a walk, which missed %d blocks; %d the second time", size, first.Bytes,
+				first.Misses, again)
+		}
+	}
+}
+
 // TestBackOverManyVersions has to get past more versions, too new to show, than a walk steps over one by one.
 func TestBackOverManyVersions(t *testing.T) {
 	entries := []Entry{put("a", nil), put("b", []byte("oldest"))}

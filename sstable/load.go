@@ -91,25 +91,32 @@ func (t *Table) blockOfOrdinal(ordinal uint64, fill bool) (blockAt, error) {
 
 // block returns a data block, decoded and checked against the index. fill puts it into the cache.
 func (t *Table) block(at blockAt, fill bool) (*dataBlock, error) {
-	key := cacheKey{t.number, at.handle().Offset}
-	if c, ok := t.cache.get(key); ok {
-		return c.block, nil
+	if b := t.cachedBlock(at); b != nil {
+		return b, nil
 	}
-	b, err := t.blockInto(at, nil)
+	b, err := t.blockInto(at, new(dataBlock))
 	if err == nil && fill {
-		t.cache.put(key, cached{block: b})
+		t.cache.put(t.cacheKey(at), cached{block: b})
 	}
 	return b, err
 }
 
-// blockInto reads a data block past the cache, into room when that is large enough.
-func (t *Table) blockInto(at blockAt, room []byte) (*dataBlock, error) {
+func (t *Table) cacheKey(at blockAt) cacheKey { return cacheKey{t.number, at.handle().Offset} }
+
+// cachedBlock returns a data block that the cache holds, else nil.
+func (t *Table) cachedBlock(at blockAt) *dataBlock {
+	c, _ := t.cache.get(t.cacheKey(at))
+	return c.block
+}
+
+// blockInto reads a data block past the cache into b, in whose memory it lies from then on, if that is large enough.
+func (t *Table) blockInto(at blockAt, b *dataBlock) (*dataBlock, error) {
 	h := at.handle()
-	raw, err := t.file.Block(h, room)
+	raw, err := t.file.Block(h, b.data)
 	if err != nil {
 		return nil, err
 	}
-	b, err := decodeBlock(raw, t.props.FirstSeq, t.props.LastSeq)
+	err = b.decode(raw, t.props.FirstSeq, t.props.LastSeq)
 	if err == nil {
 		err = t.checkBlock(at, b)
 	}

@@ -223,14 +223,21 @@ func (b *dataBlock) valueHash(i int) merkle.Hash {
 }
 
 // keyArena makes keys from their two parts, many to an allocation. A walk has one for its life: each key lies behind
-// the one before, and is never written again.
-type keyArena struct{ free []byte }
+// the one before, and is never written again; or, with again, in its place, apart from its block.
+type keyArena struct {
+	free  []byte
+	again bool
+}
 
 const keyArenaBytes = 4 << 10
 
-// key returns entry i's key, which stays valid for good.
+// key returns entry i's key, which stays valid for good, or until the next one is made.
 func (a *keyArena) key(b *dataBlock, i int) []byte {
 	prefix, suffix := b.key(i)
+	if a.again {
+		a.free = append(append(a.free[:0], prefix...), suffix...)
+		return a.free[:len(a.free):len(a.free)]
+	}
 	if len(prefix) == 0 {
 		return suffix[:len(suffix):len(suffix)]
 	}

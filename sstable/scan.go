@@ -86,7 +86,7 @@ type ScanIter struct {
 	i     int // entry in b
 	tile  leafReader
 	keys  keyArena
-	room  []byte // of the current block, for the next one; with opts.Reuse
+	own   dataBlock // the current block, with opts.Reuse
 	entry Entry
 	err   error
 }
@@ -157,9 +157,7 @@ func (it *ScanIter) move(ordinal uint64, fill bool) error {
 	var b *dataBlock
 	var err error
 	if it.opts.Reuse {
-		if b, err = it.t.blockInto(at, it.room); err == nil {
-			it.room = b.data
-		}
+		b, err = it.t.blockInto(at, &it.own)
 	} else {
 		b, err = it.t.block(at, fill)
 	}

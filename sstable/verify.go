@@ -23,7 +23,7 @@ func (t *Table) Verify(ctx context.Context, leaf func(*Entry) merkle.Hash) error
 	if leaf == nil {
 		leaf = func(e *Entry) merkle.Hash { return e.LeafHash() }
 	}
-	v := &verifier{t: fresh, leaf: leaf, seed: maphash.MakeSeed(), keyRoom: make([]byte, tlog.MaxKeyBytes)}
+	v := &verifier{t: fresh, leaf: leaf, seed: maphash.MakeSeed(), keyArena: keyArena{again: true}}
 	for n := range fresh.top.parts {
 		p, err := fresh.loadPartition(n)
 		if err != nil {
@@ -68,9 +68,9 @@ type verifier struct {
 	keys    uint64
 	lastKey []byte // a copy: what follows is used again
 
-	room                         []byte // of the block that is looked at
-	e                            Entry  // of it
-	keyRoom                      []byte // of that entry's key
+	own                          dataBlock // the block that is looked at
+	e                            Entry     // of it
+	keyArena                     keyArena
 	tile                         []byte // that was read last
 	hashes                       []merkle.Hash
 	blocks, keyBytes, valueBytes uint64
@@ -89,11 +89,10 @@ func (v *verifier) pair(seq, ordinal uint64) uint64 {
 // block checks a data block, and the values that belong to it, which stand before it.
 func (v *verifier) block(at blockAt) error {
 	t, h := v.t, at.handle()
-	b, err := t.blockInto(at, v.room) // it has no cache
+	b, err := t.blockInto(at, &v.own) // it has no cache
 	if err != nil {
 		return err
 	}
-	v.room = b.data
 	v.blocks++
 	for i := range b.count {
 		if b.isLarge(i) {
@@ -105,7 +104,7 @@ func (v *verifier) block(at blockAt) error {
 		}
 		e := &v.e
 		*e = Entry{}
-		if err := t.entry(e, b, i, true, &keyArena{v.keyRoom}); err != nil {
+		if err := t.entry(e, b, i, true, &v.keyArena); err != nil {
 			return err
 		}
 		if !b.isLarge(i) {

@@ -19,21 +19,32 @@ type ahead struct {
 	pieces map[string][]*aheadPiece // by object, in no order. Guarded by mu, as is all below.
 	bytes  int64
 	count  int
+	spare  [][]byte // memory of pieces that are gone, for those to come: fresh memory costs more than the copy into it
+	spared int64    // bytes of spare
 }
 
 // aheadPiece is one range. Its data and err are set before done is closed.
 type aheadPiece struct {
+	of       *ahead
 	off, end int64
 	done     chan struct{}
+	room     []byte // memory for data; nil: none yet
 	data     []byte
 	err      error
 
-	unread int64     // bytes, counted as if none were read twice. Guarded by ahead.mu, as is used.
-	used   time.Time // last, or when it was announced
+	// Guarded by ahead.mu, all of them.
+	unread  int64     // bytes, counted as if none were read twice
+	used    time.Time // last, or when it was announced
+	readers int       // that look at it
+	gone    bool      // from ahead.pieces
 }
 
 const (
+	// A request costs the store, and this side, as much as a good part of a MiB: a walk that has come far enough to be
+	// given much at a time gets larger pieces.
 	aheadPieceBytes = 1 << 20
+	largePieceBytes = 2 << 20
+	largeFromBytes  = 8 << 20
 	maxAheadPieces  = 512
 	// A piece that nobody came for may go after aheadStale to make room for another, and one that was read at once. Until
 	// aheadGone it serves others that pass there.
@@ -46,18 +57,26 @@ func newAhead(r *Ranges) *ahead {
 		pieces: make(map[string][]*aheadPiece)}
 }
 
-// announce begins to read [off, off+n) of an object ahead, as far as there is room. It never waits.
-func (a *ahead) announce(o *SealedObject, off, n int64) {
-	if a.limit <= 0 || a.r.opts.Inline || a.r.circuit.isOpen() {
-		return
+// announce begins to read [off, off+n) of an object ahead. False says that there is no room for all of it now. It never
+// waits.
+func (a *ahead) announce(o *SealedObject, off, n int64) bool {
+	if a.limit <= 0 || a.r.opts.Inline {
+		return true // nor will there ever be
+	}
+	if a.r.circuit.isOpen() {
+		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.forget()
+	piece := int64(aheadPieceBytes)
+	if n >= largeFromBytes {
+		piece = largePieceBytes
+	}
 	for end := off + n; off < end; {
 		stop := end
-		if end-off > aheadPieceBytes+aheadPieceBytes/8 { // no crumbs
-			stop = off + aheadPieceBytes
+		if end-off > piece+piece/crumb {
+			stop = off + piece
 		}
 		at := slices.IndexFunc(a.pieces[o.Name], func(p *aheadPiece) bool { return p.off < stop && off < p.end })
 		switch {
@@ -66,21 +85,26 @@ func (a *ahead) announce(o *SealedObject, off, n int64) {
 			fallthrough
 		case at < 0:
 			if !a.begin(o, off, stop) {
-				return
+				return false
 			}
 			off = stop
 		default:
 			off = a.pieces[o.Name][at].end
 		}
 	}
+	return true
 }
+
+// crumb: what is less than that part of a piece is not worth one of its own.
+const crumb = 8
 
 // begin starts the request for a piece; false when there is no room. The caller holds mu.
 func (a *ahead) begin(o *SealedObject, off, end int64) bool {
-	if !a.makeRoom(end - off) {
+	room, ok := a.makeRoom(end - off)
+	if !ok {
 		return false
 	}
-	p := &aheadPiece{off: off, end: end, done: make(chan struct{}), unread: end - off, used: a.r.opts.Now()}
+	p := &aheadPiece{of: a, off: off, end: end, done: make(chan struct{}), room: room, unread: end - off, used: a.r.opts.Now()}
 	if !a.r.start(func() { a.fetch(o, p) }) {
 		return false
 	}
@@ -90,23 +114,51 @@ func (a *ahead) begin(o *SealedObject, off, end int64) bool {
 	return true
 }
 
-// makeRoom drops pieces that were read, or that nobody came for, until n bytes more fit. The caller holds mu.
-func (a *ahead) makeRoom(n int64) bool {
-	for a.bytes+n > a.limit || a.count == maxAheadPieces {
-		object, oldest := "", (*aheadPiece)(nil)
-		for name, pieces := range a.pieces {
-			for _, p := range pieces {
-				may := p.ended() && (p.unread <= 0 || a.r.opts.Now().Sub(p.used) >= aheadStale)
-				if may && (oldest == nil || p.used.Before(oldest.used)) {
-					object, oldest = name, p
-				}
+// makeRoom drops pieces that were read, or that nobody came for, until n bytes more fit, and returns memory for them if
+// some lies ready. The caller holds mu.
+func (a *ahead) makeRoom(n int64) (room []byte, ok bool) {
+	for {
+		fits := func(b []byte) bool { return int64(cap(b)) >= n && int64(cap(b)) <= n+n/crumb }
+		at := slices.IndexFunc(a.spare, fits)
+		switch {
+		case a.count == maxAheadPieces:
+		case at >= 0:
+			return a.take(at), true
+		case a.bytes+a.spared+n <= a.limit:
+			return nil, true
+		case len(a.spare) > 0:
+			a.take(0)
+			continue
+		}
+		if !a.dropOldest() {
+			return nil, false
+		}
+	}
+}
+
+// take returns a piece of spare memory. The caller holds mu.
+func (a *ahead) take(at int) []byte {
+	b := a.spare[at]
+	a.spare = slices.Delete(a.spare, at, at+1)
+	a.spared -= int64(cap(b))
+	return b
+}
+
+// dropOldest removes the piece that was left alone the longest; false when all are still wanted. The caller holds mu.
+func (a *ahead) dropOldest() bool {
+	object, oldest := "", (*aheadPiece)(nil)
+	for name, pieces := range a.pieces {
+		for _, p := range pieces {
+			may := p.ended() && (p.unread <= 0 || a.r.opts.Now().Sub(p.used) >= aheadStale)
+			if may && (oldest == nil || p.used.Before(oldest.used)) {
+				object, oldest = name, p
 			}
 		}
-		if oldest == nil {
-			return false
-		}
-		a.remove(object, oldest)
 	}
+	if oldest == nil {
+		return false
+	}
+	a.remove(object, oldest)
 	return true
 }
 
@@ -145,6 +197,18 @@ func (a *ahead) remove(object string, p *aheadPiece) {
 	}
 	a.bytes -= p.end - p.off
 	a.count--
+	p.gone = true
+	a.keepMemory(p)
+}
+
+// keepMemory keeps the memory of a piece that is gone and that nobody looks at any more. The caller holds mu.
+func (a *ahead) keepMemory(p *aheadPiece) {
+	n := int64(cap(p.data))
+	if !p.gone || p.readers > 0 || !p.ended() || n < aheadPieceBytes || a.bytes+a.spared+n > a.limit {
+		return
+	}
+	a.spare, a.spared = append(a.spare, p.data), a.spared+n
+	p.data = nil
 }
 
 // fetch is one request, tried once.
@@ -159,7 +223,7 @@ func (a *ahead) fetch(o *SealedObject, p *aheadPiece) {
 		p.err = a.r.ended(ctx, o)
 		return
 	}
-	p.data, p.err = a.r.attempt(ctx, o, p.off, p.end-p.off)
+	p.data, p.err = a.r.attempt(ctx, o, p.off, p.end-p.off, p.room)
 	p.err = a.r.judge(o, p.err)
 	a.r.metrics.ahead.Inc()
 }
@@ -168,7 +232,48 @@ func (a *ahead) fetch(o *SealedObject, p *aheadPiece) {
 // they fail or are late: half of the time until the deadline remains for a request of the reader's own.
 func (a *ahead) read(o *SealedObject, b []byte, off int64, deadline time.Time) bool {
 	end := off + int64(len(b))
-	cover := a.cover(o, off, end)
+	var few [2]*aheadPiece
+	cover := a.cover(o, off, end, few[:0])
+	ok := len(cover) > 0 && a.wait(cover, deadline)
+	if ok {
+		for _, p := range cover {
+			from, to := max(off, p.off), min(end, p.end)
+			copy(b[from-off:], p.data[from-p.off:to-p.off])
+		}
+	}
+	a.leave(o, cover, off, end)
+	return ok
+}
+
+// lend gives [off, off+n) as it lies in a piece that has come; nil when it is in none, or in several.
+func (a *ahead) lend(o *SealedObject, off, n int64) ([]byte, *aheadPiece) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pieces[o.Name] {
+		if p.off > off || off+n > p.end {
+			continue
+		}
+		if !p.ended() || p.err != nil {
+			return nil, nil
+		}
+		p.used = a.r.opts.Now()
+		p.readers++
+		p.unread -= n
+		return p.data[off-p.off:][:n:n], p
+	}
+	return nil, nil
+}
+
+// Return implements segfile.Loan.
+func (p *aheadPiece) Return() {
+	p.of.mu.Lock()
+	defer p.of.mu.Unlock()
+	p.readers--
+	p.of.keepMemory(p)
+}
+
+// wait waits until pieces have ended; false when that takes too long, or one has failed.
+func (a *ahead) wait(cover []*aheadPiece, deadline time.Time) bool {
 	var late <-chan time.Time // made when there is something to wait for: most blocks of a walk are there
 	for _, p := range cover {
 		if !p.ended() {
@@ -185,34 +290,48 @@ func (a *ahead) read(o *SealedObject, b []byte, off int64, deadline time.Time) b
 				return false
 			}
 		}
-		from, to := max(off, p.off), min(end, p.end)
-		a.mu.Lock()
-		if p.unread -= to - from; p.err != nil {
-			a.remove(o.Name, p)
-		}
-		a.mu.Unlock()
 		if p.err != nil {
 			return false
 		}
-		copy(b[from-off:], p.data[from-p.off:])
 	}
-	return cover != nil
+	return true
 }
 
-// cover returns the pieces that [off, end) lies in, in order; nil when some of it is in none.
-func (a *ahead) cover(o *SealedObject, off, end int64) []*aheadPiece {
+// leave ends a reader's look at pieces: what it came for counts as read.
+func (a *ahead) leave(o *SealedObject, cover []*aheadPiece, off, end int64) {
+	if len(cover) == 0 {
+		return
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var cover []*aheadPiece
+	for _, p := range cover {
+		p.readers--
+		p.unread -= min(end, p.end) - max(off, p.off)
+		if p.ended() && p.err != nil {
+			a.remove(o.Name, p)
+		}
+		a.keepMemory(p)
+	}
+}
+
+// cover appends to cover the pieces that [off, end) lies in, in order, and holds them until leave; nothing when some of
+// it is in none.
+func (a *ahead) cover(o *SealedObject, off, end int64, cover []*aheadPiece) []*aheadPiece {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now := a.r.opts.Now()
 	for off < end {
 		at := slices.IndexFunc(a.pieces[o.Name], func(p *aheadPiece) bool { return p.off <= off && off < p.end })
 		if at < 0 {
 			return nil
 		}
 		p := a.pieces[o.Name][at]
-		p.used = a.r.opts.Now()
 		cover = append(cover, p)
 		off = p.end
+	}
+	for _, p := range cover {
+		p.used = now
+		p.readers++
 	}
 	return cover
 }

@@ -11,7 +11,7 @@ import (
 // the other request is cancelled. An error counts as the answer only when no request is left that could do better.
 func (r *Ranges) hedged(ctx context.Context, o *SealedObject, off, n int64) ([]byte, error) {
 	if r.opts.Inline {
-		return r.attempt(ctx, o, off, n)
+		return r.attempt(ctx, o, off, n, nil)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -23,7 +23,7 @@ func (r *Ranges) hedged(ctx context.Context, o *SealedObject, off, n int64) ([]b
 	answers := make(chan answer, 2) // room for both: the loser's goroutine does not wait for anybody
 	send := func(second bool) bool {
 		return r.start(func() {
-			data, err := r.attempt(ctx, o, off, n)
+			data, err := r.attempt(ctx, o, off, n, nil)
 			answers <- answer{data, err, second}
 		})
 	}

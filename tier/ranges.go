@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -280,8 +281,8 @@ func (r *Ranges) ended(ctx context.Context, o *SealedObject) error {
 	return unavailable(o.Name, Ended("get", o.Name, ctx.Err()))
 }
 
-// attempt makes one request, once a slot is free.
-func (r *Ranges) attempt(ctx context.Context, o *SealedObject, off, n int64) ([]byte, error) {
+// attempt makes one request, once a slot is free. What it returns lies in room, if that is large enough.
+func (r *Ranges) attempt(ctx context.Context, o *SealedObject, off, n int64, room []byte) ([]byte, error) {
 	select {
 	case r.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -289,7 +290,7 @@ func (r *Ranges) attempt(ctx context.Context, o *SealedObject, off, n int64) ([]
 	}
 	defer func() { <-r.slots }()
 	begun := r.opts.Now()
-	data, err := r.get(ctx, o, off, n)
+	data, err := r.get(ctx, o, off, n, room)
 	if took := r.opts.Now().Sub(begun); n <= sampledBytes && (err == nil || errors.Is(ctx.Err(), context.Canceled)) {
 		r.recent.add(took) // one that lost against its hedge took at least so long
 	}
@@ -299,7 +300,7 @@ func (r *Ranges) attempt(ctx context.Context, o *SealedObject, off, n int64) ([]
 }
 
 // get makes one request and reads its body.
-func (r *Ranges) get(ctx context.Context, o *SealedObject, off, n int64) (data []byte, err error) {
+func (r *Ranges) get(ctx context.Context, o *SealedObject, off, n int64, room []byte) (data []byte, err error) {
 	body, err := r.store.Get(ctx, o.Name, off, n)
 	if err != nil {
 		return nil, err
@@ -312,7 +313,7 @@ func (r *Ranges) get(ctx context.Context, o *SealedObject, off, n int64) (data [
 	if err := o.check(r.store.Name(), body.Object); err != nil {
 		return nil, err
 	}
-	data = make([]byte, n)
+	data = slices.Grow(room[:0], int(n))[:n]
 	if _, err := io.ReadFull(body, data); err != nil {
 		return nil, cut(o.Name, err)
 	}

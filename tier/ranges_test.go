@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/tier"
 )
 
@@ -483,6 +484,47 @@ func TestAhead(t *testing.T) {
 		}
 		if err := s.read(t, cold, 5000, 1000); err != nil || time.Since(begun) > 6*time.Second {
 			t.Fatal(err, time.Since(begun))
+		}
+	})
+}
+
+// TestAheadMemory: the memory of a piece that was read serves the next one, once nobody looks at it any more.
+func TestAheadMemory(t *testing.T) {
+	s := newShelf(t)
+	synctest.Test(t, func(t *testing.T) {
+		r, cold := s.open(t, tier.RangesOptions{AheadBytes: 2 << 20})
+		defer r.Close()
+		lend := func(at int64) ([]byte, segfile.Loan) {
+			t.Helper()
+			if !cold.Prefetch(at, 1<<20) {
+				t.Fatal("no room")
+			}
+			synctest.Wait()
+			b, loan := cold.Lend(at, 1<<20)
+			if loan == nil || !bytes.Equal(b, s.data[at:at+1<<20]) {
+				t.Fatalf("at %d: %d bytes, %v", at, len(b), loan)
+			}
+			return b, loan
+		}
+		if b, loan := cold.Lend(0, 10); loan != nil {
+			t.Fatal("lent what nobody has read", len(b))
+		}
+		first, loan := lend(0)
+		second, other := lend(1 << 20)
+		third, last := lend(2 << 20) // the first piece goes; its bytes are still looked at
+		if !bytes.Equal(first, s.data[:1<<20]) || &third[0] == &first[0] {
+			t.Fatal("what is lent was written over")
+		}
+		loan.Return()
+		other.Return()
+		last.Return()
+		again, loan := lend(0)
+		defer loan.Return()
+		if &again[0] != &first[0] && &again[0] != &second[0] {
+			t.Error("the memory of pieces that are gone is not used again")
+		}
+		if b, loan := cold.Lend(0, 1<<20+1); loan != nil {
+			t.Error("lent from two pieces", len(b))
 		}
 	})
 }

@@ -72,3 +72,43 @@ func TestColdScanRate(t *testing.T) {
 		}
 	})
 }
+
+// TestManyColdScans has more walk at a time than there is room to read ahead for: each gets its part again and again.
+func TestManyColdScans(t *testing.T) {
+	c := newColdSegmentOf(t, tier.RangesOptions{}, 1500, 20<<10)
+	synctest.Test(t, func(t *testing.T) {
+		ranges := tier.NewRanges(farStore{c.store}, tier.RangesOptions{AheadBytes: 4 << 20})
+		defer ranges.Close()
+		const walks = 8
+		c.take()
+		var wg sync.WaitGroup
+		for i := range walks {
+			wg.Go(func() {
+				src, err := ranges.Open(c.object, bytes.NewReader(c.file[c.object.MetaOffset:]))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				table, err := sstable.Open(src, sstable.Options{})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Duration(i) * 30 * time.Millisecond)
+				it, n := table.Iter(sstable.IterOptions{Reuse: true}), 0
+				for it.Next() {
+					n++
+				}
+				if it.Err() != nil || n != len(c.entries) {
+					t.Error(n, it.Err())
+				}
+			})
+		}
+		wg.Wait()
+		requests := len(c.take())
+		t.Logf("%d walks over %d blocks: %d requests", walks, len(c.entries), requests)
+		if requests > walks*len(c.entries)/8 {
+			t.Errorf("%d walks over %d blocks took %d requests", walks, len(c.entries), requests)
+		}
+	})
+}

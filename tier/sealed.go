@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -90,6 +91,14 @@ func (c *Cold) ReadAt(p []byte, off int64) (int, error) {
 	return c.readAt(p, off, allCaches)
 }
 
+// Lend gives what lies in memory because it was announced, and whole in one piece of that. It implements segfile.Lender.
+func (c *Cold) Lend(off, n int64) ([]byte, segfile.Loan) {
+	if b, p := c.ranges.ahead.lend(&c.object, off, n); p != nil {
+		return b, p
+	}
+	return nil, nil
+}
+
 // ReadFresh is ReadAt past every cache, and drops what they hold of these bytes: for whoever found them damaged.
 func (c *Cold) ReadFresh(p []byte, off int64) (int, error) { return c.readAt(p, off, fromStore) }
 
@@ -122,13 +131,15 @@ func (c *Cold) readAt(p []byte, off int64, from copies) (int, error) {
 	return len(p), end
 }
 
-// Prefetch says that [off, off+n) will be read soon, front to back. It never waits.
-func (c *Cold) Prefetch(off, n int64) {
+// Prefetch says that [off, off+n) will be read soon, front to back. False: there is no room for all of it now. It never
+// waits.
+func (c *Cold) Prefetch(off, n int64) bool {
 	end := c.object.Bytes
 	if c.meta != nil {
 		end = c.object.MetaOffset
 	}
-	if off >= 0 && n > 0 && off < end {
-		c.ranges.ahead.announce(&c.object, off, min(n, end-off))
+	if off < 0 || n <= 0 || off >= end {
+		return true
 	}
+	return c.ranges.ahead.announce(&c.object, off, min(n, end-off))
 }
