@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -346,6 +347,54 @@ func TestRepairMakesWayForASnapshot(t *testing.T) {
 	c.fetch(victim)
 	c.run(func() bool { return !victim.s.busy() }) // the file is in the snapshot, too, and then repaired
 	c.same(victim, leader)
+}
+
+// behind is a log that was compacted up to an index and has nothing behind it.
+type behind uint64
+
+func (b behind) FirstIndex() uint64                           { return uint64(b) + 1 }
+func (b behind) LastIndex() uint64                            { return uint64(b) }
+func (b behind) Term(uint64) (uint64, error)                  { return 1, nil }
+func (b behind) Entries(_, _, _ uint64) ([]raft.Entry, error) { return nil, raft.ErrUnavailable }
+func (b behind) MembersEntries() ([]raft.Entry, error)        { return nil, nil }
+
+// TestUnwantedSnapshotIsLetGo: the log came by itself while a snapshot was fetched, so the core has no use for it. Repairs
+// begin behind it all the same.
+func TestUnwantedSnapshotIsLetGo(t *testing.T) {
+	c := newCopyNet(t, 3)
+	taker, leader := c.members[0], c.members[1]
+	c.segment(6_000, c.members...)
+	c.segment(6_000, leader)
+	taker.aim(leader)
+	c.run(func() bool { return taker.staging > 0 })
+	for _, data := range leader.log[len(taker.log):] {
+		c.apply(data, taker)
+	}
+	c.flush(taker)
+	index, term, members := leader.l.SealPoint()
+	is, err := raft.ParseMembership(members)
+	if err != nil {
+		t.Fatal(err)
+	}
+	core, err := raft.New(raft.Config{ID: taker.id, ClusterID: raft.ClusterID{1}, Instance: 1, ElectionTicks: 10, ElectionMaxTicks: 20}, raft.HardState{Term: term, Commit: index},
+		raft.Snapshot{Index: index, Term: term, Members: is}, behind(index))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := (&Node{snapshots: taker.s, core: core}).restoreStaged(); err != nil {
+		t.Fatal(err)
+	}
+	id := taker.l.Manifest().Segments[0].ID
+	f, err := taker.mem.OpenRW("data/segments/" + id + ".seg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte{0xee, 0xee, 0xee}, 100); err != nil {
+		t.Fatal(err)
+	}
+	taker.s.doubtSegment(id)
+	c.run(func() bool { return !taker.s.doubts(id) })
+	c.same(taker, leader)
 }
 
 // TestRebuildingFetches: a member whose ledger is opened without its state fetches what does not verify, though its

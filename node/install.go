@@ -29,6 +29,17 @@ func (s *snapshots) staged() (raft.Snapshot, bool) {
 	return s.completeAs, true
 }
 
+// decline lets go of what staged returned, for which the core has no use: repairs could not begin as long as it was here. For
+// the raft loop.
+func (s *snapshots) decline() {
+	s.mu.Lock()
+	s.handed = false
+	s.complete.Close()
+	s.complete = nil
+	s.mu.Unlock()
+	wake(s.wakeFetch)
+}
+
 // claim says that the core goes on from what staged returned: Ready.Install. For the raft loop.
 func (s *snapshots) claim() {
 	s.mu.Lock()
@@ -149,7 +160,11 @@ func (n *Node) restoreStaged() error {
 	if !ok {
 		return nil
 	}
-	return n.core.Restore(snap)
+	taken, err := n.core.Restore(snap)
+	if err == nil && !taken {
+		n.snapshots.decline()
+	}
+	return err
 }
 
 // openSnapshots makes the fetcher and the server. For Open, once the ledger is open.

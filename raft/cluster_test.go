@@ -285,7 +285,7 @@ func (m *clusterModel) compact(t *rapid.T) {
 func (m *clusterModel) restore(t *rapid.T) {
 	n, from := m.pick(t), m.pick(t)
 	if from.snap.Index > 0 {
-		check(t, n.core.Restore(from.snap))
+		check(t, failure(n.core.Restore(from.snap)))
 		m.see(t, n)
 	}
 }
@@ -363,7 +363,7 @@ func (m *clusterModel) takeOffer(t *rapid.T, n *testNode) {
 		return
 	}
 	if snap := m.nodes[n.offer.From-1].snap; snap.Index >= n.offer.Snapshot.Index { // else its data is gone meanwhile
-		check(t, n.core.Restore(snap))
+		check(t, failure(n.core.Restore(snap)))
 		m.see(t, n)
 	}
 	n.offer = nil

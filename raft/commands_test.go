@@ -78,7 +78,7 @@ func (s *scenario) runOn(cmd string, n *testNode, args []string) error {
 	case "compact":
 		return n.snapshot(uint64(number(args, 0)))
 	case "restore":
-		return n.core.Restore(s.nodes[uint64(number(args, 0))].snap)
+		return failure(n.core.Restore(s.nodes[uint64(number(args, 0))].snap))
 	case "crash":
 		return n.crash(number(args, 0))
 	case "wipe":

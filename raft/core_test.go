@@ -21,6 +21,9 @@ func noErr(t testing.TB, err error) {
 	}
 }
 
+// failure is for calls whose result is not what the test is about.
+func failure(_ bool, err error) error { return err }
+
 func startNode(t testing.TB, members ...Member) *testNode {
 	t.Helper()
 	n, err := newTestNode(Config{ID: 1, ClusterID: testCluster, Seed: 1}, mustMembers(t, members...))

@@ -56,7 +56,7 @@ func TestOldWritesDoNotCountAfterARestore(t *testing.T) {
 	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1, 1, 1)...)))
 	_, err := n.ready()
 	noErr(t, err)
-	noErr(t, n.core.Restore(snapshotOf(3, 2)))
+	noErr(t, failure(n.core.Restore(snapshotOf(3, 2))))
 	noErr(t, n.core.Step(appendMsg(3, 2, 3, 2, entries(4, 2, 2)...)))
 	_, err = n.ready()
 	noErr(t, err)
@@ -85,7 +85,7 @@ func TestAcknowledgedSuffixSurvivesARestore(t *testing.T) {
 			_, err = n.sync(1)
 			noErr(t, err)
 		}
-		noErr(t, n.core.Restore(snapshotOf(3, 1)))
+		noErr(t, failure(n.core.Restore(snapshotOf(3, 1))))
 		if !durable {
 			_, err = n.sync(1)
 			noErr(t, err)
@@ -103,10 +103,11 @@ func TestNothingIsPromisedWhileInstalling(t *testing.T) {
 	n := startNode(t, voters(1, 2, 3)...)
 	noErr(t, n.core.Step(offer(2, 2, snapshotOf(5, 2))))
 	n.run(t)
-	noErr(t, n.core.Restore(snapshotOf(5, 2)))
+	taken, err := n.core.Restore(snapshotOf(5, 2))
+	noErr(t, err)
 	rd, err := n.ready()
 	noErr(t, err)
-	if rd.Install == nil || rd.InstallKeepsLog || len(rd.Messages) > 0 || len(rd.AfterSync) != 1 {
+	if !taken || rd.Install == nil || rd.InstallKeepsLog || len(rd.Messages) > 0 || len(rd.AfterSync) != 1 {
 		t.Fatalf("%+v", rd)
 	}
 	if rd.HardState == nil || rd.HardState.Commit != 5 {
@@ -132,21 +133,22 @@ func TestNothingIsPromisedWhileInstalling(t *testing.T) {
 // TestRestoreIgnoresWhatIsOld: what the log has reached by itself, or what a leader is given.
 func TestRestoreIgnoresWhatIsOld(t *testing.T) {
 	n := leading(t)
-	noErr(t, n.core.Restore(snapshotOf(9, 1)))
+	if taken, err := n.core.Restore(snapshotOf(9, 1)); taken || err != nil {
+		t.Fatal("a leader takes it", err)
+	}
 	if n.run(t); n.core.Status().Role != Leader || n.core.Status().Commit != 0 {
 		t.Fatalf("%+v", n.core.Status())
 	}
 	noErr(t, n.core.Step(appendReply(2, 1)))
 	noErr(t, n.core.Step(appendMsg(3, 2, 1, 1, entries(2, 2)...)))
 	n.run(t)
-	noErr(t, n.core.Restore(snapshotOf(1, 1)))
-	if n.core.HasReady() {
+	if taken, err := n.core.Restore(snapshotOf(1, 1)); taken || err != nil || n.core.HasReady() {
 		t.Fatal("installs what is applied")
 	}
 	for name, s := range map[string]Snapshot{
 		"no term": snapshotOf(5, 0), "no members": {Index: 5, Term: 1}, "beyond": snapshotOf(MaxIndex+1, 1),
 	} {
-		if err := n.core.Restore(s); err == nil || errors.Is(err, ErrInvalidState) {
+		if err := failure(n.core.Restore(s)); err == nil || errors.Is(err, ErrInvalidState) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -162,7 +164,7 @@ func TestRestoreTakesTheMembers(t *testing.T) {
 		n.run(t)
 		s := snapshotOf(3, term)
 		s.Members.Members = append(s.Members.Members, Member{ID: 4, Role: Learner})
-		noErr(t, n.core.Restore(s))
+		noErr(t, failure(n.core.Restore(s)))
 		n.run(t)
 		got, want := len(n.core.Status().Members.Members), map[uint64]int{1: 2, 2: 4}[term]
 		if got != want {
@@ -186,7 +188,7 @@ func TestSnapshotComesBeforeWhatFollowsIt(t *testing.T) {
 	n := startNode(t, voters(1, 2, 3)...)
 	noErr(t, n.core.Step(appendMsg(2, 1, 0, 0, entries(1, 1, 1, 1, 1, 1)...)))
 	n.run(t)
-	noErr(t, n.core.Restore(snapshotOf(3, 1)))
+	noErr(t, failure(n.core.Restore(snapshotOf(3, 1))))
 	more := appendMsg(2, 1, 5, 1)
 	more.Commit = 5
 	noErr(t, n.core.Step(more))

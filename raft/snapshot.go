@@ -69,32 +69,33 @@ func (c *Core) onSnapshot(m Message) error {
 
 // Restore tells that the shell has fetched what snap describes, which some member has applied, and can install it at
 // once. The next Ready asks for that by Install. If the log holds the snapshot's last entry, what follows it stays:
-// it may have been acknowledged (Raft §7). It does nothing on a leader, and when the log has got there by itself
-// meanwhile. Errors: a snapshot that is none is the caller's; ErrInvalidState and those of the LogReader are final.
-func (c *Core) Restore(snap Snapshot) error {
+// it may have been acknowledged (Raft §7). False: it has no use for it, as a leader, or because the log has got there by itself
+// meanwhile, and will not ask. Errors: a snapshot that is none is the caller's; ErrInvalidState and those of the LogReader
+// are final.
+func (c *Core) Restore(snap Snapshot) (taken bool, err error) {
 	if c.fault != nil {
-		return c.fault
+		return false, c.fault
 	}
 	if snap.Index > MaxIndex || snap.Term == 0 || snap.Term > MaxTerm || len(snap.Members.Members) == 0 {
-		return errors.New("raft: restore: this is no snapshot of a cluster's state")
+		return false, errors.New("raft: restore: this is no snapshot of a cluster's state")
 	}
 	if err := snap.Members.Validate(); err != nil {
-		return err
+		return false, err
 	}
 	if snap.Index > c.log.commit && c.role != Leader {
-		c.fault = c.restore(snap)
+		taken, c.fault = c.restore(snap)
 	}
-	return c.fault
+	return taken, c.fault
 }
 
-func (c *Core) restore(snap Snapshot) error {
+func (c *Core) restore(snap Snapshot) (taken bool, err error) {
 	held, err := c.matches(snap.Index, snap.Term)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if held && snap.Index > c.log.durable {
 		c.log.commitTo(snap.Index) // it is on its way to the disk, and applied from the log then
-		return nil
+		return false, nil
 	}
 	leader := c.leader
 	if snap.Term > c.term {
@@ -120,5 +121,5 @@ func (c *Core) restore(snap Snapshot) error {
 		reply.Index = snap.Index
 		c.afterSync = append(c.afterSync, reply)
 	}
-	return nil
+	return true, nil
 }

@@ -142,6 +142,9 @@ func (w *World) describe() string {
 		p := r.node.Probe()
 		out = fmt.Appendf(out, "node %d: %s of term %d, leader %d, commit %d, applied %d, last %d, fault %q; ", r.id, p.Role,
 			p.Term, p.Leader, p.Commit, p.Applied, p.Last, r.node.Status().Fault)
+		if l := r.node.Ledger(); l != nil && !l.MergesDone() {
+			out = fmt.Appendf(out[:len(out)-2], ", merges not done: %v; ", l.CompactError())
+		}
 	}
 	for i := range w.clients {
 		if c := &w.clients[i]; c.op >= 0 {

@@ -12,7 +12,9 @@ import (
 //   - Election safety: of each term, one node alone speaks as its leader.
 //   - Leader append-only: a leader never sends another entry at an index at which it has sent one in this term.
 //   - Log matching: an index and a term name one entry, and one that stands before it.
-//   - Leader completeness: whoever becomes leader has every entry that some node has applied in an earlier term.
+//   - Leader completeness: whoever becomes leader of a term has every entry that was applied in an earlier one. That is the
+//     term of who applied it, not the entry's: a leader of a term before the one that committed an entry, elected late, by
+//     votes that were long under way, need not have it.
 //   - State machine safety: no two nodes apply different entries at one index.
 //   - Ledgers of one size have one root.
 type raftCheck struct {
@@ -21,6 +23,7 @@ type raftCheck struct {
 	older   map[raft.Position]uint64 // index, and term of the leader that sent it: the term of the entry, when older
 	applied []identity               // what stands at each index, from 1
 	term    []uint64                 // of these entries
+	in      []uint64                 // the least term of a node that applied them: that of their commit, or a later one
 	roots   []merkle.Hash            // by size
 }
 
@@ -138,14 +141,14 @@ func (c *raftCheck) observe(w *World, r *replica) {
 }
 
 // elected checks leader completeness. With the log matching property, the newest entry that was applied in an earlier
-// term stands for all.
+// term stands for all, those before it were applied no later.
 func (c *raftCheck) elected(w *World, r *replica, term, last uint64) {
 	if w.tracing() {
 		w.trace("node %d leads term %d", r.id, term)
 	}
 	c.leads(w, r.id, term)
-	i := len(c.term)
-	for i > 0 && c.term[i-1] >= term {
+	i := len(c.in)
+	for i > 0 && c.in[i-1] >= term {
 		i--
 	}
 	if i == 0 {
@@ -153,8 +156,8 @@ func (c *raftCheck) elected(w *World, r *replica, term, last uint64) {
 	}
 	index := uint64(i)
 	if last < index {
-		w.violated("leader completeness: node %d leads term %d with %d entries, and entry %d of term %d was applied", r.id,
-			term, last, index, c.term[i-1])
+		w.violated("leader completeness: node %d leads term %d with %d entries, and entry %d of term %d was applied in term %d",
+			r.id, term, last, index, c.term[i-1], c.in[i-1])
 		return
 	}
 	t, err := r.node.LogReader().Term(index)
@@ -189,16 +192,18 @@ func (c *raftCheck) apply(w *World, r *replica, from, to uint64) {
 func (c *raftCheck) applies(w *World, r *replica, e *raft.Entry) {
 	i := int(e.Index) - 1
 	for len(c.applied) <= i {
-		c.applied, c.term = append(c.applied, identity{}), append(c.term, 0)
+		c.applied, c.term, c.in = append(c.applied, identity{}), append(c.term, 0), append(c.in, 0)
 	}
 	is := hashEntry(e)
+	in := r.observed.term
 	if c.term[i] == 0 {
-		c.applied[i], c.term[i] = identity{hash: is}, e.Term
+		c.applied[i], c.term[i], c.in[i] = identity{hash: is}, e.Term, in
 		w.note(is, e.Index)
 	} else if c.term[i] != e.Term || c.applied[i].hash != is {
 		w.violated("state machine safety: node %d applies entry %d of term %d, %x; another applied one of term %d, %x",
 			r.id, e.Index, e.Term, is, c.term[i], c.applied[i].hash)
 	}
+	c.in[i] = min(c.in[i], in)
 }
 
 // root compares the root of a node's ledger with those of others at the same size.
