@@ -359,6 +359,61 @@ func TestScrubMendsOnlyWhatIsWrongTwice(t *testing.T) {
 	}
 }
 
+// TestScrubDeletesNothingOnABadWay: an object that is read wrong in another way each time is good, and one that is damaged stays
+// as long as the store does not take what would come in its place.
+func TestScrubDeletesNothingOnABadWay(t *testing.T) {
+	c := newScrubCluster(t, 1, 2, nil, nil)
+	n := c.node(1)
+	o := n.ledger.Objects()[0].Object
+	deletes, gets := 0, int64(0)
+	with := func(faults func(r tier.Request) tier.Fault) {
+		gets = 0
+		c.faults = func(r tier.Request) tier.Fault {
+			if r.Op == tier.OpDelete && strings.HasPrefix(r.Key, tier.SegmentPrefix) {
+				deletes++
+			}
+			return faults(r)
+		}
+	}
+	deleted := func() bool { return deletes > 0 }
+	with(func(r tier.Request) tier.Fault {
+		if r.Op == tier.OpGet {
+			gets++
+			return tier.Fault{Kind: tier.Flipped, At: 100 + gets}
+		}
+		return tier.Fault{}
+	})
+	if r, err := n.Scrub(context.Background()); err == nil || len(r.Findings) != 0 || deleted() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	c.store.Tamper(o.Name, func(b []byte) []byte { b[77] ^= 1; return b })
+	with(func(r tier.Request) tier.Fault {
+		if r.Op == tier.OpPut {
+			return tier.Fault{Kind: tier.Refused}
+		}
+		return tier.Fault{}
+	})
+	if f := c.found(n); f.Repaired || deleted() {
+		t.Fatalf("%+v", f)
+	}
+	with(func(r tier.Request) tier.Fault {
+		if r.Op == tier.OpGet && r.Key == o.Name {
+			if gets++; gets > 2 {
+				return tier.Fault{Kind: tier.Flipped, At: 100 + gets}
+			}
+		}
+		return tier.Fault{}
+	})
+	if f := c.found(n); f.Repaired || deleted() || !strings.Contains(f.Reason, "on the way") {
+		t.Fatalf("%+v", f)
+	}
+	with(func(tier.Request) tier.Fault { return tier.Fault{} })
+	if f := c.found(n); !f.Repaired || !deleted() {
+		t.Fatalf("%+v", f)
+	}
+	c.clean()
+}
+
 // TestScrubMendsObjectsOfEvicted: the leader has no file of the segment, and gets one from a member. When nobody has one,
 // that is said, and every node goes on.
 func TestScrubMendsObjectsOfEvicted(t *testing.T) {

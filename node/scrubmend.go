@@ -7,22 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"time"
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/tier"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // A damaged object is made anew from a file of its segment that has the very bytes it was made of: its SHA-256 is part of
 // the replicated state. It is deleted, since nothing overwrites an object, and put again under its name, and read back.
 // In between it is missing, which readers take for the damage that it is; a member that ends there leaves that to the next
-// one who reads the object. Nothing is deleted before the file was hashed.
+// one who reads the object.
+//
+// The way to the store may be what damages bytes, and then a good object would go for one that cannot come. So nothing is
+// deleted before the file was hashed, the store has taken the same bytes under another name, and the object was read once
+// more and has the same wrong bytes as before: what happens on the way is another thing each time.
 
 var errAsked = errors.New("its file is fetched from a member, and the object made anew from that")
 
 // mend repairs an object that was read twice and found damaged, and says in f what came of it.
-func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFinding, pace func(context.Context, int) error) {
+func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFinding, damage *vfs.CorruptError,
+	pace func(context.Context, int) error) {
 	id := objectID(r)
 	if !s.mending.TryLock() {
 		s.mending.Lock()
@@ -34,8 +41,8 @@ func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFindin
 		}
 	}
 	defer s.mending.Unlock()
-	s.note(r, func(b *badObject) { b.file, b.next = f.File, time.Time{} })
-	err := s.remake(ctx, r, pace)
+	s.note(r, func(b *badObject) { b.file, b.damage, b.next = f.File, damage, time.Time{} })
+	err := s.remake(ctx, r, damage, pace)
 	if err == nil {
 		s.forget(id)
 		s.mended(whatObject, f, fromLocal)
@@ -61,8 +68,9 @@ func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFindin
 	}
 }
 
-// remake makes a damaged object anew from the file that is here.
-func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(context.Context, int) error) error {
+// remake makes an object that was found damaged anew from the file that is here, unless it is good by now.
+func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.CorruptError,
+	pace func(context.Context, int) error) error {
 	if s.n.tiering.fenced.Load() {
 		return errors.New("the archive is not this cluster's")
 	}
@@ -80,6 +88,22 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(co
 	defer file.Close()
 	if err := s.isOriginal(ctx, file, r.Object, pace); err != nil {
 		return err
+	}
+	switch _, err := s.store.Head(ctx, r.Object.Name); {
+	case err == nil:
+		if err := s.rehearse(ctx, file, r.Object); err != nil {
+			return err
+		}
+	case !errors.Is(err, tier.ErrNotFound):
+		return err
+	}
+	damage, err := s.readObject(ctx, r.Object, pace)
+	switch {
+	case err != nil || damage == nil:
+		return err
+	case damage.Reason != known.Reason && !isMissing(damage):
+		s.note(r, func(b *badObject) { b.damage = damage })
+		return unsteady(r.Object, known, damage)
 	}
 	if !s.recorded(r) {
 		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
@@ -105,6 +129,31 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, pace func(co
 		return fmt.Errorf("put the object again: %w: %s stands there", tier.ErrChanged, made.Name)
 	}
 	return nil
+}
+
+// rehearse puts the bytes of a file under another name, and drops them again.
+func (s *scrubber) rehearse(ctx context.Context, file io.ReaderAt, o manifest.Object) error {
+	name := fmt.Sprintf("%smend-%x-%x-%s", tier.ScratchPrefix, s.n.opts.NodeID, s.n.opts.Now().UnixNano(), path.Base(o.Name))
+	s.makes(name)
+	defer s.makes("")
+	body := tier.Body{Bytes: file, Size: int64(o.Bytes), SHA256: o.SHA256}
+	err := s.n.tiering.retry.Do(ctx, func(ctx context.Context) error {
+		_, _, err := tier.PutSame(ctx, s.store, name, body, tier.PutOptions{})
+		return err
+	})
+	if err == nil {
+		err = s.store.Delete(ctx, name)
+	}
+	if err != nil && !errors.Is(err, tier.ErrLocked) { // what is left of it is swept
+		return fmt.Errorf("put its bytes under another name before it is deleted: %w", err)
+	}
+	return nil
+}
+
+// unsteady is the error of an object that was read twice, and was damaged in different ways.
+func unsteady(o manifest.Object, one, other *vfs.CorruptError) error {
+	return fmt.Errorf("it was read twice and damaged in different ways, so that happens on the way here (%s; %s): %w", one.Reason,
+		other.Reason, &tier.Error{Op: "get", Key: o.Name, Temporary: true, Err: tier.ErrMismatch})
 }
 
 // makes takes note of the object that is being put again; empty for none. The caller holds mending.

@@ -75,7 +75,10 @@ func (s *scrubber) checkObject(ctx context.Context, r manifest.Recorded, pace fu
 ) (*ScrubFinding, error) {
 	damage, err := s.readObject(ctx, r.Object, pace)
 	if damage != nil { // in the store, or on the way?
-		damage, err = s.readObject(ctx, r.Object, pace)
+		first := damage
+		if damage, err = s.readObject(ctx, r.Object, pace); damage != nil && damage.Reason != first.Reason {
+			err = unsteady(r.Object, first, damage)
+		}
 	}
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func (s *scrubber) checkObject(ctx context.Context, r manifest.Recorded, pace fu
 	s.watch(whatObject, f)
 	s.fill(f, damage)
 	s.report(whatObject, f, damage)
-	s.mend(ctx, r, f, pace)
+	s.mend(ctx, r, f, damage, pace)
 	return f, nil
 }
 
@@ -134,6 +137,11 @@ func (s *scrubber) readObject(ctx context.Context, o manifest.Object, pace func(
 	return nil, nil
 }
 
+// missing is the reason of an object that is not there.
+const missing = "the object is recorded, and missing in the store"
+
+func isMissing(damage *vfs.CorruptError) bool { return damage.Reason == missing }
+
 func (s *scrubber) damaged(o manifest.Object, at uint64, format string, args ...any) *vfs.CorruptError {
 	return &vfs.CorruptError{File: s.store.Name() + "/" + o.Name, Offset: int64(at), Reason: fmt.Sprintf(format, args...)}
 }
@@ -145,7 +153,7 @@ func (s *scrubber) readPiece(ctx context.Context, o manifest.Object, off, n uint
 	body, err := s.store.Get(ctx, o.Name, int64(off), int64(n))
 	switch {
 	case errors.Is(err, tier.ErrNotFound):
-		return "", s.damaged(o, 0, "the object is recorded, and missing in the store")
+		return "", s.damaged(o, 0, missing)
 	case errors.Is(err, tier.ErrRange):
 		return "", s.damaged(o, off, "the object is shorter than the %d bytes that are recorded", o.Bytes)
 	case err != nil:
@@ -165,6 +173,7 @@ func (s *scrubber) readPiece(ctx context.Context, o manifest.Object, off, n uint
 type badObject struct {
 	of      manifest.Recorded
 	file    string
+	damage  *vfs.CorruptError
 	asked   bool      // a member is asked for a file of the segment
 	deleted bool      // by this node: it must come back, whoever leads by now
 	next    time.Time // when its repair is tried again; never before it is read again when zero
@@ -254,6 +263,6 @@ func (s *scrubber) mendStep(now time.Time) bool {
 		s.forget(objectID(due.of))
 		return true
 	}
-	s.mend(s.ctx, due.of, &ScrubFinding{Segment: objectID(due.of), File: due.file}, s.pace)
+	s.mend(s.ctx, due.of, &ScrubFinding{Segment: objectID(due.of), File: due.file}, due.damage, s.pace)
 	return true
 }

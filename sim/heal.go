@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -36,30 +37,38 @@ func (w *World) heal() {
 	}
 	writes := make([]*node.Pending, len(w.nodes))
 	reads := make([]*node.Pending, len(w.nodes))
+	write := func(i int, r *replica) {
+		writes[i] = r.node.Begin(&ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut, Key: []byte("healed/" +
+			strconv.FormatUint(r.id, 10)), Value: []byte("yes")}}}, r.clock().Add(requestTime))
+		r.soon(evTurn)
+	}
 	for i, r := range w.nodes {
 		if r.node != nil {
-			writes[i] = r.node.Begin(&ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut, Key: []byte("healed/" +
-				strconv.FormatUint(r.id, 10)), Value: []byte("yes")}}}, r.clock().Add(requestTime))
+			write(i, r)
 			reads[i] = r.node.BeginBarrier(r.clock().Add(requestTime))
-			r.soon(evTurn)
 		}
 	}
 	answered := func() bool {
+		all := true
 		for i, r := range w.nodes {
 			for _, p := range []*node.Pending{writes[i], reads[i]} {
 				if p == nil {
 					continue
 				}
 				_, err, done := p.Outcome()
-				if err != nil {
+				var refused *node.Unavailable
+				switch {
+				case errors.As(err, &refused) && refused.Reason == node.DiskFull:
+					write(i, r) // it looks at its disk only now and then
+					all = false
+				case err != nil:
 					w.violated("after the heal, node %d does not answer: %w", r.id, err)
-				}
-				if !done {
-					return false
+				case !done:
+					all = false
 				}
 			}
 		}
-		return true
+		return all
 	}
 	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/node"
 	"github.com/scribe-ledger/scribe/tier"
@@ -207,7 +208,9 @@ func (b *bucket) excuses(err error) bool {
 		name, ok := strings.CutPrefix(damaged.File, b.mem.Name()+"/")
 		return ok && (striking || b.rotten[name]) // it may have been damaged on the way
 	}
-	return striking && errors.Is(err, tier.ErrUnavailable)
+	// A segment that was merged elsewhere is read from the store until the merge is here, as far as the store has it.
+	var cold *ledger.ColdError
+	return striking && (errors.Is(err, tier.ErrUnavailable) || errors.As(err, &cold))
 }
 
 // forlorn says that an error is damage of an object that nobody but a member which lags behind a merge still needs, so that
