@@ -11,8 +11,12 @@ import (
 	"github.com/scribe-ledger/scribe/tlog"
 )
 
-// healTime bounds how long a healed cluster may take until all its members hold the same and answer.
-const healTime = 60 * time.Second
+// healTime bounds how long a healed cluster may take until all its members hold the same and answer, and mergeTime, until
+// they have done what merges there are: each takes a good part of a second, and a long run may leave hundreds.
+const (
+	healTime  = 60 * time.Second
+	mergeTime = 600 * time.Second
+)
 
 // heal ends all faults, starts all that is down, and waits until the cluster has converged; then every node must take a
 // write and a linearizable read, and what the clients were told is held against what the ledger has.
@@ -73,7 +77,7 @@ func (w *World) heal() {
 	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {
 		w.settleStore()
-		if w.bucket == nil || w.await(w.now+healTime, "converge", func() bool { return w.converged() && w.merged() }) {
+		if w.bucket == nil || w.await(w.now+mergeTime, "converge", func() bool { return w.converged() && w.merged() }) {
 			w.check()
 		}
 	}
