@@ -135,3 +135,42 @@ func drained(t *testing.T, it Iterator, err error) (out []*Entry) {
 	}
 	return out
 }
+
+// TestSeekToTheKeyItStandsOn, or backwards to the one before it: the key is the iterator's own memory, and more than one source is sent there.
+func TestSeekToTheKeyItStandsOn(t *testing.T) {
+	r := newReplica(t, nil)
+	index := uint64(0)
+	apply := func(command []byte) {
+		t.Helper()
+		index++
+		mustApply(t, r.l, index, command)
+	}
+	for _, keys := range []string{"bc", "ad"} {
+		for _, k := range keys {
+			apply(putCommand(t, string(k), []byte{byte(k)}))
+		}
+		apply(SealNow())
+		for range 3 {
+			if err := flushAll(r.l); err != nil {
+				t.Fatal(err)
+			}
+			for _, d := range r.l.BuiltRoots() {
+				apply(RecordWant(d).Data)
+			}
+		}
+	}
+	for _, reverse := range []bool{false, true} {
+		it, err := r.l.Keys(ScanOptions{Reverse: reverse, AsOf: ^uint64(0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for ok := it.Next() && it.Seek(it.Entry().Key); ok; ok = it.Next() {
+			got += string(it.Entry().Key)
+		}
+		if want := map[bool]string{false: "abcd", true: "cba"}[reverse]; got != want || it.Err() != nil {
+			t.Errorf("reverse %v: %q, want %q: %v", reverse, got, want, it.Err())
+		}
+		it.Close()
+	}
+}

@@ -50,6 +50,12 @@ func (s coldSource) Prefetch(off, n int64) bool {
 	return !ok || p.Prefetch(off, n)
 }
 
+// Coming implements segfile.Prefetcher.
+func (s coldSource) Coming(off int64) bool {
+	p, ok := s.Source.(segfile.Prefetcher)
+	return ok && p.Coming(off)
+}
+
 // judge makes of an error what readers get. The owner is told of the damage all the same: there may be no such merge in the
 // store, and then it has to come from the other members.
 func (s coldSource) judge(off int64, err error) error {

@@ -234,6 +234,12 @@ func (h *heldTail) Prefetch(off, n int64) bool {
 	return !ok || p.Prefetch(off, n)
 }
 
+// Coming implements segfile.Prefetcher.
+func (h *heldTail) Coming(off int64) bool {
+	p, ok := h.Source.(segfile.Prefetcher)
+	return ok && p.Coming(off)
+}
+
 // ReadFresh implements segfile.Refresher.
 func (h *heldTail) ReadFresh(p []byte, off int64) (int, error) {
 	if r, ok := h.Source.(segfile.Refresher); ok {

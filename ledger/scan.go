@@ -127,6 +127,7 @@ func (it *KeyIterator) Next() bool {
 func (it *KeyIterator) Seek(key []byte) bool {
 	if it.view != nil && it.err == nil {
 		it.begun = true
+		key = bytes.Clone(key) // it may be the present entry's
 		for i := range it.sources {
 			it.place(i, it.sources[i].Seek(key))
 		}

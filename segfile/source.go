@@ -36,6 +36,9 @@ type Loan interface{ Return() }
 // that it has no room for all of it now, and that less, or later, may do.
 type Prefetcher interface {
 	Prefetch(off, n int64) bool
+	// Coming says whether the byte at off is read ahead, or being so: what was announced may be given up when nobody comes
+	// for it in time.
+	Coming(off int64) bool
 }
 
 // Refresher is a Source that may give bytes out of a copy. ReadFresh is ReadAt past every copy; a Reader uses it when

@@ -10,8 +10,8 @@ import (
 // know. It says nothing before the second block: a point read costs what it costs. From then on it keeps between three
 // quarters of a window and a window announced, and the window grows fourfold with every announcement: a short walk reads
 // little for nothing, a long one soon has many requests under way. When the source has no room for a window, because many walk
-// at a time, it is made a quarter as large and announced at the next block. Blocks that the cache holds are passed over.
-// It is for one goroutine.
+// at a time, or has given up what was announced, because the walk was slow, a quarter of that is announced as soon as as
+// little is left. Blocks that the cache holds are passed over. It is for one goroutine.
 type readAhead struct {
 	upper    []byte // keys from here on will not be read; nil: no bound
 	keysOnly bool   // blocks of large values will not be read
@@ -21,13 +21,15 @@ type readAhead struct {
 	back   bool    // it goes towards the beginning
 	next   blockAt // the first one that was not announced
 	window uint64
-	due    uint64 // bytes announced, from the block after last on
-	short  bool   // the last window found no room: the walk may have come past next
+	due    uint64     // bytes announced, from the block after last on
+	short  bool       // the last window found no room: the walk may have come past next
+	beyond *partition // the last one that next has stepped into
 }
 
 const (
 	firstAhead = 128 << 10
 	mostAhead  = 32 << 20
+	mostBack   = 2 << 20 // in one piece, which is read from its end: what is needed first must not be requested last
 )
 
 // moving is called before the walk reads the block at.
@@ -51,18 +53,24 @@ func (a *readAhead) moving(t *Table, at blockAt) {
 		a.due -= min(a.due, a.extent(at).Length)
 	}
 	a.last = at
-	if a.short && a.due == 0 {
+	switch {
+	case a.short && a.due == 0:
 		a.next = at
+	case a.due > 0 && !t.ahead.Coming(int64(at.handle().Offset)) && !t.cache.holds(t.cacheKey(at)):
+		a.next, a.due, a.window = at, 0, smaller(a.window)
 	}
 	if a.due <= a.window/4*3 {
 		next, due := a.next, a.due
 		a.window = min(max(4*a.window, firstAhead), mostAhead)
 		if a.short = !a.announce(t); a.short {
 			a.next, a.due = next, due // what did begin will be there
-			a.window = max(a.window/16, firstAhead/4)
+			a.window = smaller(a.window)
 		}
 	}
 }
+
+// smaller is a window from which the next one, four times as large, is a quarter of w.
+func smaller(w uint64) uint64 { return max(w/16, firstAhead/4) }
 
 // follows says whether b is the block after a. Between partitions it looks at their numbers alone.
 func follows(a, b blockAt) bool {
@@ -85,12 +93,12 @@ func (a *readAhead) announce(t *Table) (all bool) {
 	for a.due < a.window && a.next.p != nil && a.wanted(a.next) {
 		h := a.extent(a.next)
 		switch {
-		case t.cache.holds(cacheKey{t.number, a.next.handle().Offset}):
+		case t.cache.holds(t.cacheKey(a.next)):
 			h.Length = 0
 			flush()
 		case run.Length > 0 && h.Offset == run.Offset+run.Length:
 			run.Length += h.Length
-		case run.Length > 0 && h.Offset+h.Length == run.Offset:
+		case run.Length > 0 && h.Offset+h.Length == run.Offset && run.Length < mostBack:
 			run = segfile.Handle{Offset: h.Offset, Length: run.Length + h.Length}
 		default:
 			flush()
@@ -141,10 +149,15 @@ func (a *readAhead) step(t *Table) {
 	if number < 0 || number == len(t.top.parts) {
 		return
 	}
-	if p, err := t.partition(number, false); err == nil {
-		a.next.p = p
-		if a.back {
-			a.next.i = p.count - 1
+	if a.beyond == nil || a.beyond.number != number {
+		p, err := t.partition(number, false)
+		if err != nil {
+			return
 		}
+		a.beyond = p
+	}
+	a.next.p = a.beyond
+	if a.back {
+		a.next.i = a.beyond.count - 1
 	}
 }

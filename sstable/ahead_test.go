@@ -19,6 +19,8 @@ func (s *fullSource) Prefetch(off, n int64) bool {
 	return len(s.asked) > s.refuse
 }
 
+func (s *fullSource) Coming(int64) bool { return true }
+
 // TestReadAheadWithoutRoom: a walk that got no room asks for less, goes on, and asks from where it is, not for what is behind
 // it.
 func TestReadAheadWithoutRoom(t *testing.T) {

@@ -126,14 +126,10 @@ func (c *BlockCache) holds(k cacheKey) bool {
 	return ok
 }
 
-// put returns what v takes of the cache: nothing when it is too large.
-func (c *BlockCache) put(k cacheKey, v cached) uint64 {
-	n := uint64(v.memory())
-	if c == nil || n > c.maxBytes/cacheShare {
-		return 0
+func (c *BlockCache) put(k cacheKey, v cached) {
+	if c != nil && uint64(v.memory()) <= c.maxBytes/cacheShare {
+		c.blocks.Set(k, v)
 	}
-	c.blocks.Set(k, v)
-	return n
 }
 
 // walkShare is how many bytes a walk puts into the cache that does not want its blocks to stay: so much that one over

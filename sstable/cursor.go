@@ -16,7 +16,7 @@ type cursor struct {
 
 	// With reuse, a walk that has put its share into the cache reads on past it, each block in place of the last one.
 	reuse  bool
-	filled uint64 // bytes put into the cache
+	filled uint64 // bytes offered to the cache
 	own    *dataBlock
 }
 
@@ -80,7 +80,8 @@ func (c *cursor) block() (*dataBlock, error) {
 	if c.fill && c.filled < c.t.cache.walkShare() {
 		b, err := c.t.blockInto(c.at, new(dataBlock))
 		if err == nil {
-			c.filled += c.t.cache.put(c.t.cacheKey(c.at), cached{block: b})
+			c.filled += uint64(b.memory())
+			c.t.cache.put(c.t.cacheKey(c.at), cached{block: b})
 		}
 		return b, err
 	}

@@ -29,6 +29,7 @@ type aheadPiece struct {
 	off, end int64
 	done     chan struct{}
 	room     []byte // memory for data; nil: none yet
+	held     int64  // bytes that it counts for
 	data     []byte
 	err      error
 
@@ -98,18 +99,29 @@ func (a *ahead) announce(o *SealedObject, off, n int64) bool {
 // crumb: what is less than that part of a piece is not worth one of its own.
 const crumb = 8
 
+// holds says whether the byte at off is in a piece, be it under way, or never will be.
+func (a *ahead) holds(o *SealedObject, off int64) bool {
+	if a.limit <= 0 || a.r.opts.Inline {
+		return true
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.ContainsFunc(a.pieces[o.Name], func(p *aheadPiece) bool { return p.off <= off && off < p.end })
+}
+
 // begin starts the request for a piece; false when there is no room. The caller holds mu.
 func (a *ahead) begin(o *SealedObject, off, end int64) bool {
 	room, ok := a.makeRoom(end - off)
 	if !ok {
 		return false
 	}
-	p := &aheadPiece{of: a, off: off, end: end, done: make(chan struct{}), room: room, unread: end - off, used: a.r.opts.Now()}
+	p := &aheadPiece{of: a, off: off, end: end, done: make(chan struct{}), room: room, held: max(end-off, int64(cap(room))),
+		unread: end - off, used: a.r.opts.Now()}
 	if !a.r.start(func() { a.fetch(o, p) }) {
 		return false
 	}
 	a.pieces[o.Name] = append(a.pieces[o.Name], p)
-	a.bytes += end - off
+	a.bytes += p.held
 	a.count++
 	return true
 }
@@ -195,7 +207,7 @@ func (a *ahead) remove(object string, p *aheadPiece) {
 	} else {
 		a.pieces[object] = pieces
 	}
-	a.bytes -= p.end - p.off
+	a.bytes -= p.held
 	a.count--
 	p.gone = true
 	a.keepMemory(p)
@@ -203,8 +215,11 @@ func (a *ahead) remove(object string, p *aheadPiece) {
 
 // keepMemory keeps the memory of a piece that is gone and that nobody looks at any more. The caller holds mu.
 func (a *ahead) keepMemory(p *aheadPiece) {
+	if !p.gone || p.readers > 0 || !p.ended() {
+		return
+	}
 	n := int64(cap(p.data))
-	if !p.gone || p.readers > 0 || !p.ended() || n < aheadPieceBytes || a.bytes+a.spared+n > a.limit {
+	if n < aheadPieceBytes || a.bytes+a.spared+n > a.limit {
 		return
 	}
 	a.spare, a.spared = append(a.spare, p.data), a.spared+n

@@ -38,10 +38,10 @@ func newRangeMetrics(r *Ranges, registerer prometheus.Registerer) *rangeMetrics 
 			return 0
 		}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "scribe_tier_read_ahead_bytes",
-			Help: "Bytes that were announced and not read yet."}, func() float64 {
+			Help: "Bytes of memory for what is read ahead of walks."}, func() float64 {
 			r.ahead.mu.Lock()
 			defer r.ahead.mu.Unlock()
-			return float64(r.ahead.bytes)
+			return float64(r.ahead.bytes + r.ahead.spared)
 		}))
 	register(registerer, m.all)
 	return m

@@ -73,42 +73,83 @@ func TestColdScanRate(t *testing.T) {
 	})
 }
 
-// TestManyColdScans has more walk at a time than there is room to read ahead for: each gets its part again and again.
+// walkFar walks a cold segment of a far store, and takes so long over each entry.
+func (c *coldSegment) walkFar(t *testing.T, ranges *tier.Ranges, pause time.Duration) (took time.Duration) {
+	src, err := ranges.Open(c.object, bytes.NewReader(c.file[c.object.MetaOffset:]))
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	table, err := sstable.Open(src, sstable.Options{})
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	begun := time.Now()
+	it, n := table.Iter(sstable.IterOptions{Reuse: true}), 0
+	for ; it.Next(); n++ {
+		if pause > 0 {
+			time.Sleep(pause)
+		}
+	}
+	if it.Err() != nil || n != len(c.entries) {
+		t.Error(n, it.Err())
+	}
+	return time.Since(begun)
+}
+
+// TestManyColdScans has more walk at a time than there is room to read ahead for, so that what one has announced is taken by
+// others and given up before it comes there: each gets its part again and again. One block at a time would take them 31 s.
 func TestManyColdScans(t *testing.T) {
 	c := newColdSegmentOf(t, tier.RangesOptions{}, 1500, 20<<10)
-	synctest.Test(t, func(t *testing.T) {
-		ranges := tier.NewRanges(farStore{c.store}, tier.RangesOptions{AheadBytes: 4 << 20})
-		defer ranges.Close()
-		const walks = 8
-		c.take()
-		var wg sync.WaitGroup
-		for i := range walks {
-			wg.Go(func() {
-				src, err := ranges.Open(c.object, bytes.NewReader(c.file[c.object.MetaOffset:]))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				table, err := sstable.Open(src, sstable.Options{})
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				time.Sleep(time.Duration(i) * 30 * time.Millisecond)
-				it, n := table.Iter(sstable.IterOptions{Reuse: true}), 0
-				for it.Next() {
-					n++
-				}
-				if it.Err() != nil || n != len(c.entries) {
-					t.Error(n, it.Err())
-				}
-			})
-		}
-		wg.Wait()
-		requests := len(c.take())
-		t.Logf("%d walks over %d blocks: %d requests", walks, len(c.entries), requests)
-		if requests > walks*len(c.entries)/8 {
-			t.Errorf("%d walks over %d blocks took %d requests", walks, len(c.entries), requests)
-		}
-	})
+	for _, x := range []struct {
+		ahead    int64
+		walks    int
+		apart    time.Duration
+		requests int
+		most     time.Duration
+	}{
+		{4 << 20, 8, 30 * time.Millisecond, 2000, 8 * time.Second},
+		{8 << 20, 4, 30 * time.Millisecond, 600, 3 * time.Second},
+		{0, 2, 300 * time.Millisecond, 200, time.Second},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ranges := tier.NewRanges(farStore{c.store}, tier.RangesOptions{AheadBytes: x.ahead})
+			defer ranges.Close()
+			c.take()
+			begun := time.Now()
+			var wg sync.WaitGroup
+			for i := range x.walks {
+				wg.Go(func() {
+					time.Sleep(time.Duration(i) * x.apart)
+					c.walkFar(t, ranges, 0)
+				})
+			}
+			wg.Wait()
+			took, requests := time.Since(begun), len(c.take())
+			t.Logf("%d walks over %d blocks with %d MiB: %v, %d requests", x.walks, len(c.entries), x.ahead>>20, took, requests)
+			if took > x.most || requests > x.requests {
+				t.Errorf("at most %v and %d requests were expected", x.most, x.requests)
+			}
+		})
+	}
+}
+
+// TestSlowColdScan: what was announced is given up before one who takes his time comes there. He does not wait for a block
+// at a time from then on.
+func TestSlowColdScan(t *testing.T) {
+	c := newColdSegmentOf(t, tier.RangesOptions{}, 2000, 20<<10)
+	for _, pause := range []time.Duration{15 * time.Millisecond, 30 * time.Millisecond, 100 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			ranges := tier.NewRanges(farStore{c.store}, tier.RangesOptions{})
+			defer ranges.Close()
+			c.take()
+			took, own := c.walkFar(t, ranges, pause), time.Duration(len(c.entries))*pause
+			requests := len(c.take())
+			t.Logf("a walk that takes %v itself: %v, %d requests", own, took, requests)
+			if took > own+own/20 || requests > 300 {
+				t.Error("it waits for the store")
+			}
+		})
+	}
 }

@@ -143,3 +143,9 @@ func (c *Cold) Prefetch(off, n int64) bool {
 	}
 	return c.ranges.ahead.announce(&c.object, off, min(n, end-off))
 }
+
+// Coming says whether the byte at off was announced, and is here or under way; true also where nothing is ever read ahead. It
+// implements segfile.Prefetcher.
+func (c *Cold) Coming(off int64) bool {
+	return c.meta != nil && off >= c.object.MetaOffset || c.ranges.ahead.holds(&c.object, off)
+}
