@@ -137,3 +137,57 @@ func TestBehindAMergeThatHasAnObject(t *testing.T) {
 	c.checkAll()
 	c.clean()
 }
+
+// TestLeaderBehindADamagedMerge: as above, but the merge's object is damaged, too, and it leads, so that it is the one to
+// make it good. It takes the others' state, and whoever leads then has the file for that.
+func TestLeaderBehindADamagedMerge(t *testing.T) {
+	c := newScrubCluster(t, 3, 2, nil, nil)
+	behind := c.follower()
+	id := behind.opts.NodeID
+	c.evictAll(behind)
+	c.member(id).lazy["compact"] = true
+	for _, w := range c.leader().ledger.MergesLeft(true) {
+		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
+	outdated := behind.ledger.Placed()[0].Segment
+	if err := c.changed(c.leader().BeginTransfer(id, c.now.Add(1e10))); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.store.Delete(t.Context(), outdated.Object.Name); err != nil {
+		t.Fatal(err)
+	}
+	merge := behind.ledger.Objects()[0].Object.Name
+	if merge == outdated.Object.Name || !c.store.Tamper(merge, func(b []byte) []byte { b[50] ^= 4; return b }) {
+		t.Fatal("the merge has no object")
+	}
+	if f := c.found(behind); f.Repaired || !behind.scrub.distrusts(f.Segment) {
+		t.Fatalf("%+v", f)
+	}
+	for key := range c.wrote { // reads meet what is missing, which is looked at then
+		behind.ledger.Get([]byte(key), ledger.Selector{})
+	}
+	c.until("the node ends", func() bool {
+		if behind.Err() == nil {
+			behind.ScrubStep()
+		}
+		c.tick(10)
+		return behind.Err() != nil
+	})
+	if !isCorrupt(behind.Err()) || !behind.WantsRebuild() {
+		t.Fatal(behind.Err())
+	}
+	c.kill(id)
+	c.restart(id)
+	c.until("the others' state", func() bool {
+		n := c.node(id)
+		return n.Err() == nil && n.Status().Ready && n.ledger.MergesDone()
+	})
+	if f := c.found(c.leader()); !f.Repaired {
+		t.Fatalf("%+v", f)
+	}
+	c.checkAll()
+	c.clean()
+}

@@ -120,12 +120,14 @@ func (s *scrubber) checkOutdated(id string, o manifest.Object) {
 	}
 }
 
-// mergeComes says of a segment that the log has merged away whether the merge is in the store, as far as this member knows.
+// mergeComes says of a segment that the log has merged away whether the merge is in the store, and good, as far as this member
+// knows: when it leads, and has found that the merge's object is damaged, it has no file to make it good with, and nobody else
+// does that.
 func (s *scrubber) mergeComes(id string) bool {
 	first, last, err := tlog.ParseSegmentID(id)
 	if err != nil {
 		return false
 	}
 	now, ok := s.n.ledger.Holder(manifest.Range{FirstSeq: first, LastSeq: last})
-	return ok && now.Object.Exists()
+	return ok && now.Object.Exists() && !s.distrusts(objectID(now))
 }
