@@ -474,9 +474,20 @@ func TestScrubSaysWhatIsLocked(t *testing.T) {
 	n := c.node(1)
 	name := n.ledger.Objects()[0].Object.Name
 	c.store.Tamper(name, func(b []byte) []byte { b[50] ^= 4; return b })
-	f := c.found(n)
-	if f.Repaired || !strings.Contains(f.Reason, tier.ErrLocked.Error()) || !strings.Contains(f.Reason, "retention") {
-		t.Fatalf("%+v", f)
+	rehearsals := 0
+	c.faults = func(r tier.Request) tier.Fault {
+		if r.Op == tier.OpPut && strings.HasPrefix(r.Key, tier.ScratchPrefix+"mend-") {
+			rehearsals++
+		}
+		return tier.Fault{}
+	}
+	var f ScrubFinding
+	for range 3 { // what is put to try it may be locked as well
+		f = c.found(n)
+		if f.Repaired || !strings.Contains(f.Reason, tier.ErrLocked.Error()) || !strings.Contains(f.Reason, "retention") ||
+			rehearsals != 1 {
+			t.Fatalf("%+v after %d rehearsals", f, rehearsals)
+		}
 	}
 	if got := c.objects(); !slices.Contains(got, name) || !n.scrub.distrusts(f.Segment) {
 		t.Fatalf("the store has %q", got)

@@ -90,10 +90,11 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 		return err
 	}
 	switch _, err := s.store.Head(ctx, r.Object.Name); {
-	case err == nil:
+	case err == nil && !s.isLocked(objectID(r)): // else it was rehearsed, and would leave another locked object each time
 		if err := s.rehearse(ctx, file, r.Object); err != nil {
 			return err
 		}
+	case err == nil:
 	case !errors.Is(err, tier.ErrNotFound):
 		return err
 	}
@@ -109,6 +110,7 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
 	}
 	if err := s.store.Delete(ctx, r.Object.Name); errors.Is(err, tier.ErrLocked) {
+		s.note(r, func(b *badObject) { b.locked = true })
 		return fmt.Errorf("%w, so the store keeps the damaged one until the retention ends: this member's file is good, and "+
 			"must not go; %s", err, "scrub again then")
 	} else if err != nil {
@@ -148,6 +150,13 @@ func (s *scrubber) rehearse(ctx context.Context, file io.ReaderAt, o manifest.Ob
 		return fmt.Errorf("put its bytes under another name before it is deleted: %w", err)
 	}
 	return nil
+}
+
+func (s *scrubber) isLocked(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.bad[id]
+	return b != nil && b.locked
 }
 
 // unsteady is the error of an object that was read twice, and was damaged in different ways.

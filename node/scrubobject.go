@@ -176,6 +176,7 @@ type badObject struct {
 	damage  *vfs.CorruptError
 	asked   bool      // a member is asked for a file of the segment
 	deleted bool      // by this node: it must come back, whoever leads by now
+	locked  bool      // by its retention, when this node would have deleted it
 	next    time.Time // when its repair is tried again; never before it is read again when zero
 }
 
