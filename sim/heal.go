@@ -41,20 +41,28 @@ func (w *World) heal() {
 	}
 	writes := make([]*node.Pending, len(w.nodes))
 	reads := make([]*node.Pending, len(w.nodes))
-	write := func(i int, r *replica) {
+	asked := make([]*node.Node, len(w.nodes)) // the process that was
+	ask := func(i int, r *replica) {
+		asked[i] = r.node
 		writes[i] = r.node.Begin(&ledger.Command{Ops: []ledger.WriteOp{{Op: tlog.OpPut, Key: []byte("healed/" +
 			strconv.FormatUint(r.id, 10)), Value: []byte("yes")}}}, r.clock().Add(requestTime))
+		reads[i] = r.node.BeginBarrier(r.clock().Add(requestTime))
 		r.soon(evTurn)
 	}
 	for i, r := range w.nodes {
 		if r.node != nil {
-			write(i, r)
-			reads[i] = r.node.BeginBarrier(r.clock().Add(requestTime))
+			ask(i, r)
 		}
 	}
 	answered := func() bool {
 		all := true
 		for i, r := range w.nodes {
+			if asked[i] != nil && asked[i] != r.node { // it ended, to rebuild its state, and does not remember
+				if all = false; r.node != nil {
+					ask(i, r)
+				}
+				continue
+			}
 			for _, p := range []*node.Pending{writes[i], reads[i]} {
 				if p == nil {
 					continue
@@ -62,8 +70,8 @@ func (w *World) heal() {
 				_, err, done := p.Outcome()
 				var refused *node.Unavailable
 				switch {
-				case errors.As(err, &refused) && refused.Reason == node.DiskFull:
-					write(i, r) // it looks at its disk only now and then
+				case errors.As(err, &refused) && (refused.Reason == node.DiskFull || refused.Reason == node.NotReady):
+					ask(i, r) // it looks at its disk only now and then, or is being rebuilt
 					all = false
 				case err != nil:
 					w.violated("after the heal, node %d does not answer: %w", r.id, err)
@@ -74,7 +82,7 @@ func (w *World) heal() {
 		}
 		return all
 	}
-	if w.await(w.now+requestTime+time.Second, "answer", answered) &&
+	if w.await(w.now+healTime, "answer", answered) &&
 		w.await(deadline+healTime, "converge", w.converged) {
 		w.settleStore()
 		if w.bucket == nil || w.await(w.now+mergeTime, "converge", func() bool { return w.converged() && w.merged() }) {
