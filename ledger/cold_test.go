@@ -355,6 +355,16 @@ func TestApplyWaits(t *testing.T) {
 	if _, err := closing.l.Apply(closing.l.AppliedIndex()+1, 1, bytes.Clone(cmd)); !errors.Is(err, ErrClosed) {
 		t.Fatalf("apply, interrupted: %v", err)
 	}
+	// It gives up what it was told to pass over.
+	passed := r.reopen(t, vfs.CrashOptions{Keep: vfs.KeepAll})
+	passed.l.opts.Manual = false
+	passed.l.opts.Superseded = func() bool { return true }
+	if _, err := passed.l.Apply(passed.l.AppliedIndex()+1, 1, bytes.Clone(cmd)); !errors.As(err, &cold) {
+		t.Fatalf("apply, superseded: %v", err)
+	}
+	if _, damage := passed.l.ApplyStuck(); damage != nil {
+		t.Fatalf("a store that is away is no damage: %v", damage)
+	}
 	waits := 0
 	r.l.opts.Manual = false
 	r.l.opts.After = func(time.Duration) <-chan time.Time {

@@ -3,8 +3,10 @@ package ledger
 import (
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/scribe-ledger/scribe/tlog"
+	"github.com/scribe-ledger/scribe/vfs"
 )
 
 // judge checks a command that is being applied against the entries before it: conditions, and that what is deleted is live.
@@ -58,8 +60,12 @@ func (l *Ledger) judgeApplied(w *Command, found Findings) (outcome, err error) {
 	}
 	for pause := retryMin; ; pause = min(2*pause, retryMax) {
 		outcome, err := l.judge(w, found)
+		l.noteStuck(err)
 		if cold := (*ColdError)(nil); l.opts.Manual || !errors.As(err, &cold) {
 			return outcome, err
+		}
+		if l.opts.Superseded != nil && l.opts.Superseded() {
+			return nil, err
 		}
 		if err := l.show(); err != nil { // nobody waits for what is applied
 			return nil, err
@@ -72,6 +78,34 @@ func (l *Ledger) judgeApplied(w *Command, found Findings) (outcome, err error) {
 		case <-l.opts.After(pause):
 		}
 	}
+}
+
+// stuckApply is what ApplyStuck tells.
+type stuckApply struct {
+	since  time.Time
+	damage error
+}
+
+// noteStuck takes note of what a committed command met that was judged.
+func (l *Ledger) noteStuck(err error) {
+	was := l.stuck.Load()
+	switch damaged := errors.As(err, new(*ColdError)) && errors.As(err, new(*vfs.CorruptError)); {
+	case !damaged && was != nil:
+		l.stuck.Store(nil)
+	case damaged && was == nil:
+		l.stuck.Store(&stuckApply{l.opts.Now(), err})
+	}
+}
+
+// ApplyStuck says since when ApplyBatch has waited for an object that is damaged, or missing, and what it met; a nil damage
+// that it does not. It may be so for good: an object that no member needs any more, since the others have merged its segment
+// later on in the log, is made good by nobody. Then another member's state helps, which is beyond that entry.
+func (l *Ledger) ApplyStuck() (since time.Time, damage error) {
+	s := l.stuck.Load()
+	if s == nil {
+		return time.Time{}, nil
+	}
+	return s.since, s.damage
 }
 
 // newest returns the newest version of a key with from <= seq <= maxSeq.

@@ -69,6 +69,9 @@ type Options struct {
 	// ObjectDamaged is told of damage of an object, or of the meta tail kept of it, each time that one of them has met it:
 	// an error with a *vfs.CorruptError in it. It must not block either.
 	ObjectDamaged func(error)
+	// Superseded is asked while ApplyBatch waits for the store: true makes it return, as it does with Manual, since what is to
+	// be applied will be passed over. nil: never.
+	Superseded func() bool
 	// Rebuild opens the ledger empty, whatever the manifest says: it answers ErrRebuilding until Install gives it the
 	// state of another member.
 	Rebuild bool
@@ -162,7 +165,8 @@ type Ledger struct {
 
 	checks  checks
 	damage  damage
-	flushes sync.Mutex // held while segments' files and the manifest change places; taken before flushMu and swapMu
+	stuck   atomic.Pointer[stuckApply] // nil: ApplyBatch waits for nothing that may not come
+	flushes sync.Mutex                 // held while segments' files and the manifest change places; taken before flushMu and swapMu
 
 	compacts sync.Mutex // held through CompactStep; taken before flushes
 	plans    plans

@@ -71,6 +71,29 @@ func (a *applier) pushBack(b batch) {
 	a.mu.Unlock()
 }
 
+// superseded says that a snapshot waits behind what is being applied.
+func (a *applier) superseded() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.nextInstall() >= 0
+}
+
+// skip passes over what stands before the next snapshot, which covers it; false when there is none.
+func (a *applier) skip() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	i := a.nextInstall()
+	if i > 0 {
+		a.queue = slices.Delete(a.queue, 0, i)
+	}
+	return i >= 0
+}
+
+// nextInstall is the place in the queue of the first snapshot; less than 0 when there is none. The caller holds mu.
+func (a *applier) nextInstall() int {
+	return slices.IndexFunc(a.queue, func(b batch) bool { return b.install != nil })
+}
+
 // runApplier is the apply loop.
 func (n *Node) runApplier() {
 	defer n.goroutines.Done()
@@ -116,6 +139,9 @@ func (n *Node) ApplyStep() (worked bool, err error) {
 	if err == nil && len(b.entries) > 0 {
 		var left []raft.Entry
 		if left, err = n.apply(b.entries); isCold(err) {
+			if n.applier.skip() { // who waits for one of them is told when it is installed
+				return true, nil
+			}
 			n.applier.pushBack(batch{entries: left})
 			n.opts.Logger.Warn("apply waits for a segment in the object store", "error", err, "retry_in", spaceRetry)
 			return len(left) < len(b.entries), ErrBlocked
@@ -133,8 +159,8 @@ func isCold(err error) bool {
 	return errors.As(err, &cold)
 }
 
-// apply applies committed entries and answers their waiters. With a *ledger.ColdError, which only a ledger in manual mode
-// returns, come those that are left to be applied once the object store can be read.
+// apply applies committed entries and answers their waiters. With a *ledger.ColdError, which a ledger returns in manual mode,
+// or when a snapshot waits behind the entries, come those that are left to be applied once the object store can be read.
 func (n *Node) apply(entries []raft.Entry) (left []raft.Entry, err error) {
 	left, wants, err := n.applyRuns(entries)
 	if err != nil && !isCold(err) {

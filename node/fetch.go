@@ -39,6 +39,7 @@ type goal struct {
 	peers []uint64 // who may have parts of it, by ascending id, without this node
 
 	repair bool // it is this node's own state, some of whose segment files are damaged
+	beyond bool // it is a state behind the entry that this node cannot apply
 }
 
 // snapshots is what this node does about snapshots: it fetches one when it is offered, and serves its own.
@@ -94,6 +95,8 @@ type fetchOptions struct {
 	// file of it that the object could be made of. Defaults do nothing.
 	repaired func(id, from string)
 	forlorn  func(id string)
+	// stuck says that this node cannot apply what comes next, and has not been able to for long; see ledger.ApplyStuck.
+	stuck func() bool
 	// staged is told that a snapshot is complete.
 	staged func()
 
@@ -127,6 +130,9 @@ type manifestCopy struct {
 
 // newSnapshots takes the bytes per second that are served at most and, by themselves, fetched; negative is no bound.
 func newSnapshots(o fetchOptions, perSecond int64, r prometheus.Registerer) *snapshots {
+	if o.stuck == nil {
+		o.stuck = func() bool { return false }
+	}
 	if o.repaired == nil {
 		o.repaired = func(string, string) {}
 	}
@@ -204,7 +210,7 @@ func wake(c chan struct{}) {
 func (s *snapshots) busy() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.phase != idle && s.phase != whole || s.phase == idle && len(s.doubt) > 0
+	return s.phase != idle && s.phase != whole || s.phase == idle && (len(s.doubt) > 0 || s.stuck())
 }
 
 // wait is how long the fetcher has nothing to do unless something comes; 0 for until then.
@@ -271,8 +277,12 @@ func (s *snapshots) begin() bool {
 	g, doubt := s.goal, s.doubt
 	s.goal = nil
 	s.mu.Unlock()
-	if g == nil && len(doubt) > 0 && !s.clock().Before(s.pause) {
+	switch {
+	case g != nil:
+	case len(doubt) > 0 && !s.clock().Before(s.pause):
 		return s.beginRepair()
+	case s.stuck():
+		g = s.aimBeyond()
 	}
 	if g == nil || g.index < s.minIndex() {
 		return g != nil
@@ -281,6 +291,16 @@ func (s *snapshots) begin() bool {
 	s.restart()
 	s.log.Info("fetching a snapshot", "offered_by", g.from, "index", g.index)
 	return true
+}
+
+// aimBeyond is the goal of a node that is stuck: any member's state that is beyond its own.
+func (s *snapshots) aimBeyond() *goal {
+	g := &goal{index: s.minIndex(), peers: s.peers(), beyond: true}
+	if len(g.peers) == 0 {
+		return nil
+	}
+	g.from = g.peers[s.nextID%uint64(len(g.peers))]
+	return g
 }
 
 func (s *snapshots) take(g goal) {

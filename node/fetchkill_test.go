@@ -381,7 +381,7 @@ func TestUnwantedSnapshotIsLetGo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := (&Node{snapshots: taker.s, core: core}).restoreStaged(); err != nil {
+	if err := (&Node{snapshots: taker.s, core: core, ledger: taker.l}).restoreStaged(); err != nil {
 		t.Fatal(err)
 	}
 	id := taker.l.Manifest().Segments[0].ID

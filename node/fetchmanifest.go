@@ -21,6 +21,10 @@ func (s *snapshots) askManifest(now time.Time) bool {
 		s.drop()
 		return true
 	}
+	if s.now.beyond && s.givesWay() {
+		s.drop()
+		return true
+	}
 	if m.from == nil || now.Before(m.from.notBefore) {
 		*m = manifestCopy{from: s.free(now, func(o *giver) bool { return o.id == s.now.from })}
 		if m.from == nil {
@@ -31,6 +35,14 @@ func (s *snapshots) askManifest(now time.Time) bool {
 		}
 	}
 	return s.ask(m.from, bulkFrame{kind: bulkManifestRequest, sum: m.sum, offset: uint64(len(m.data))}, nil, now)
+}
+
+// givesWay says that a state beyond this node's is not needed any more, or that the next thing to try is a repair.
+func (s *snapshots) givesWay() bool {
+	s.mu.Lock()
+	repairs := len(s.doubt) > 0 || s.goal != nil
+	s.mu.Unlock()
+	return repairs || !s.stuck()
 }
 
 // takeManifest takes a piece of the manifest and says whether it is one.

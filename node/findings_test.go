@@ -12,6 +12,7 @@ import (
 
 	"github.com/scribe-ledger/scribe/ledger"
 	"github.com/scribe-ledger/scribe/manifest"
+	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -166,6 +167,66 @@ func TestConditionsWithoutTheStore(t *testing.T) {
 		t.Fatalf("%d entries were proposed", now-before)
 	}
 	c.agree()
+}
+
+// TestStuckApplyTakesTheOthersState: a member cannot apply an entry, since an object is damaged that the others do not need any
+// more. It waits as long as nobody has a state beyond that entry, and then takes that.
+func TestStuckApplyTakesTheOthersState(t *testing.T) {
+	c, s := newShelved(t, 3)
+	a := c.mustWrite(c.leader(), "a", "1")
+	c.shelve(s)
+	lead, behind := c.leader(), c.follower()
+	id := behind.opts.NodeID
+	data, err := ledger.EncodeWrite(ifSeq("a", a.FirstSeq))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.member(id).lazy["apply"] = true
+	if _, err := c.outcome(c.command(lead, data)); err != nil {
+		t.Fatal(err)
+	}
+	for name := range s.held {
+		s.held[name][20] ^= 1
+	}
+	clear(c.member(id).lazy)
+	c.tick(1000)
+	if _, damage := behind.ledger.ApplyStuck(); damage == nil || behind.Err() != nil || behind.snapshots.phase != asking {
+		t.Fatalf("%v, %v, phase %d", damage, behind.Err(), behind.snapshots.phase)
+	}
+	for i := range 3 {
+		c.mustWrite(lead, "b", string(rune('0'+i)))
+		if _, err := c.outcome(c.command(lead, ledger.SealNow())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("the node ends", func() bool { c.tick(10); return behind.Err() != nil })
+	if !isCorrupt(behind.Err()) || !behind.WantsRebuild() {
+		t.Fatal(behind.Err())
+	}
+	least := behind.rebuildFrom.Load()
+	c.kill(id)
+	c.restart(id)
+	c.until("the others' state", func() bool {
+		n := c.node(id)
+		return n.Err() == nil && n.Status().Ready && n.applier.applied.Load() == lead.applier.applied.Load()
+	})
+	if got := c.node(id).rebuildFrom.Load(); got != least || got == 0 {
+		t.Errorf("it took a state as of %d or later, and was told of %d", got, least)
+	}
+}
+
+// TestApplierSkips: what cannot be applied is passed over for a snapshot that covers it.
+func TestApplierSkips(t *testing.T) {
+	entries := func(index uint64) batch { return batch{entries: []raft.Entry{{Index: index}}} }
+	a := applier{queue: []batch{entries(1), entries(2)}}
+	if a.superseded() || a.skip() || len(a.queue) != 2 {
+		t.Fatalf("there is no snapshot: %+v", a.queue)
+	}
+	a.push(batch{install: &raft.Snapshot{Index: 7}, entries: []raft.Entry{{Index: 8}}})
+	a.push(entries(9))
+	if !a.superseded() || !a.skip() || len(a.queue) != 2 || a.queue[0].install == nil || a.queue[1].entries[0].Index != 9 {
+		t.Fatalf("%+v", a.queue)
+	}
 }
 
 // TestApplyWaitsForTheStore: a command without findings, as logs have them from before, stops the apply loop while the

@@ -1,8 +1,10 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/scribe-ledger/scribe/raft"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -163,8 +165,33 @@ func (n *Node) restoreStaged() error {
 	taken, err := n.core.Restore(snap)
 	if err == nil && !taken {
 		n.snapshots.decline()
+		n.overtake(snap)
 	}
 	return err
+}
+
+// stuckPause is how long a node that cannot apply what is committed waits until it looks for another member's state: the
+// object that it lacks may come back, or be made good.
+const stuckPause = time.Minute
+
+// isStuck says that it has waited so long.
+func (n *Node) isStuck() bool {
+	since, damage := n.ledger.ApplyStuck()
+	return damage != nil && n.opts.Now().Sub(since) >= stuckPause
+}
+
+// overtake ends a node that is stuck in front of a state that it has just fetched and verified. Its log has all entries up to
+// there, so the core has no use for that state, but the next start has. That somebody has it is what makes this safe:
+// members that are all stuck at one entry never end for it.
+func (n *Node) overtake(snap raft.Snapshot) {
+	_, damage := n.ledger.ApplyStuck()
+	var corrupt *vfs.CorruptError
+	if !n.isStuck() || !errors.As(damage, &corrupt) || snap.Index <= n.applier.applied.Load() {
+		return
+	}
+	n.rebuildFrom.Store(snap.Index) // another's may be as far behind as its own
+	n.fail(&vfs.CorruptError{File: corrupt.File, Offset: corrupt.Offset, Reason: fmt.Sprintf("a committed write cannot be applied "+
+		"without it, and another member's state is beyond that write: %s", corrupt.Reason)})
 }
 
 // openSnapshots makes the fetcher and the server. For Open, once the ledger is open.
@@ -183,10 +210,11 @@ func (n *Node) openSnapshots() {
 		keep:        keep,
 		private:     n.opts.Tier != nil && n.opts.Tier.Private,
 		staged:      func() { wake(n.wake) },
+		stuck:       n.isStuck,
 		idsFrom:     n.draw.Uint64(),
 		minIndex: func() uint64 {
 			if n.restoring.Load() {
-				return n.log.FirstIndex() - 1
+				return max(n.log.FirstIndex()-1, n.rebuildFrom.Load())
 			}
 			return n.applier.applied.Load() + 1
 		},

@@ -90,6 +90,9 @@ func (n *Node) Tick() error {
 	n.tellPublished()
 	n.tellSpace()
 	n.updateShortages()
+	if n.isStuck() {
+		wake(n.snapshots.wakeFetch)
+	}
 	n.yield()
 	n.tickChanges()
 	n.tickHold()

@@ -79,11 +79,12 @@ type Node struct {
 	spareDone sync.Pool     // channels of proposals that were answered; nobody sends to them any more
 	sealing   chan struct{} // capacity 1: one explicit seal at a time
 	// compacting has capacity 1: one explicit compaction at a time.
-	compacting chan struct{}
-	space      space
-	shortages  shortages
-	diskFull   atomic.Bool  // the log could not get space when it last tried
-	unpersist  atomic.Int64 // bytes of commands that the log writer has not made durable yet
+	compacting  chan struct{}
+	space       space
+	shortages   shortages
+	rebuildFrom atomic.Uint64 // the least index that another member's state must be as of to be of use, once this one's is not
+	diskFull    atomic.Bool   // the log could not get space when it last tried
+	unpersist   atomic.Int64  // bytes of commands that the log writer has not made durable yet
 	// proposedBytes are those of commands that the core has not handed out yet.
 	proposedBytes atomic.Int64
 	linearMu      sync.Mutex    // held while linear is computed

@@ -37,6 +37,7 @@ func (n *Node) open() error {
 	lo := opts.Ledger
 	lo.FS, lo.Dir, lo.ClusterID = opts.FS, opts.Dir, id.ledger()
 	lo.Now, lo.Logger, lo.Registerer = opts.Now, opts.Logger, opts.Registerer
+	lo.Superseded = n.applier.superseded
 	lo.Notify, lo.Damaged, lo.ObjectDamaged, lo.Manual = n.ledgerChanged, n.segmentDamaged, n.objectDamaged, opts.Manual
 	if opts.Tier != nil {
 		n.tiering = newTiering(n, *opts.Tier)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/scribe-ledger/scribe/ledger"
@@ -52,7 +53,7 @@ func (n *Node) giveUp(cause error) {
 
 // WantsRebuild says of a node that has failed that its state is to be rebuilt, which the next Open does.
 func (n *Node) WantsRebuild() bool {
-	reason, err := n.readRebuild()
+	reason, _, err := n.readRebuild()
 	return err == nil && reason != "" && n.Err() != nil
 }
 
@@ -61,32 +62,45 @@ func (n *Node) noteRebuild(reason error) (noted bool, err error) {
 	if len(n.knownPeers()) == 0 {
 		return false, nil
 	}
-	text := strings.ToValidUTF8(reason.Error(), "?")
+	text := strings.ReplaceAll(strings.ToValidUTF8(reason.Error(), "?"), "\n", " ")
 	if len(text) > maxRebuildBytes/2 {
 		text = text[:maxRebuildBytes/2]
+	}
+	if least := n.rebuildFrom.Load(); least > 0 {
+		text += "\n" + rebuildFrom + strconv.FormatUint(least, 10)
 	}
 	return true, vfs.WriteFileAtomic(n.opts.FS, n.opts.Dir, rebuildName, []byte(text+"\n"))
 }
 
-// readRebuild returns the reason of the note; empty when there is none.
-func (n *Node) readRebuild() (string, error) {
+// rebuildFrom begins the second line of a note, which says how far a state must be to be of use.
+const rebuildFrom = "by a state as of raft index "
+
+// readRebuild returns the reason of the note, empty when there is none, and the least index that a state must be as of.
+func (n *Node) readRebuild() (reason string, least uint64, err error) {
 	b, err := vfs.ReadFile(n.opts.FS, path.Join(n.opts.Dir, rebuildName), maxRebuildBytes)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+		return "", 0, nil
 	}
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
-	return "noted: " + strings.TrimSpace(string(b)), nil
+	reason, rest, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
+	if index, ok := strings.CutPrefix(rest, rebuildFrom); ok {
+		if least, err = strconv.ParseUint(index, 10, 64); err != nil {
+			return "", 0, &vfs.CorruptError{File: path.Join(n.opts.Dir, rebuildName), Offset: int64(len(reason)), Reason: err.Error()}
+		}
+	}
+	return "noted: " + reason, least, nil
 }
 
 // openLedger opens the ledger, or, when the state cannot be trusted and other members have it, an empty one that is to
 // be rebuilt.
 func (n *Node) openLedger(lo ledger.Options) error {
-	reason, err := n.readRebuild()
+	reason, least, err := n.readRebuild()
 	if err != nil {
 		return err
 	}
+	n.rebuildFrom.Store(least)
 	if reason != "" {
 		// The installation of the other members' state may have been decided on already.
 		note, ok, err := ledger.ReadInstallation(lo.FS, lo.Dir)

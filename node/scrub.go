@@ -44,7 +44,7 @@ type scrubber struct {
 	cancel  context.CancelFunc
 	wake    chan struct{} // capacity 1, into the goroutine that calls step
 	passing chan struct{} // capacity 1: one pass at a time
-	mending sync.Mutex    // held while an object is repaired
+	mending sync.Mutex    // held while an object is repaired, or a file given up
 
 	mu      sync.Mutex // guards what follows
 	free    time.Time  // step reads nothing before

@@ -407,11 +407,130 @@ func TestScrubDeletesNothingOnABadWay(t *testing.T) {
 	if f := c.found(n); f.Repaired || deleted() || !strings.Contains(f.Reason, "on the way") {
 		t.Fatalf("%+v", f)
 	}
+	rehearsals := 0
+	with(func(r tier.Request) tier.Fault {
+		switch {
+		case r.Op == tier.OpPut && strings.HasPrefix(r.Key, tier.ScratchPrefix+"mend-"):
+			rehearsals++
+		case r.Op == tier.OpDelete && r.Key == o.Name:
+			return tier.Fault{Kind: tier.Overloaded}
+		}
+		return tier.Fault{}
+	})
+	for range 3 {
+		if f := c.found(n); f.Repaired || rehearsals > 1 {
+			t.Fatalf("%+v, %d rehearsals", f, rehearsals)
+		}
+	}
 	with(func(tier.Request) tier.Fault { return tier.Fault{} })
 	if f := c.found(n); !f.Repaired || !deleted() {
 		t.Fatalf("%+v", f)
 	}
 	c.clean()
+	if err := c.store.Delete(t.Context(), o.Name); err != nil {
+		t.Fatal(err)
+	}
+	deletes = 0
+	if f := c.found(n); !f.Repaired || deleted() { // somebody else may have put it by then
+		t.Fatalf("%+v", f)
+	}
+	c.clean()
+}
+
+// TestRepairKeepsItsFile: a file whose object is being repaired does not go for an eviction that was planned before.
+func TestRepairKeepsItsFile(t *testing.T) {
+	c := newScrubCluster(t, 1, 2, nil, nil)
+	n := c.node(1)
+	r := n.ledger.Objects()[0]
+	id := objectID(r)
+	c.store.Tamper(r.Object.Name, func(b []byte) []byte { b[77] ^= 1; return b })
+	evict := func() {
+		n.tiering.evict(context.Background(), placement{id: id}, nil)
+		if n.ledger.Placed()[0].Cold {
+			t.Fatal("the last file of the segment is gone")
+		}
+	}
+	c.faults = func(q tier.Request) tier.Fault {
+		if q.Op == tier.OpPut {
+			return tier.Fault{Kind: tier.Overloaded}
+		}
+		return tier.Fault{}
+	}
+	if f := c.found(n); f.Repaired {
+		t.Fatalf("%+v", f)
+	}
+	evict() // between two tries
+	deleted, tried := false, 0
+	c.faults = func(q tier.Request) tier.Fault {
+		if q.Op == tier.OpDelete && q.Key == r.Object.Name {
+			deleted = true
+		}
+		if deleted && q.Op == tier.OpPut {
+			return tier.Fault{Kind: tier.Overloaded}
+		}
+		return tier.Fault{}
+	}
+	f, err := n.scrub.checkObject(context.Background(), r, func(context.Context, int) error {
+		if n.scrub.distrusts(id) { // the repair reads
+			tried++
+			evict()
+		}
+		return nil
+	})
+	if err != nil || f == nil || f.Repaired || !deleted || tried == 0 {
+		t.Fatalf("%+v, %v, deleted %v, %d evictions", f, err, deleted, tried)
+	}
+	evict()
+	n.scrub.unwatch(whatObject, f)
+	c.faults = nil
+	c.until("the object is there again", func() bool {
+		c.tick(20)
+		n.ScrubStep()
+		return !n.scrub.distrusts(id)
+	})
+	c.checkAll()
+	c.clean()
+}
+
+// TestMendAfterItWasForgotten: a pass has read the object, good, between its repair and what the repair reads last, which
+// fails. What is tried again then must not rely on what was found before.
+func TestMendAfterItWasForgotten(t *testing.T) {
+	c := newScrubCluster(t, 1, 2, nil, nil)
+	n := c.node(1)
+	r := n.ledger.Objects()[0]
+	c.store.Tamper(r.Object.Name, func(b []byte) []byte { b[77] ^= 1; return b })
+	put := false
+	c.faults = func(q tier.Request) tier.Fault {
+		switch {
+		case q.Key != r.Object.Name:
+		case q.Op == tier.OpPut:
+			put = true
+		case put && q.Op == tier.OpGet:
+			n.scrub.forget(objectID(r))
+			return tier.Fault{Kind: tier.Overloaded}
+		}
+		return tier.Fault{}
+	}
+	if f := c.found(n); f.Repaired || !put {
+		t.Fatalf("%+v", f)
+	}
+	gets := int64(0)
+	c.faults = func(q tier.Request) tier.Fault {
+		if q.Op == tier.OpGet && q.Key == r.Object.Name {
+			gets++
+			return tier.Fault{Kind: tier.Flipped, At: 100 + gets%50}
+		}
+		return tier.Fault{}
+	}
+	for range 200 {
+		c.tick(10)
+		n.ScrubStep()
+	}
+	c.faults = nil
+	c.clean()
+	if !slices.Contains(c.objects(), r.Object.Name) {
+		t.Fatal("the good object is gone")
+	}
 }
 
 // TestScrubMendsObjectsOfEvicted: the leader has no file of the segment, and gets one from a member. When nobody has one,

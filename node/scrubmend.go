@@ -25,7 +25,10 @@ import (
 // deleted before the file was hashed, the store has taken the same bytes under another name, and the object was read once
 // more and has the same wrong bytes as before: what happens on the way is another thing each time.
 
-var errAsked = errors.New("its file is fetched from a member, and the object made anew from that")
+var (
+	errAsked  = errors.New("its file is fetched from a member, and the object made anew from that")
+	errFenced = errors.New("the archive is not this cluster's")
+)
 
 // mend repairs an object that was read twice and found damaged, and says in f what came of it.
 func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFinding, damage *vfs.CorruptError,
@@ -72,7 +75,7 @@ func (s *scrubber) mend(ctx context.Context, r manifest.Recorded, f *ScrubFindin
 func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.CorruptError,
 	pace func(context.Context, int) error) error {
 	if s.n.tiering.fenced.Load() {
-		return errors.New("the archive is not this cluster's")
+		return errFenced
 	}
 	file, g, cold, err := s.n.ledger.OpenOriginal(r)
 	if cold {
@@ -90,8 +93,8 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 		return err
 	}
 	switch _, err := s.store.Head(ctx, r.Object.Name); {
-	case err == nil && !s.isLocked(objectID(r)): // else it was rehearsed, and would leave another locked object each time
-		if err := s.rehearse(ctx, file, r.Object); err != nil {
+	case err == nil && !s.isRehearsed(objectID(r)):
+		if err := s.rehearse(ctx, file, r, pace); err != nil {
 			return err
 		}
 	case err == nil:
@@ -102,12 +105,28 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 	switch {
 	case err != nil || damage == nil:
 		return err
-	case damage.Reason != known.Reason && !isMissing(damage):
+	case isMissing(damage): // another member may be about to put it, too: there is nothing to delete
+		return s.putAgain(ctx, file, g, r)
+	case known == nil || damage.Reason != known.Reason:
 		s.note(r, func(b *badObject) { b.damage = damage })
 		return unsteady(r.Object, known, damage)
 	}
 	if !s.recorded(r) {
 		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
+	}
+	if s.n.tiering.fenced.Load() {
+		return errFenced
+	}
+	// What is open may have been given up meanwhile, by an eviction that began before: then it is the last of this member.
+	listed, _, cold, err := s.n.ledger.OpenOriginal(r)
+	if cold {
+		return errAsked
+	}
+	if err != nil {
+		return err
+	}
+	if err := listed.Close(); err != nil {
+		return err
 	}
 	if err := s.store.Delete(ctx, r.Object.Name); errors.Is(err, tier.ErrLocked) {
 		s.note(r, func(b *badObject) { b.locked = true })
@@ -117,6 +136,11 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 		return fmt.Errorf("delete the damaged object: %w", err)
 	}
 	s.note(r, func(b *badObject) { b.deleted = true })
+	return s.putAgain(ctx, file, g, r)
+}
+
+// putAgain puts the object of a segment from a file that has its bytes.
+func (s *scrubber) putAgain(ctx context.Context, file io.ReaderAt, g manifest.Segment, r manifest.Recorded) error {
 	sum := [sha256.Size]byte(r.Object.SHA256)
 	s.makes(r.Object.Name)
 	defer s.makes("")
@@ -133,36 +157,63 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 	return nil
 }
 
-// rehearse puts the bytes of a file under another name, and drops them again.
-func (s *scrubber) rehearse(ctx context.Context, file io.ReaderAt, o manifest.Object) error {
-	name := fmt.Sprintf("%smend-%x-%x-%s", tier.ScratchPrefix, s.n.opts.NodeID, s.n.opts.Now().UnixNano(), path.Base(o.Name))
-	s.makes(name)
+// rehearseEvery is how long a rehearsal holds: repairs that fail behind it are tried again much sooner.
+const rehearseEvery = time.Hour
+
+// rehearse puts the bytes of a file under another name, reads them back, and drops them again. It is not the whole play: that has
+// the store's retention and storage class, too.
+func (s *scrubber) rehearse(ctx context.Context, file io.ReaderAt, r manifest.Recorded,
+	pace func(context.Context, int) error) error {
+	now := s.n.opts.Now()
+	o := r.Object
+	o.Name = fmt.Sprintf("%smend-%x-%x-%s", tier.ScratchPrefix, s.n.opts.NodeID, now.UnixNano(), path.Base(o.Name))
+	s.makes(o.Name)
 	defer s.makes("")
 	body := tier.Body{Bytes: file, Size: int64(o.Bytes), SHA256: o.SHA256}
 	err := s.n.tiering.retry.Do(ctx, func(ctx context.Context) error {
-		_, _, err := tier.PutSame(ctx, s.store, name, body, tier.PutOptions{})
+		_, _, err := tier.PutSame(ctx, s.store, o.Name, body, tier.PutOptions{})
 		return err
 	})
+	locked := false
 	if err == nil {
-		err = s.store.Delete(ctx, name)
+		var damage *vfs.CorruptError
+		if damage, err = s.readObject(ctx, o, pace); damage != nil {
+			err = fmt.Errorf("it does not come back as it went: %w", wayError(o.Name))
+		}
+		derr := s.store.Delete(ctx, o.Name) // what is left of it is swept
+		if locked = errors.Is(derr, tier.ErrLocked); err == nil && !locked {
+			err = derr
+		}
 	}
-	if err != nil && !errors.Is(err, tier.ErrLocked) { // what is left of it is swept
+	if err != nil {
 		return fmt.Errorf("put its bytes under another name before it is deleted: %w", err)
 	}
+	s.note(r, func(b *badObject) { b.rehearsed, b.locked = now, b.locked || locked })
 	return nil
 }
 
-func (s *scrubber) isLocked(id string) bool {
+// isRehearsed says whether the store has taken an object's bytes of late. Where it keeps what was put, under a lock, once is
+// enough.
+func (s *scrubber) isRehearsed(id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b := s.bad[id]
-	return b != nil && b.locked
+	return b != nil && (b.locked || !b.rehearsed.IsZero() && s.n.opts.Now().Sub(b.rehearsed) < rehearseEvery)
 }
 
-// unsteady is the error of an object that was read twice, and was damaged in different ways.
+// unsteady is the error of an object that was damaged in another way when it was read before; a nil one says that this is
+// not known.
 func unsteady(o manifest.Object, one, other *vfs.CorruptError) error {
+	if one == nil {
+		return fmt.Errorf("it is read again before it is deleted (%s): %w", other.Reason, wayError(o.Name))
+	}
 	return fmt.Errorf("it was read twice and damaged in different ways, so that happens on the way here (%s; %s): %w", one.Reason,
-		other.Reason, &tier.Error{Op: "get", Key: o.Name, Temporary: true, Err: tier.ErrMismatch})
+		other.Reason, wayError(o.Name))
+}
+
+// wayError says that it is the way to the store that damages bytes.
+func wayError(name string) error {
+	return &tier.Error{Op: "get", Key: name, Temporary: true, Err: tier.ErrMismatch}
 }
 
 // makes takes note of the object that is being put again; empty for none. The caller holds mending.

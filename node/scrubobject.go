@@ -59,7 +59,9 @@ func (s *scrubber) objectStep(now time.Time) bool {
 	if f != nil {
 		s.unwatch(whatObject, f)
 	}
-	if err != nil && s.ctx.Err() == nil {
+	if errors.Is(err, tier.ErrMismatch) { // each time differently: it comes again in the next round, like all others
+		s.log.Warn("an object cannot be read for sure", "object", objects[i].Object.Name, "error", err)
+	} else if err != nil && s.ctx.Err() == nil {
 		s.log.Warn("an object cannot be read again now; it is tried again", "object", objects[i].Object.Name, "error", err,
 			"retry_in", scrubPause)
 		s.mu.Lock()
@@ -174,10 +176,12 @@ type badObject struct {
 	of      manifest.Recorded
 	file    string
 	damage  *vfs.CorruptError
-	asked   bool      // a member is asked for a file of the segment
-	deleted bool      // by this node: it must come back, whoever leads by now
-	locked  bool      // by its retention, when this node would have deleted it
-	next    time.Time // when its repair is tried again; never before it is read again when zero
+	asked   bool // a member is asked for a file of the segment
+	deleted bool // by this node: it must come back, whoever leads by now
+	locked  bool // by its retention, when this node would have deleted it, or what it put to rehearse that
+	// rehearsed is when the store took the bytes under another name.
+	rehearsed time.Time
+	next      time.Time // when its repair is tried again; never before it is read again when zero
 }
 
 // note takes note of how the repair of an object stands.
@@ -220,6 +224,19 @@ func (s *scrubber) distrusts(id string) bool {
 	return s.bad[id] != nil
 }
 
+// mayEvict says whether a segment's file may go now: neither when its object is known to be damaged, whenever its eviction was
+// planned, nor while any object is being made anew, for which that file may be the last there is. done ends it.
+func (s *scrubber) mayEvict(id string) (done func(), ok bool) {
+	if !s.mending.TryLock() {
+		return nil, false
+	}
+	if s.distrusts(id) {
+		s.mending.Unlock()
+		return nil, false
+	}
+	return s.mending.Unlock, true
+}
+
 // fileCame takes note that a segment's file was fetched, and says whether that was for its object; forlorn, that none is to
 // be had. For the fetcher.
 func (s *scrubber) fileCame(id string) bool {
@@ -247,17 +264,18 @@ func (s *scrubber) forlorn(id string) {
 
 // mendStep goes on with repairs of objects that had to wait.
 func (s *scrubber) mendStep(now time.Time) bool {
-	var due *badObject
+	var due badObject
+	found := false
 	s.mu.Lock()
 	for _, id := range slices.Sorted(maps.Keys(s.bad)) {
 		if b := s.bad[id]; !b.asked && !b.next.IsZero() && !now.Before(b.next) {
 			b.next = now.Add(scrubPause)
-			due = b
+			due, found = *b, true
 			break
 		}
 	}
 	s.mu.Unlock()
-	if due == nil {
+	if !found {
 		return false
 	}
 	if !s.recorded(due.of) {

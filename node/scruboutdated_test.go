@@ -191,3 +191,51 @@ func TestLeaderBehindADamagedMerge(t *testing.T) {
 	c.checkAll()
 	c.clean()
 }
+
+// TestFollowerBehindADamagedMerge waits: the leader has the merge's file, and makes its object good.
+func TestFollowerBehindADamagedMerge(t *testing.T) {
+	c := newScrubCluster(t, 3, 2, nil, nil)
+	behind := c.follower()
+	id := behind.opts.NodeID
+	c.evictAll(behind)
+	c.member(id).lazy["compact"] = true
+	for _, w := range c.leader().ledger.MergesLeft(true) {
+		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
+	merge := behind.ledger.Objects()[0]
+	if err := c.store.Delete(t.Context(), behind.ledger.Placed()[0].Segment.Object.Name); err != nil {
+		t.Fatal(err)
+	}
+	if !c.store.Tamper(merge.Object.Name, func(b []byte) []byte { b[len(b)-300] ^= 4; return b }) {
+		t.Fatal("the merge has no object")
+	}
+	for range 3 { // its meta tail is damaged
+		behind.ledger.CompactStep()
+	}
+	meet := func() {
+		for range 150 { // seconds: what was looked at is left alone for one minute
+			for key := range c.wrote {
+				behind.ledger.Get([]byte(key), ledger.Selector{})
+			}
+			if _, err := behind.ScrubStep(); err != nil {
+				t.Fatal(err)
+			}
+			c.tick(10)
+		}
+	}
+	meet()
+	if !behind.scrub.distrusts(objectID(merge)) {
+		t.Fatal("it does not know of the damage")
+	}
+	if f := c.found(c.leader()); !f.Repaired {
+		t.Fatalf("%+v", f)
+	}
+	meet()
+	clear(c.member(id).lazy)
+	c.until("the merge here", func() bool { return behind.ledger.MergesDone() })
+	c.checkAll()
+	c.clean()
+}

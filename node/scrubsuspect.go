@@ -121,13 +121,23 @@ func (s *scrubber) checkOutdated(id string, o manifest.Object) {
 }
 
 // mergeComes says of a segment that the log has merged away whether the merge is in the store, and good, as far as this member
-// knows: when it leads, and has found that the merge's object is damaged, it has no file to make it good with, and nobody else
-// does that.
+// knows. When it leads, and finds that the merge's object is damaged, it has no file to make it good with, and nobody else does
+// that. When it does not lead, the leader does.
 func (s *scrubber) mergeComes(id string) bool {
 	first, last, err := tlog.ParseSegmentID(id)
 	if err != nil {
 		return false
 	}
 	now, ok := s.n.ledger.Holder(manifest.Range{FirstSeq: first, LastSeq: last})
-	return ok && now.Object.Exists() && !s.distrusts(objectID(now))
+	if !ok || !now.Object.Exists() {
+		return false
+	}
+	if !s.leads() || !s.distrusts(objectID(now)) {
+		return true
+	}
+	damage, err := s.readObject(s.ctx, now.Object, s.pace)
+	if damage == nil && err == nil { // another leader has made it good
+		s.forget(objectID(now))
+	}
+	return damage == nil
 }

@@ -152,6 +152,11 @@ func (t *tiering) nextEviction(time.Time) *tierWork {
 
 // evict gives up a file. After an error nothing more is given up in this round: it is the store that is asked each time.
 func (t *tiering) evict(ctx context.Context, p placement, r *tierRound) {
+	done, ok := t.n.scrub.mayEvict(p.id)
+	if !ok {
+		return
+	}
+	defer done()
 	err := t.n.ledger.Evict(ctx, p.id)
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -14,7 +14,7 @@ import (
 // healTime bounds how long a healed cluster may take until all its members hold the same and answer, and mergeTime, until
 // they have done what merges there are: each takes a good part of a second, and a long run may leave hundreds.
 const (
-	healTime  = 60 * time.Second
+	healTime  = 120 * time.Second // twice what a node waits that is stuck
 	mergeTime = 600 * time.Second
 )
 

@@ -290,7 +290,7 @@ func (r *replica) ended(err error) {
 	if w.tracing() {
 		w.trace("node %d has failed: %v", r.id, err)
 	}
-	if !r.rotten && r.excused < w.now && !errors.Is(err, vfs.ErrInjected) && !w.bucket.forlorn(err) { // what failed may be met late
+	if !r.rotten && r.excused < w.now && !errors.Is(err, vfs.ErrInjected) && !w.bucket.forlorn(r, err) { // what failed may be met late
 		w.violated("node %d has failed, and nothing was done to it: %w", r.id, err)
 		return
 	}

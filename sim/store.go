@@ -214,8 +214,8 @@ func (b *bucket) excuses(err error) bool {
 }
 
 // forlorn says that an error is damage of an object that nobody but a member which lags behind a merge still needs, so that
-// nobody makes it good: that member ends, to take the others' state.
-func (b *bucket) forlorn(err error) bool {
+// nobody makes it good, or that this member cannot apply what comes next without: it ends, to take the others' state.
+func (b *bucket) forlorn(r *replica, err error) bool {
 	var damaged *vfs.CorruptError
 	if b == nil || !errors.As(err, &damaged) {
 		return false
@@ -223,6 +223,11 @@ func (b *bucket) forlorn(err error) bool {
 	name, ok := strings.CutPrefix(damaged.File, b.mem.Name()+"/")
 	if !ok || b.sound(name) {
 		return false
+	}
+	if l := r.node.Ledger(); l != nil {
+		if _, stuck := l.ApplyStuck(); stuck != nil {
+			return true
+		}
 	}
 	return !slices.ContainsFunc(b.recorded(), func(r manifest.Recorded) bool { return r.Object.Name == name })
 }
