@@ -222,6 +222,9 @@ func (w *World) slowLink(r *replica) {
 // rotSomewhere flips a bit of a segment, of which no other copy is damaged: one machine has bad disks, the others do
 // not.
 func (w *World) rotSomewhere(r *replica) {
+	if r.observed.rebuilding {
+		return // what it has read whole counts as sound when it is through
+	}
 	for _, x := range w.nodes {
 		if x.rotten && x != r {
 			return
