@@ -108,7 +108,7 @@ func (t *table) openCold(name string, g manifest.Segment) error {
 	}
 	expect := infoOf(g)
 	expect.Bytes = g.Object.Bytes
-	t.Table, err = sstable.Open(coldSource{src, t}, sstable.Options{Cache: t.owner.cache, Expect: &expect})
+	t.Table, err = sstable.Open(coldSource{passing{src}, t}, sstable.Options{Cache: t.owner.cache, Expect: &expect})
 	if corrupt := (*vfs.CorruptError)(nil); errors.As(err, &corrupt) { // nothing else was read
 		return &vfs.CorruptError{File: name, Offset: max(0, corrupt.Offset-int64(g.Object.MetaOffset)),
 			Reason: "in the meta tail: " + corrupt.Reason}

@@ -4,7 +4,6 @@ import (
 	"errors"
 
 	"github.com/scribe-ledger/scribe/manifest"
-	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/vfs"
 )
 
@@ -16,7 +15,7 @@ var errMergedAway = errors.New(
 // which the log has merged since: nobody keeps it good, and this member has only to take the merge from the store
 // (nextMerge). Reads of it fail until then as they do when the store is away.
 type coldSource struct {
-	segfile.Source
+	passing
 	t *table
 }
 
@@ -28,32 +27,8 @@ func (s coldSource) ReadAt(p []byte, off int64) (int, error) {
 
 // ReadFresh implements segfile.Refresher.
 func (s coldSource) ReadFresh(p []byte, off int64) (n int, err error) {
-	if r, ok := s.Source.(segfile.Refresher); ok {
-		n, err = r.ReadFresh(p, off)
-	} else {
-		n, err = s.Source.ReadAt(p, off)
-	}
+	n, err = s.passing.ReadFresh(p, off)
 	return n, s.judge(off, err)
-}
-
-// Lend implements segfile.Lender. What is lent is there, so there is nothing to judge.
-func (s coldSource) Lend(off, n int64) ([]byte, segfile.Loan) {
-	if p, ok := s.Source.(segfile.Lender); ok {
-		return p.Lend(off, n)
-	}
-	return nil, nil
-}
-
-// Prefetch implements segfile.Prefetcher.
-func (s coldSource) Prefetch(off, n int64) bool {
-	p, ok := s.Source.(segfile.Prefetcher)
-	return !ok || p.Prefetch(off, n)
-}
-
-// Coming implements segfile.Prefetcher.
-func (s coldSource) Coming(off int64) bool {
-	p, ok := s.Source.(segfile.Prefetcher)
-	return ok && p.Coming(off)
 }
 
 // judge makes of an error what readers get. The owner is told of the damage all the same: there may be no such merge in the

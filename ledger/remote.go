@@ -11,7 +11,6 @@ import (
 
 	"github.com/scribe-ledger/scribe/manifest"
 	"github.com/scribe-ledger/scribe/merkle"
-	"github.com/scribe-ledger/scribe/segfile"
 	"github.com/scribe-ledger/scribe/sstable"
 	"github.com/scribe-ledger/scribe/tlog"
 	"github.com/scribe-ledger/scribe/vfs"
@@ -95,7 +94,7 @@ func (t *table) openRemote(g manifest.Segment, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	held := &heldTail{Source: src, from: int64(remoteFrom(g))}
+	held := &heldTail{passing: passing{src}, from: int64(remoteFrom(g))}
 	if err := held.load(fresh); err != nil {
 		return err
 	}
@@ -175,7 +174,7 @@ func (l *Ledger) treeLeaves(tree *tlog.Tree, first uint64, dst []merkle.Hash) bo
 
 // heldTail is a source whose end is in memory while a table is opened.
 type heldTail struct {
-	segfile.Source
+	passing
 	from int64
 	held atomic.Pointer[[]byte]
 }
@@ -218,34 +217,6 @@ func (h *heldTail) ReadAt(p []byte, off int64) (int, error) {
 		return n, io.EOF
 	}
 	return n, nil
-}
-
-// Lend implements segfile.Lender.
-func (h *heldTail) Lend(off, n int64) ([]byte, segfile.Loan) {
-	if p, ok := h.Source.(segfile.Lender); ok {
-		return p.Lend(off, n)
-	}
-	return nil, nil
-}
-
-// Prefetch implements segfile.Prefetcher.
-func (h *heldTail) Prefetch(off, n int64) bool {
-	p, ok := h.Source.(segfile.Prefetcher)
-	return !ok || p.Prefetch(off, n)
-}
-
-// Coming implements segfile.Prefetcher.
-func (h *heldTail) Coming(off int64) bool {
-	p, ok := h.Source.(segfile.Prefetcher)
-	return ok && p.Coming(off)
-}
-
-// ReadFresh implements segfile.Refresher.
-func (h *heldTail) ReadFresh(p []byte, off int64) (int, error) {
-	if r, ok := h.Source.(segfile.Refresher); ok {
-		return r.ReadFresh(p, off)
-	}
-	return h.Source.ReadAt(p, off)
 }
 
 // openListed opens the segments of the manifest on disk.

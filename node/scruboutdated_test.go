@@ -97,16 +97,8 @@ func TestBehindAMergeWithoutItsObjects(t *testing.T) {
 // the merge from the store, and not the others' state.
 func TestBehindAMergeThatHasAnObject(t *testing.T) {
 	c := newScrubCluster(t, 3, 2, nil, nil)
-	behind := c.follower()
+	behind := c.behindAMerge()
 	id := behind.opts.NodeID
-	c.evictAll(behind)
-	c.member(id).lazy["compact"] = true
-	for _, w := range c.leader().ledger.MergesLeft(true) {
-		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
 	outdated := behind.ledger.Placed()[0].Segment
 	if _, ok := behind.ledger.Outdated(tlog.SegmentID(outdated.FirstSeq, outdated.LastSeq)); !ok {
 		t.Fatalf("%+v is not outdated", outdated)
@@ -142,16 +134,8 @@ func TestBehindAMergeThatHasAnObject(t *testing.T) {
 // make it good. It takes the others' state, and whoever leads then has the file for that.
 func TestLeaderBehindADamagedMerge(t *testing.T) {
 	c := newScrubCluster(t, 3, 2, nil, nil)
-	behind := c.follower()
+	behind := c.behindAMerge()
 	id := behind.opts.NodeID
-	c.evictAll(behind)
-	c.member(id).lazy["compact"] = true
-	for _, w := range c.leader().ledger.MergesLeft(true) {
-		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
 	outdated := behind.ledger.Placed()[0].Segment
 	if err := c.changed(c.leader().BeginTransfer(id, c.now.Add(1e10))); err != nil {
 		t.Fatal(err)
@@ -195,16 +179,8 @@ func TestLeaderBehindADamagedMerge(t *testing.T) {
 // TestFollowerBehindADamagedMerge waits: the leader has the merge's file, and makes its object good.
 func TestFollowerBehindADamagedMerge(t *testing.T) {
 	c := newScrubCluster(t, 3, 2, nil, nil)
-	behind := c.follower()
+	behind := c.behindAMerge()
 	id := behind.opts.NodeID
-	c.evictAll(behind)
-	c.member(id).lazy["compact"] = true
-	for _, w := range c.leader().ledger.MergesLeft(true) {
-		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
 	merge := behind.ledger.Objects()[0]
 	if err := c.store.Delete(t.Context(), behind.ledger.Placed()[0].Segment.Object.Name); err != nil {
 		t.Fatal(err)
@@ -238,4 +214,19 @@ func TestFollowerBehindADamagedMerge(t *testing.T) {
 	c.until("the merge here", func() bool { return behind.ledger.MergesDone() })
 	c.checkAll()
 	c.clean()
+}
+
+// behindAMerge returns a follower that has evicted what the others have merged since. The merge has an object.
+func (c *tierCluster) behindAMerge() *Node {
+	c.t.Helper()
+	behind := c.follower()
+	c.evictAll(behind)
+	c.member(behind.opts.NodeID).lazy["compact"] = true
+	for _, w := range c.leader().ledger.MergesLeft(true) {
+		if _, err := c.outcome(c.command(c.leader(), w.Data)); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	c.until("the merge has an object", func() bool { return c.leader().ledger.MergesDone() && c.tiered() })
+	return behind
 }
