@@ -105,17 +105,15 @@ func (s *scrubber) remake(ctx context.Context, r manifest.Recorded, known *vfs.C
 	switch {
 	case err != nil || damage == nil:
 		return err
+	case !s.recorded(r):
+		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
+	case s.n.tiering.fenced.Load():
+		return errFenced
 	case isMissing(damage): // another member may be about to put it, too: there is nothing to delete
 		return s.putAgain(ctx, file, g, r)
 	case known == nil || damage.Reason != known.Reason:
 		s.note(r, func(b *badObject) { b.damage = damage })
 		return unsteady(r.Object, known, damage)
-	}
-	if !s.recorded(r) {
-		return fmt.Errorf("%w any more: %s", ledger.ErrNoSegment, objectID(r))
-	}
-	if s.n.tiering.fenced.Load() {
-		return errFenced
 	}
 	// What is open may have been given up meanwhile, by an eviction that began before: then it is the last of this member.
 	listed, _, cold, err := s.n.ledger.OpenOriginal(r)
