@@ -18,8 +18,8 @@ const (
 	// compactSyncBytes is how much of a merge is written between two syncs: the log's own syncs wait for what the disk has
 	// to write before them.
 	compactSyncBytes = 4 << 20
-	// mergeYield is after how many entries whoever else is ready to run has a turn, as in a flush (flushYield). The
-	// compactor has a thread of its own, so that a turn costs more.
+	// mergeYield is after how many entries whoever else is ready to run has a turn, as in a flush (flushYield): of entries
+	// that are mostly copied, so that they are more.
 	mergeYield = 256
 	// lookEvery is after how many entries a merge looks whether the ledger is being closed, and whether it has to give way.
 	lookEvery = 1024

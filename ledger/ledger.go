@@ -226,10 +226,9 @@ func Open(opts Options) (*Ledger, error) {
 		close(l.compactor.done)
 	} else {
 		go l.flusher.run(l.metrics.flushFailures)
-		go func() { // in no hurry: it leaves the processor and the disk to those that are
-			vfs.Background()
-			l.compactor.run(l.metrics.compactFailures)
-		}()
+		// Not vfs.Background: a merge runs whenever there is writing, and a thread of low priority that holds a processor
+		// of the Go runtime keeps the writers from it until the system lets it run. Merges step aside by mergeYield.
+		go l.compactor.run(l.metrics.compactFailures)
 	}
 	return l, nil
 }

@@ -169,5 +169,6 @@ func retryEINTR(call func() error) error {
 }
 
 // Background lowers the claim of the calling goroutine on processor and disk, for good: for work that is large and in no
-// hurry, such as hashing files. The goroutine keeps its thread to itself from then on. It is a wish, and has no error.
+// hurry, such as hashing files. The goroutine keeps its thread to itself from then on. It is a wish, and has no error. It is
+// for work that is rare, since a busy machine may leave such a thread waiting while it holds what others need.
 func Background() { background() }

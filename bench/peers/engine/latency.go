@@ -123,6 +123,7 @@ func (t *timings) report(out *figures) {
 	if t.windows > t.disturbed {
 		out.add("durable writes in calm seconds, p50, ms", ms(t.calm.quantile(0.5)))
 		out.add("durable writes in calm seconds, p99.9, ms", ms(t.calm.quantile(0.999)))
+		out.add("durable writes in calm seconds, slowest, ms", ms(time.Duration(t.calm.most.Load())))
 	}
 	if t.windows > 0 {
 		out.add("durable writes: seconds", float64(t.windows))
