@@ -233,6 +233,6 @@ func (l *Ledger) scratch(temporary string) (f vfs.File, drop func(), err error) 
 	}
 	return f, func() {
 		f.Close()
-		_ = l.opts.FS.Remove(name) // if it cannot go now, the next start takes it away
+		_ = l.removeInSteps(name) // if it cannot go now, the next start takes it away
 	}, nil
 }
