@@ -45,9 +45,16 @@ func TestDiskReserve(t *testing.T) {
 	if !strings.Contains(string(a.body), "bytes are free") {
 		t.Errorf("507 does not tell how much is free: %s", a.body)
 	}
-	if free := disk.space(t); free < 20<<20 {
-		t.Errorf("%d bytes are left of a reserve of 24 MiB", free)
+	// A merge may take from the reserve what clients may not, and gives it back when it is done.
+	if free := disk.space(t); free < 16<<20 {
+		t.Errorf("%d bytes are left of a reserve of 24 MiB, and merges leave 16", free)
 	}
+	eventually(t, func() string {
+		if free := disk.space(t); free < 20<<20 {
+			return fmt.Sprintf("%d bytes are left of a reserve of 24 MiB", free)
+		}
+		return ""
+	})
 	h := s.get("/health").want(200)
 	if !strings.Contains(string(h.body), "degraded") || !strings.Contains(string(h.body), "disk is full") {
 		t.Errorf("/health on a full disk: %s", h.body)

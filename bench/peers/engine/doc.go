@@ -25,6 +25,11 @@
 // Bytes written are those of write calls (wchar of /proc/self/io), zeros for preallocation included; the kernel's count
 // of bytes for the device is of no use where the page cache has large folios, each dirtied as a whole. Bytes read at open are the device's, after the files were dropped from the page cache.
 //
+// A third side, device, is no engine: it does to the disk what durable writes need of it (a group at a time into log files
+// that are filled already, and three times the bytes into tables beside), and gives the tail that no engine can be below:
+//
+//	go test -C bench/peers -run '^$' -bench Engine -timeout 0 ./engine -args -soak 10m -rounds 1 -phases durable -sides pebble,scribe,device
+//
 // # Ownership
 //
 // Run makes one temporary directory and removes it. A child leaves the data for the next one.

@@ -25,7 +25,7 @@ var (
 	soak      = flag.Duration("soak", 0, "how long either side takes durable writes, in place of -durable: 10m for the tail")
 	zstd      = flag.Bool("zstd", false, "zstd on both sides in place of Snappy and S2")
 	only      = flag.String("phases", "", "`names` out of durable, bulk, open, hot, tenth, crash, recover; empty: all")
-	sides     = flag.String("sides", "pebble,scribe", "which sides are measured")
+	sides     = flag.String("sides", "pebble,scribe", "which sides are measured; device: the disk alone, for -phases durable")
 	data      = flag.String("data", "", "`directory` for temporary data (default: the temporary one)")
 )
 
@@ -76,6 +76,25 @@ func TestBothSidesAnswerAlike(t *testing.T) {
 		if x.scribe == 0 && x.pebble == 0 && !strings.Contains(x.name, "read at open") {
 			t.Errorf("%s: nothing was measured", x.name)
 		}
+	}
+}
+
+// TestDeviceAlone has the floor under durable writes measured, through more than one table and once around the log.
+func TestDeviceAlone(t *testing.T) {
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const writes = 1_100_000
+	r, err := Run(t.Context(), Options{Entries: 1, Rounds: 1, Writers: 256, Durable: writes, Phases: []string{"durable"}, Sides: []string{"device"},
+		Dir: t.TempDir(), Program: program})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	report(&out, r)
+	if !strings.Contains(out.String(), "| the device alone |") || !strings.Contains(out.String(), "durable writes, p99.9, ms") {
+		t.Fatal(out.String())
 	}
 }
 

@@ -33,7 +33,7 @@ var goals = map[string]string{
 // row is one line of the table: medians of either side.
 type row struct {
 	name                   string
-	pebble, scribe         float64
+	pebble, scribe, device float64
 	pebbleCPU, scribeCPU   float64
 	ratio, ratioOfCPU      float64
 	hasPebble, hasCPURatio bool
@@ -43,7 +43,7 @@ type row struct {
 func rows(r results) []row {
 	var out []row
 	var names []string
-	for _, side := range []string{"scribe", "pebble"} {
+	for _, side := range []string{"scribe", "pebble", "device"} {
 		for _, round := range r[side] {
 			for _, f := range round {
 				if !slices.Contains(names, f.Name) {
@@ -56,6 +56,7 @@ func rows(r results) []row {
 		x := row{name: name}
 		x.scribe, x.scribeCPU = median(r["scribe"], name)
 		x.pebble, x.pebbleCPU = median(r["pebble"], name)
+		x.device, _ = median(r["device"], name)
 		if x.hasPebble = x.pebble != 0; x.hasPebble {
 			x.ratio = x.scribe / x.pebble
 		}
@@ -87,10 +88,14 @@ func middle(v []float64) float64 {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
 
-// report writes the table.
+// report writes the table, with a column for the device where it was measured.
 func report(w io.Writer, r results) {
-	fmt.Fprintln(w, "| | Pebble | Scribe | ratio | ratio by CPU time | goal |")
-	fmt.Fprintln(w, "|---|---|---|---|---|---|")
+	head, rule := "| | Pebble | Scribe | ratio | ratio by CPU time | goal |", "|---|---|---|---|---|---|"
+	if len(r["device"]) > 0 {
+		head, rule = head+" the device alone |", rule+"---|"
+	}
+	fmt.Fprintln(w, head)
+	fmt.Fprintln(w, rule)
 	for _, x := range rows(r) {
 		cells := []string{x.name, phase.Number(x.pebble), phase.Number(x.scribe), "–", "–", "–"}
 		if x.hasPebble {
@@ -101,6 +106,9 @@ func report(w io.Writer, r results) {
 		}
 		if g, ok := goals[x.name]; ok {
 			cells[5] = g
+		}
+		if len(r["device"]) > 0 {
+			cells = append(cells, phase.Number(x.device))
 		}
 		fmt.Fprintln(w, "| "+strings.Join(cells, " | ")+" |")
 	}

@@ -29,8 +29,11 @@ type store interface {
 }
 
 func open(side string, s settings) (store, error) {
-	if side == "pebble" {
+	switch side {
+	case "pebble":
 		return openPebble(s)
+	case "device":
+		return openDevice(s.Dir)
 	}
 	return openScribe(s)
 }
