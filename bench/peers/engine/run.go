@@ -25,7 +25,7 @@ type Options struct {
 	Soak       time.Duration // how long each side takes durable writes, in place of Durable
 	Zstd       bool          // in place of Snappy and S2
 	Phases     []string      // all
-	Sides      []string      // "pebble" and "scribe"
+	Sides      []string      // "pebble" and "scribe"; "device" only when asked for
 	Dir        string        // for temporary data; the system's
 	Program    string        // that runs a phase when it is given -child and a plan
 	Log        io.Writer     // a line for each phase; none
