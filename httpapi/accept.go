@@ -1,26 +1,42 @@
 package httpapi
 
 import (
+	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// accepts says that the client names one of the media types in Accept (RFC 9110 §12.5.1), with a weight above zero.
-// Wildcards do not count: they are sent by those who do not care, and they get the default.
-func accepts(h http.Header, media ...string) bool {
+// prefers says that the client asks in Accept (RFC 9110 §12.5.1) for one of the media types rather than for JSON, which is
+// the default: it names one, with a weight above that of JSON, or the same and before it. A wildcard that covers JSON counts
+// for it by its weight alone: it is sent by those who do not care.
+func prefers(h http.Header, media ...string) bool {
+	var best, json float64 // weights
+	bestAt, jsonAt, jsonBy := 0, math.MaxInt, -1
+	at := 0
 	for _, line := range h["Accept"] {
 		for item := range strings.SplitSeq(line, ",") {
 			name, params, _ := strings.Cut(item, ";")
 			name = strings.TrimSpace(name)
-			for _, m := range media {
-				if strings.EqualFold(name, m) && weight(params) > 0 {
-					return true
+			at++
+			// The most specific name that covers JSON has the say.
+			switch by := slices.IndexFunc([]string{"*/*", "application/*", "application/json"}, func(n string) bool {
+				return strings.EqualFold(name, n)
+			}); {
+			case by > jsonBy:
+				jsonBy, json = by, weight(params)
+				if by == 2 {
+					jsonAt = at
+				}
+			case by < 0 && slices.ContainsFunc(media, func(m string) bool { return strings.EqualFold(name, m) }):
+				if w := weight(params); w > best {
+					best, bestAt = w, at
 				}
 			}
 		}
 	}
-	return false
+	return best > json || best > 0 && best == json && bestAt < jsonAt
 }
 
 // weight returns the q parameter, 1 when there is none.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/scribe-ledger/scribe/ledger"
+	"github.com/scribe-ledger/scribe/tlog"
 )
 
 // The media types of a batch.
@@ -83,7 +84,11 @@ func (l batchLimits) check(op *ledger.WriteOp, i int) error {
 	if i >= l.ops {
 		return l.tooLarge().atOp(i)
 	}
-	if err := checkKey(op.Key, l.key); err != nil {
+	most := ledger.MaxKeyBytes
+	if op.Op == tlog.OpPut {
+		most = l.key
+	}
+	if err := checkKey(op.Key, most); err != nil {
 		return opProblem(err, i)
 	}
 	if len(op.Value) > l.value {

@@ -9,7 +9,8 @@ import (
 )
 
 const (
-	// bodyPiece is what must arrive within Options.BodyTimeout, the first one within Options.HeaderTimeout.
+	// bodyPiece is what must arrive within Options.BodyTimeout. The first byte of a put must do so within
+	// Options.HeaderTimeout: a small body mostly comes with the headers, and then needs no deadline of its own.
 	bodyPiece = 64 << 10
 	// firstPiece is the space made for a body that does not say its length.
 	firstPiece = 4 << 10
@@ -49,19 +50,26 @@ func (c *call) readSized(n int) ([]byte, error) {
 		return nil, err
 	}
 	buf := make([]byte, n)
-	for got := 0; got < n; {
-		if got > 0 || !c.route.brief {
-			c.extendRead()
+	got := 0
+	if c.route.brief {
+		var err error
+		// A reader may say that it is at the end along with the last bytes (io.Reader).
+		if got, err = io.ReadAtLeast(c.r.Body, buf[:min(bodyPiece, n)], 1); err != nil {
+			return nil, bodyError(err)
 		}
+		if got == n {
+			return buf, nil
+		}
+	}
+	for got < n {
+		c.extendRead()
 		m, err := io.ReadFull(c.r.Body, buf[got:min(got+bodyPiece, n)])
 		got += m
 		if err != nil {
 			return nil, bodyError(err)
 		}
 	}
-	if n > bodyPiece || !c.route.brief {
-		c.endRead()
-	}
+	c.endRead()
 	return buf, nil
 }
 
@@ -69,9 +77,9 @@ func (c *call) readSized(n int) ([]byte, error) {
 // are moved over.
 func (c *call) readUnsized(most int, tooLarge func() *problem) ([]byte, error) {
 	var buf []byte
-	pieceEnd := bodyPiece
-	if !c.route.brief {
-		pieceEnd = 0 // the deadline of the headers was lifted
+	pieceEnd := 0
+	if c.route.brief {
+		pieceEnd = 1 // until then the deadline of the headers holds
 	}
 	for {
 		if len(buf) == cap(buf) {

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"strconv"
 	"time"
+
+	"github.com/scribe-ledger/scribe/ledger"
 )
 
 const (
@@ -32,6 +34,8 @@ type call struct {
 	start  time.Time // of the handling
 	last   time.Time // of the last piece sent
 	held   int64     // bytes of the budget that this call has
+	stale  bool      // a read of the state as it is here,
+	seen   uint64    // which was applied up to this seq
 	unread bool      // the body was given up on: the connection cannot be used again
 	// untyped says that the answer is a value of application/octet-stream, by its own content type or for want of one.
 	// Browsers save such a value and never guess at it, so it goes out without nosniff: see contentLength for what a
@@ -137,6 +141,9 @@ func (c *call) answer(p *problem) {
 	if p.allow != "" {
 		c.head.add("Allow", p.allow)
 	}
+	if c.stale {
+		c.head.addUint("X-Scribe-Applied", c.seen)
+	}
 	if p.hasSeq {
 		if p.status == http.StatusPreconditionFailed {
 			c.head.addETag(p.seq)
@@ -232,9 +239,10 @@ func (c *call) rawQuery() string {
 	return q
 }
 
-// readKey returns the key of the target in scratch space: it is gone when the call ends.
+// readKey returns the key of the target in scratch space: it is gone when the call ends. Whatever was once written can be
+// read, also when Options.MaxKeyBytes has been made less since.
 func (c *call) readKey() ([]byte, error) {
-	key, err := decodeKey(c.key[:0], c.rawKey, c.api.opt.MaxKeyBytes)
+	key, err := decodeKey(c.key[:0], c.rawKey, ledger.MaxKeyBytes)
 	c.key = key
 	return key, err
 }
@@ -270,6 +278,7 @@ func (c *call) applied() error {
 		_, err := c.api.backend.Exists([]byte{0})
 		return err
 	}
-	c.head.addUint("X-Scribe-Applied", next-1)
+	c.seen, c.stale = next-1, true
+	c.head.addUint("X-Scribe-Applied", c.seen)
 	return nil
 }

@@ -36,8 +36,7 @@ func (c *call) extendWrite() {
 	_ = http.NewResponseController(c.w).SetWriteDeadline(until)
 }
 
-// extendRead gives the client another BodyTimeout for the next piece of a body. The first piece needs none: it is under
-// the HeaderTimeout that began with the request.
+// extendRead gives the client another BodyTimeout for the next piece of a body.
 func (c *call) extendRead() {
 	_ = http.NewResponseController(c.w).SetReadDeadline(time.Now().Add(c.api.opt.BodyTimeout))
 }

@@ -11,7 +11,7 @@ import (
 // ?cursor= beside the first query or as ?before= alone.
 func (c *call) history() error {
 	// Not c.readKey: that scratch space is what list keeps the last key in, while the iterator may look at this one.
-	key, err := decodeKey(nil, c.rawKey, c.api.opt.MaxKeyBytes)
+	key, err := decodeKey(nil, c.rawKey, ledger.MaxKeyBytes)
 	if err != nil {
 		return err
 	}

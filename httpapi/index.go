@@ -24,7 +24,7 @@ curl http://HOST/verify/greeting</pre>
 
 // index answers /: what this is and where things are.
 func (c *call) index() error {
-	if accepts(c.r.Header, "text/html") {
+	if prefers(c.r.Header, "text/html") {
 		c.head.add("Content-Type", "text/html; charset=utf-8")
 		c.head.add("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
 		c.send(http.StatusOK, []byte(indexPage))

@@ -169,7 +169,11 @@ func (c *call) deleteKV() error {
 // prepareWrite reads all of a put or delete but its body.
 func (c *call) prepareWrite(op tlog.Op) (*single, error) {
 	// The key is the command's to keep, so it is not decoded into scratch space.
-	key, err := decodeKey(make([]byte, 0, len(c.rawKey)), c.rawKey, c.api.opt.MaxKeyBytes)
+	most := ledger.MaxKeyBytes
+	if op == tlog.OpPut {
+		most = c.api.opt.MaxKeyBytes
+	}
+	key, err := decodeKey(make([]byte, 0, len(c.rawKey)), c.rawKey, most)
 	if err != nil {
 		return nil, err
 	}

@@ -409,6 +409,9 @@ func TestConsistencyLevels(t *testing.T) {
 			t.Errorf("%s: %d barriers", route, m.barriers)
 		}
 		r.get(route+"?consistency=stale").wants(t, 200).has(t, "X-Scribe-Applied", "1")
+		r.get("/v1/kv/none?consistency=stale").wants(t, 404).has(t, "X-Scribe-Applied", "1")
+		r.get("/v1/kv/none").wants(t, 404).has(t, "X-Scribe-Applied", "")
+		m.barriers-- // of that one
 		if m.barriers != 2 {
 			t.Errorf("%s: a stale read took a barrier", route)
 		}

@@ -97,6 +97,36 @@ func TestSteadyBody(t *testing.T) {
 	r.read(conn, "PUT").wants(t, 201)
 }
 
+// A small body that comes in pieces has the time of a body, not what is left of that of the headers.
+func TestSmallSteadyBody(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.BodyTimeout, o.HeaderTimeout = time.Minute, 100*time.Millisecond })
+	for _, pieces := range []string{"Content-Length: 6\r\n\r\nabc|def", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n|3\r\ndef\r\n0\r\n\r\n"} {
+		conn := r.dial()
+		first, rest, _ := strings.Cut(pieces, "|")
+		fmt.Fprintf(conn, "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\n%s", first)
+		<-time.After(300 * time.Millisecond)
+		fmt.Fprint(conn, rest)
+		r.read(conn, "PUT").wants(t, 201)
+		conn.Close()
+	}
+}
+
+// A limit on keys that is lowered holds for what is put, and hides nothing that was.
+func TestKeyLimitLowered(t *testing.T) {
+	r := newRig(t, func(o *Options) { o.MaxKeyBytes = 10 })
+	long := strings.Repeat("k", 40)
+	r.model.put(long, "x")
+	r.get("/v1/kv/"+long).wants(t, 200)
+	r.get("/v1/history/"+long).wants(t, 200)
+	r.get("/verify/"+long).wants(t, 200)
+	r.put("/v1/kv/"+long, "y").problem(t, 400, codeKeyTooLong)
+	r.batch(`{"ops":[{"op":"put","key":"`+long+`","value":"y"}]}`).problem(t, 400, codeKeyTooLong)
+	r.batch(`{"ops":[{"op":"delete","key":"`+long+`"}]}`).wants(t, 201)
+	r.model.put(long, "x")
+	r.do("DELETE", "/v1/kv/"+long, "").wants(t, 200)
+	r.get("/v1/kv/"+strings.Repeat("k", 4097)).problem(t, 400, codeKeyTooLong)
+}
+
 // The body's deadline does not reach into the wait for the commit, nor into the next request.
 func TestDeadlineEndsWithBody(t *testing.T) {
 	r := newRig(t, func(o *Options) {

@@ -32,7 +32,7 @@ type page struct {
 // pageOf reads what all lists have in common. keysParam is the flag that leaves values out, or "" where the flag
 // "values" asks for them instead.
 func (c *call) pageOf(q *query, keysParam string) (page, error) {
-	p := page{ndjson: accepts(c.r.Header, "application/x-ndjson")}
+	p := page{ndjson: prefers(c.r.Header, "application/x-ndjson")}
 	var err error
 	if p.limit, err = q.limit(); err != nil {
 		return p, err

@@ -102,7 +102,7 @@ type latencyJSON struct {
 
 // metricsDigest answers /metrics: a digest for people, and the full text for a scraper, which says so in Accept.
 func (c *call) metricsDigest() error {
-	if accepts(c.r.Header, "text/plain", "application/openmetrics-text", "application/vnd.google.protobuf") {
+	if prefers(c.r.Header, "text/plain", "application/openmetrics-text", "application/vnd.google.protobuf") {
 		return c.metricsText()
 	}
 	a := c.api
@@ -132,8 +132,9 @@ func (c *call) metricsDigest() error {
 
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// metricsText answers /metrics/prometheus.
+// metricsText answers /metrics/prometheus, in text whatever else the scraper takes.
 func (c *call) metricsText() error {
+	c.r.Header.Del("Accept") // promhttp would answer in protocol buffers
 	c.head.moveTo(c.w.Header())
 	c.status = http.StatusOK
 	c.extendWrite()

@@ -351,7 +351,13 @@ func TestMetrics(t *testing.T) {
 	if l := digest.Routes["kv_get"]; l.Count != 10 || l.P50 <= 0 || l.P50 > l.P95 || l.P95 > l.P99 {
 		t.Errorf("%s", p.body)
 	}
-	r.get("/metrics", "Accept: */*").wants(t, 200).has(t, "Content-Type", "application/json")
+	for _, accept := range []string{"*/*", "application/json, text/plain, */*"} {
+		r.get("/metrics", "Accept: "+accept).wants(t, 200).has(t, "Content-Type", "application/json")
+	}
+	if p := r.get("/metrics/prometheus", "Accept: application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"+
+		"encoding=delimited"); !strings.HasPrefix(p.header.Get("Content-Type"), "text/plain") {
+		t.Errorf("%v", p.header)
+	}
 	for _, p := range []reply{r.get("/metrics/prometheus"), r.get("/metrics", "Accept: text/plain;version=0.0.4"),
 		r.get("/metrics", "Accept: application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.3,*/*;q=0.1")} {
 		p.wants(t, 200)

@@ -81,10 +81,14 @@ type RefusedError struct {
 
 func (e *RefusedError) Error() string { return fmt.Sprintf("data directory %s: %s", e.Dir, e.Reason) }
 
-// HasIdentity says whether a directory belongs to a node already. Such a one ignores Options.Join and Options.Bootstrap.
-func HasIdentity(fsys vfs.FS, dir string) (bool, error) {
+// ClusterOf names the cluster that a directory's node belongs to; empty when it belongs to no node yet. A node that belongs
+// to one ignores Options.Join and Options.Bootstrap.
+func ClusterOf(fsys vfs.FS, dir string) (cluster string, err error) {
 	id, err := readIdentity(fsys, dir)
-	return id != nil, err
+	if id == nil {
+		return "", err
+	}
+	return id.ClusterID, nil
 }
 
 // Founders says how many founded the cluster that a directory's node belongs to: 0 for a node that joined. It is not known

@@ -20,6 +20,8 @@ const (
 	joinMaxWait = 5 * time.Second
 	joinTimeout = 40 * time.Second // of one try: longer than a member takes to give up
 	joinLogs    = 10 * time.Second
+	// joinedTimeout is how long a member has to say of which cluster it is to a node that has joined one already.
+	joinedTimeout = time.Second
 )
 
 // joiner asks a member to take this node in.
@@ -30,11 +32,36 @@ type joiner struct {
 	sleep    func(context.Context, time.Duration) error // pause, but in tests
 }
 
-func newJoiner(c config.Config, a *addresses, logger *slog.Logger) (*joiner, error) {
-	endpoint := c.Cluster.Join
-	if !strings.Contains(endpoint, "://") {
-		endpoint = "http://" + endpoint
+// joinEndpoint is the URL of whom a node is told to join.
+func joinEndpoint(c config.Config) string {
+	if endpoint := c.Cluster.Join; strings.Contains(endpoint, "://") {
+		return endpoint
 	}
+	return "http://" + c.Cluster.Join
+}
+
+// checkJoined refuses a data directory of one cluster where a member of another is named to be joined. A start must not
+// depend on others, so one that does not say of which cluster it is passes.
+func checkJoined(of config.Config, cluster string) error {
+	endpoint := joinEndpoint(of)
+	c, err := client.New([]string{endpoint}, client.Options{Rounds: 1, AttemptTimeout: joinedTimeout})
+	if err != nil {
+		return err
+	}
+	defer c.CloseIdleConnections()
+	ctx, cancel := context.WithTimeout(context.Background(), joinedTimeout)
+	defer cancel()
+	st, err := c.Status(ctx)
+	if err != nil || st.ClusterID == "" || st.ClusterID == cluster {
+		return nil //nolint:nilerr // a member that is down is no reason not to start
+	}
+	return &config.Error{Source: "configuration", Key: "cluster.join", Problem: fmt.Sprintf("%s is of cluster %s, and the data "+
+		"directory %s belongs to a node of cluster %s; use a directory of its own to join, or leave cluster.join out",
+		endpoint, st.ClusterID, of.Node.DataDir, cluster)}
+}
+
+func newJoiner(c config.Config, a *addresses, logger *slog.Logger) (*joiner, error) {
+	endpoint := joinEndpoint(c)
 	if endpoint == "http://"+a.tellHTTP || endpoint == "http://"+a.http.Addr().String() {
 		return nil, &config.Error{Source: "configuration", Key: "cluster.join",
 			Problem: "names this node itself; name a member of the cluster to join"}

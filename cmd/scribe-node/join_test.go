@@ -13,9 +13,50 @@ import (
 	"time"
 
 	"github.com/scribe-ledger/scribe/client"
+	"github.com/scribe-ledger/scribe/config"
 )
 
 const someCluster = "000102030405060708090a0b0c0d0e0f"
+
+// A node that has joined starts with the flag that it joined by, whether a member answers or not; but not where that is of
+// another cluster than the directory.
+func TestJoinedElsewhere(t *testing.T) {
+	root := strings.Repeat("0", 64)
+	for _, tc := range []struct {
+		name, answer string
+		refused      bool
+	}{
+		{"the same cluster", fmt.Sprintf(`{"cluster_id":%q,"root":%q}`, someCluster, root), false},
+		{"another cluster", fmt.Sprintf(`{"cluster_id":%q,"root":%q}`, strings.Repeat("f", 32), root), true},
+		{"a member that does not know yet", fmt.Sprintf(`{"root":%q}`, root), false},
+		{"no member", "<html>", false},
+		{"no answer", "", false},
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if tc.answer == "" {
+				panic(http.ErrAbortHandler)
+			}
+			if r.URL.Path != "/cluster/status" {
+				t.Errorf("%s: %s is asked", tc.name, r.URL.Path)
+			}
+			fmt.Fprint(w, tc.answer)
+		}))
+		c := config.Default()
+		c.Cluster.Join, c.Node.DataDir = server.URL, "somewhere"
+		err := checkJoined(c, someCluster)
+		server.Close()
+		var problem *config.Error
+		if errors.As(err, &problem) != tc.refused || err != nil && !tc.refused {
+			t.Errorf("%s: %v", tc.name, err)
+		}
+		if tc.refused && (!strings.Contains(err.Error(), someCluster) || !strings.Contains(err.Error(), "somewhere")) {
+			t.Errorf("%s: %v does not say which cluster, or which directory", tc.name, err)
+		}
+		if err := checkJoined(c, someCluster); err != nil {
+			t.Errorf("%s: with the member down: %v", tc.name, err)
+		}
+	}
+}
 
 // script answers joins one after another: "503", "200", "409", "301", "html", "odd id", "hang up". The last one repeats.
 type script struct {

@@ -22,8 +22,8 @@ func (p *process) prepareRestore(opts *node.Options) error {
 	if p.config.Archive.RestoreFrom == "" {
 		return nil
 	}
-	has, err := node.HasIdentity(vfs.NewOS(), p.config.Node.DataDir)
-	if has || err != nil {
+	cluster, err := node.ClusterOf(vfs.NewOS(), p.config.Node.DataDir)
+	if cluster != "" || err != nil {
 		return err // it is the cold tier all the same
 	}
 	from := p.tier.store.Name()

@@ -84,14 +84,17 @@ func serve(c config.Config, stderr io.Writer) error {
 }
 
 // prepareJoin returns what asks for membership, or nil when none is to be asked for: a directory that has an identity is
-// somebody already.
+// somebody already, and must be of the cluster that is to be joined, as far as that can be told.
 func (p *process) prepareJoin() (*joiner, error) {
 	if p.config.Cluster.Join == "" {
 		return nil, nil
 	}
-	has, err := node.HasIdentity(vfs.NewOS(), p.config.Node.DataDir)
-	if has || err != nil {
+	cluster, err := node.ClusterOf(vfs.NewOS(), p.config.Node.DataDir)
+	if err != nil {
 		return nil, err
+	}
+	if cluster != "" {
+		return nil, checkJoined(p.config, cluster)
 	}
 	return newJoiner(p.config, p.addrs, p.logs.Logger)
 }
