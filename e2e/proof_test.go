@@ -87,8 +87,27 @@ func TestProofs(t *testing.T) {
 // checkSegments recomputes the root of every segment from the entries, and the entries that record the segments.
 func checkSegments(t *testing.T, s *scribe) {
 	t.Helper()
-	entries := s.replay()
-	segments := s.segments()
+	type manifest struct {
+		Version      uint64            `json:"version"`
+		AppliedIndex uint64            `json:"applied_index"`
+		TreeSize     uint64            `json:"tree_size"`
+		Segments     []segment         `json:"segments"`
+		Members      []member          `json:"members"`
+		Settings     map[string]string `json:"settings"`
+	}
+	var m manifest
+	var entries []entry
+	var segments []segment
+	eventually(t, func() string { // merges go on meanwhile
+		var before manifest
+		s.get("/v1/manifest").want(200).decode(&before)
+		entries, segments = s.replay(), s.segments()
+		m = manifest{}
+		if s.get("/v1/manifest").want(200).decode(&m); m.Version != before.Version {
+			return fmt.Sprintf("the manifest of version %d became %d", before.Version, m.Version)
+		}
+		return ""
+	})
 	recorded := make(map[string]*entry)
 	for i := range entries {
 		if entries[i].Op == "segment" {
@@ -143,15 +162,6 @@ func checkSegments(t *testing.T, s *scribe) {
 			t.Fatalf("entry %d records segment %s as %x, want %x", e.Seq, g.ID, e.value(t), want)
 		}
 	}
-	var m struct {
-		Version      uint64            `json:"version"`
-		AppliedIndex uint64            `json:"applied_index"`
-		TreeSize     uint64            `json:"tree_size"`
-		Segments     []segment         `json:"segments"`
-		Members      []member          `json:"members"`
-		Settings     map[string]string `json:"settings"`
-	}
-	s.get("/v1/manifest").want(200).decode(&m)
 	if len(m.Segments) != len(segments) || m.TreeSize != next || len(m.Members) != 1 || m.Settings == nil || m.Version == 0 {
 		t.Fatalf("manifest %+v, with %d segments up to %d", m, len(segments), next)
 	}
