@@ -57,8 +57,10 @@ func checkRecord(p *Proof, e *Evidence, claim Claim) error {
 		return refuse("record", "%w", err)
 	case r.Op != tlog.OpPut && r.Op != tlog.OpDelete:
 		return refuse("record", "op %d is no version of a key", r.Op)
-	case string(r.Key) != claim.Key || p.Key != claim.Key:
+	case string(r.Key) != claim.Key:
 		return refuse("record", "it is of the key %.100q, not %.100q", r.Key, claim.Key)
+	case p.Key != claim.Key:
+		return refuse("record", "it is of the key %.100q, and the answer says %.100q", r.Key, p.Key)
 	case r.Seq != p.Seq:
 		return refuse("record", "it is entry %d, the answer says %d", r.Seq, p.Seq)
 	case claim.Seq != nil && r.Seq != *claim.Seq:
