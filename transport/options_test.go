@@ -1,9 +1,9 @@
 package transport
 
 import (
-	"fmt"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"net"
 	"strings"
