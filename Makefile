@@ -59,7 +59,7 @@ race: $(BIN)/versitygw ## all tests under the race detector
 .PHONY: e2e
 e2e: ## the end-to-end tests in full: 30 leaders killed, 100,000 operations under faults, 1 GiB to catch up
 	@mkdir -p $(BIN)
-	$(GO) test ./e2e -v -timeout 60m -artifacts -outputdir $(BIN) -slack 1 -kills 30 -operations 100000 -catchup 1024
+	$(GO) test ./e2e -v -timeout 60m -artifacts -outputdir $(BIN) -kills 30 -operations 100000 -catchup 1024
 
 .PHONY: sim
 sim: ## SEEDS (2000) simulated clusters under faults, 100 s each, and 10,000 checks of every property of raft
